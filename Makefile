@@ -1,0 +1,242 @@
+# Two commands: `make run` serves, `make test` proves. Each does its own set-up and nothing twice. `make help` lists the rest.
+
+# ---- The C files, in the order a request walks them -----------------------------------------------------------------
+# The server: what starts it, HTTP, routes, the answers; then sessions and executions on their way down to the pipes; then events on
+# their way up to the reader.
+SERVER_WALK := main supervisor config policies server \
+               http route api api_execute api_executions api_sessions api_health \
+               session execution zygote_client pool worker \
+               event event_log sse
+# What crosses the wall between the processes: the only files that both sides use.
+SHARED_WALK := err fdio wire
+# The zygote: loop, fork, init, the jail's layers in the order they are put on, and the interpreter.
+RUNTIME_WALK := zygote spawn init jail root cgroup report host
+
+# A file that is not in the list yet is built all the same; `make check` asks for it to be put in its place.
+listed  = $(wildcard $(patsubst %,$(1)/%.c,$(2))) $(filter-out $(patsubst %,$(1)/%.c,$(2)),$(sort $(wildcard $(1)/*.c)))
+SERVER  := $(call listed,server,$(SERVER_WALK))
+SHARED  := $(call listed,runtime/shared,$(SHARED_WALK))
+RUNTIME := $(call listed,runtime,$(RUNTIME_WALK))
+UNLISTED := $(filter-out $(patsubst %,server/%.c,$(SERVER_WALK)) $(patsubst %,runtime/shared/%.c,$(SHARED_WALK)) \
+              $(patsubst %,runtime/%.c,$(RUNTIME_WALK)),$(SERVER) $(SHARED) $(RUNTIME))
+ABSENT  := $(filter-out $(SERVER) $(SHARED) $(RUNTIME),$(patsubst %,server/%.c,$(SERVER_WALK)) \
+              $(patsubst %,runtime/shared/%.c,$(SHARED_WALK)) $(patsubst %,runtime/%.c,$(RUNTIME_WALK)))
+
+# ---- What is needed --------------------------------------------------------------------------------------------------
+PYTHON ?= /usr/bin/python3
+FUZZ_SECONDS ?= 20
+# Where objects and executables go; `make asan` and the compilers' checks call this Makefile again with another place.
+O ?= build
+
+RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv ca-certificates \
+                  libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev uuid-dev libseccomp-dev
+TEST_PACKAGES  := libcmocka-dev curl util-linux
+CHECK_PACKAGES := clang clang-format cppcheck binutils libclang-rt-14-dev
+
+# ---- How it is built -------------------------------------------------------------------------------------------------
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+HARDEN  ?= -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+CFLAGS  ?= -g
+WARN    := -Wall -Wextra $(WERROR)
+ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD -MP
+ALL_LD   = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
+
+SERVER_C  = -Iserver -Iruntime/shared
+SERVER_LD = -levhtp -levent -ljansson -luuid
+ZYGOTE_C  = -Iruntime -Iruntime/shared $(shell $(PYTHON)-config --includes | sed 's/-I/-isystem /g')
+ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
+
+OBJ          := $(O)/obj
+SERVER_OBJ   := $(SERVER:%.c=$(OBJ)/%.o)
+SHARED_OBJ   := $(SHARED:%.c=$(OBJ)/%.o)
+RUNTIME_OBJ  := $(RUNTIME:%.c=$(OBJ)/%.o)
+PROGRAMS     := $(O)/penny-sandbox $(O)/penny-zygote
+
+# One binary per tests/unit/test_*.c with the server's modules, per tests/unit/runtime/test_*.c with the zygote's; a file there that is
+# not a test_*.c is a helper and goes into each.
+unit_helpers  = $(filter-out $(wildcard $(1)/test_*.c),$(wildcard $(1)/*.c))
+UNIT_TESTS   := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/runtime/test_*.c))
+FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+C_FILES := $(wildcard server/*.[ch] runtime/*.[ch] runtime/shared/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
+
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+MAKEFLAGS += --no-print-directory
+endif
+say = @printf '  %-8s %s\n' $(1) $(2)
+
+.DELETE_ON_ERROR:
+.PHONY: help run build programs venv web test unit bench fuzz asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
+        packages-run packages-test packages-check
+
+help:
+	@echo 'make run     set up, build, and serve on 127.0.0.1:3003 (SANDBOX_HOST, SANDBOX_PORT; build/penny-sandbox --help lists all)'
+	@echo 'make test    set up, build, and run every test: unit, runtime, API, jail'
+	@echo 'make check   what CI holds: format, walk, -Werror with gcc and clang, lint, sanitizers, fuzzers, tests'
+	@echo 'make bench   measure, beside what people use today (about three minutes); figures in build/bench.json'
+	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
+	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
+	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
+	@echo 'V=1 shows the commands; PYTHON=/usr/bin/python3 chooses the interpreter.'
+
+# ---- Set-up: each step keeps a stamp, so that a second call does nothing ---------------------------------------------
+packages-run:   build/stamps/packages-run
+packages-test:  build/stamps/packages-test
+packages-check: build/stamps/packages-check
+
+build/stamps/packages-run: deploy/setup.sh
+	$(Q)deploy/setup.sh packages $(RUN_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+build/stamps/packages-test: deploy/setup.sh build/stamps/packages-run
+	$(Q)deploy/setup.sh packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+build/stamps/packages-check: deploy/setup.sh build/stamps/packages-test
+	$(Q)deploy/setup.sh packages $(CHECK_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+
+venv: packages-run
+	$(Q)deploy/setup.sh venv build/venv runtime/requirements.txt $(PYTHON)
+	$(Q)deploy/setup.sh fonts build/venv
+
+web: packages-run
+	$(Q)deploy/setup.sh web web
+
+# ---- Build -----------------------------------------------------------------------------------------------------------
+build: packages-run
+	$(Q)$(MAKE) programs
+
+programs: $(PROGRAMS)
+
+$(O)/penny-sandbox: $(SERVER_OBJ) $(SHARED_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LD) -o $@ $^ $(SERVER_LD)
+
+$(O)/penny-zygote: $(RUNTIME_OBJ) $(SHARED_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LD) -o $@ $^ $(ZYGOTE_LD)
+
+$(OBJ)/server/%.o: server/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) $(SERVER_C) -c -o $@ $<
+
+$(OBJ)/runtime/shared/%.o: runtime/shared/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) -Iruntime/shared -c -o $@ $<
+
+$(OBJ)/runtime/%.o: runtime/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) $(ZYGOTE_C) -c -o $@ $<
+
+# Modules as archives, so that a unit test takes what it names, and may bring its own in a module's stead.
+$(O)/unit/server.a: $(filter-out $(OBJ)/server/main.o,$(SERVER_OBJ)) $(SHARED_OBJ)
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
+$(O)/unit/runtime.a: $(filter-out $(OBJ)/runtime/zygote.o,$(RUNTIME_OBJ)) $(SHARED_OBJ)
+	@mkdir -p $(@D) && rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(O)/unit/runtime/%: tests/unit/runtime/%.c $(call unit_helpers,tests/unit/runtime) $(O)/unit/runtime.a
+	$(call say,UNIT,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) -MF $@.d $(ZYGOTE_C) -Itests/unit $(ALL_LD) -o $@ $^ $(ZYGOTE_LD) -lcmocka
+$(O)/unit/%: tests/unit/%.c $(call unit_helpers,tests/unit) $(O)/unit/server.a
+	$(call say,UNIT,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) -Itests/unit $(ALL_LD) -o $@ $^ $(SERVER_LD) -lcmocka
+
+unit: $(UNIT_TESTS)
+
+build/fuzz/%: tests/fuzz/%.c $(filter-out server/main.c,$(SERVER)) $(SHARED)
+	$(call say,FUZZER,$<)
+	@mkdir -p $(@D)
+	$(Q)clang -std=c17 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(SERVER_C) -MMD -MF $@.d -o $@ \
+	  $(filter %.c,$^) $(SERVER_LD)
+
+-include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d build/fuzz/*.d)
+
+# ---- Use -------------------------------------------------------------------------------------------------------------
+run: packages-run
+	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) venv web
+	@exec build/penny-sandbox
+
+PYTEST_PLACES := $(wildcard tests/runtime tests/api tests/jail tests/clients)
+test: packages-test
+	$(Q)$(MAKE) programs unit
+	$(Q)$(MAKE) venv
+	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
+	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --pytest '$(PYTEST_PLACES)' $(T)
+
+# The zygote hosts an interpreter that forks for ever and never frees its modules: it runs as it ships, the server sanitized.
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+asan: packages-check
+	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) O=build/asan HARDEN='-O1 -fPIE' SANITIZE='$(ASAN)' build/asan/penny-sandbox unit
+	@cp -f build/penny-zygote build/asan/penny-zygote
+	$(Q)$(MAKE) venv
+	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
+	$(Q)build/venv-test/bin/python tests/run.py --build build/asan --unit '$(UNIT_TESTS:build/%=build/asan/%)' --pytest '$(wildcard tests/api)' $(T)
+
+fuzz: packages-check
+	$(Q)$(MAKE) $(FUZZERS)
+	@for f in $(FUZZERS); do deploy/setup.sh fuzz $$f tests/fuzz $(FUZZ_SECONDS) || exit 1; done
+
+bench: packages-test
+	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) venv
+	$(Q)deploy/setup.sh venv build/venv-bench tests/bench/requirements.txt $(PYTHON)
+	$(Q)$(MAKE) build/bench/client build/bench/limits
+	$(Q)build/venv-bench/bin/python tests/bench/bench.py
+
+build/bench/%: tests/bench/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE= -O2 -g $(WARN) -o $@ $<
+
+# ---- Check -----------------------------------------------------------------------------------------------------------
+check: packages-check
+	$(Q)$(MAKE) check-format check-walk check-gcc check-clang check-lint
+	$(Q)$(MAKE) programs check-linked
+	$(Q)$(MAKE) asan
+	$(Q)$(MAKE) fuzz FUZZ_SECONDS=5
+	$(Q)$(MAKE) test
+	@echo 'check: all holds'
+
+check-format:
+	$(call say,FORMAT,'$(words $(C_FILES)) files')
+	$(Q)clang-format --dry-run -Werror $(C_FILES)
+
+check-walk:
+	$(call say,WALK,'every C file stands in its place in the Makefile')
+	@test -z '$(UNLISTED)' || { echo 'not in the walk at the top of the Makefile: $(UNLISTED)'; exit 1; }
+	@test -z '$(ABSENT)' || { echo 'in the walk, but not in the tree: $(ABSENT)'; exit 1; }
+
+# The wall between the processes, as the linker sees it.
+check-linked: $(PROGRAMS)
+	$(call say,LINKED,'the server without Python, the zygote without an HTTP parser')
+	@! readelf -d build/penny-sandbox | grep -E 'NEEDED.*(python|seccomp)' || { echo 'the server must not link these'; exit 1; }
+	@! readelf -d build/penny-zygote | grep -E 'NEEDED.*(event|evhtp|jansson)' || { echo 'the zygote must not link these'; exit 1; }
+
+check-gcc:
+	$(Q)$(MAKE) O=build/gcc CC=gcc WERROR=-Werror programs unit
+check-clang:
+	$(Q)$(MAKE) O=build/clang CC=clang WERROR=-Werror programs unit
+
+check-lint:
+	$(call say,CPPCHECK,'server runtime')
+	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability --suppress=missingIncludeSystem \
+	  --suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -Iserver -Iruntime -Iruntime/shared server runtime
+
+fmt: packages-check
+	$(Q)clang-format -i $(C_FILES)
+
+clean:
+	$(Q)rm -rf build web/dist

@@ -1,0 +1,95 @@
+#!/bin/sh
+# The Makefile's set-up steps. Each looks first whether there is anything to do, and says what it does.
+#   setup.sh packages NAME...                     Debian packages, through apt (and sudo where not root)
+#   setup.sh venv DIRECTORY REQUIREMENTS PYTHON   a virtual environment, rebuilt only when its requirements change
+#   setup.sh fonts DIRECTORY                      matplotlib's font cache inside that environment
+#   setup.sh web DIRECTORY                        the web page, where its sources are
+#   setup.sh fuzz PROGRAM SOURCES SECONDS         one fuzzer, on a copy of its corpus
+set -eu
+
+say() { printf '  %-8s %s\n' "$1" "$2"; }
+die() { printf '%s\n' "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null; then sudo -- "$@"
+    else die "root is needed for: $*" "Run it as root, or install sudo, then call make again."
+    fi
+}
+
+apt_install() {
+    say APT "$*"
+    export DEBIAN_FRONTEND=noninteractive
+    as_root apt-get -q -y update >build/apt.log 2>&1 || { tail -n 20 build/apt.log >&2; die 'apt-get update failed (build/apt.log)'; }
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" >build/apt.log 2>&1 ||
+        { tail -n 20 build/apt.log >&2; die 'apt-get install failed (build/apt.log)'; }
+}
+
+packages() {
+    command -v dpkg-query >/dev/null || { say SKIP "not a Debian system; these packages are taken to be there: $*"; return; }
+    missing=
+    for name; do
+        case $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null || :) in
+            installed) ;;
+            *) missing="$missing $name" ;;
+        esac
+    done
+    # shellcheck disable=SC2086
+    [ -z "$missing" ] || apt_install $missing
+}
+
+# A virtual environment stands or falls with three things: what is in it, whose interpreter, and where it stands.
+venv_hash() { { cat "$2"; "$3" -VV; realpath "$3"; pwd; } | sha256sum | cut -c 1-16; }
+
+venv() {
+    stamp="$1/.made-$(venv_hash "$@")"
+    [ ! -e "$stamp" ] || return 0
+    say VENV "$1 from $2 ($(grep -c '^[^#]' "$2") packages)"
+    rm -rf "$1"
+    "$3" -m venv "$1"
+    log="$1/pip.log"
+    "$1/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off --only-binary :all: -r "$2" >"$log" 2>&1 ||
+        { tail -n 20 "$log" >&2; die "pip failed ($log)"; }
+    touch "$stamp"
+}
+
+fonts() {
+    cache="$1/share/penny/matplotlib"
+    [ ! -e "$cache/.made" ] || return 0
+    "$1/bin/python" -c 'import matplotlib' 2>/dev/null || return 0
+    say FONTS "$cache"
+    mkdir -p "$cache"
+    MPLCONFIGDIR="$cache" MPLBACKEND=agg "$1/bin/python" -c 'import matplotlib.pyplot as p; p.plot([1]); p.savefig("/dev/null", format="png")'
+    touch "$cache/.made"
+}
+
+node_is_new() { command -v npm >/dev/null && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 18 ]; }
+
+web() {
+    [ -e "$1/package.json" ] || return 0
+    stamp="build/stamps/web-$(find "$1" -path "$1/node_modules" -prune -o -path "$1/dist" -prune -o -type f -print | LC_ALL=C sort |
+        xargs -d '\n' sha256sum | sha256sum | cut -c 1-16)"
+    [ ! -e "$stamp" ] || [ ! -d "$1/dist" ] || return 0
+    node_is_new || apt_install nodejs npm
+    node_is_new || die "node 18 or newer is needed for $1"
+    say NPM "$1"
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) >build/web.log 2>&1 ||
+        { tail -n 20 build/web.log >&2; die 'the web page could not be built (build/web.log)'; }
+    mkdir -p build/stamps && rm -f build/stamps/web-* && touch "$stamp"
+}
+
+fuzz() {
+    name=$(basename "$1")
+    corpus="build/fuzz/corpus/$name"
+    mkdir -p "$corpus"
+    [ ! -d "$2/corpus/$name" ] || cp -n "$2/corpus/$name"/* "$corpus/"
+    say FUZZ "$name for $3 s"
+    "$1" -max_total_time="$3" -timeout=5 -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz/" "$corpus" >"$1.log" 2>&1 ||
+        { tail -n 40 "$1.log" >&2; die "$name found something ($1.log)"; }
+    grep -E 'number_of_executed_units' "$1.log" | sed 's/^stat::/           /'
+}
+
+mkdir -p build
+step=$1
+shift
+"$step" "$@"
