@@ -1,0 +1,45 @@
+/* policies.h: policies/*.json (and a user's minimal ones) read, checked and turned into plain numbers. */
+#ifndef PENNY_POLICIES_H
+#define PENNY_POLICIES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "err.h"
+#include "policy.h"
+
+struct policies {
+    /* resources.json */
+    uint64_t memory_per_session_bytes, memory_per_execution_bytes;
+    uint32_t cpu_percent;             /* cpu.maxCpuPercentage, of one core */
+    uint32_t execution_time_ms;       /* cpu.maxExecutionTime: default timeout */
+    uint32_t execution_time_limit_ms; /* + cpu.maxExecutionTimeLimit: the longest a caller may ask for (default 300000) */
+    uint32_t interrupt_grace_ms;      /* + cpu.interruptGrace: from SIGINT to SIGKILL (default 1000) */
+    uint32_t concurrent_executions;
+    uint64_t file_bytes, storage_bytes;
+    uint32_t files;
+    uint64_t output_bytes;            /* execution.maxOutputSize */
+    uint32_t variables;
+    uint64_t variable_bytes;
+    uint32_t plots;
+    uint64_t plot_bytes;
+    uint32_t code_chars;              /* + execution.maxCodeLength (default 1000000) */
+    uint32_t processes, open_files;   /* + process.maxProcesses, process.maxOpenFiles */
+    /* cleanup */
+    uint32_t session_timeout_ms, cleanup_interval_ms;
+    /* filesystem.json quotas */
+    uint32_t concurrent_sessions;
+    uint32_t directories;
+    json_t  *imports; /* imports.json as read, owned */
+    json_t  *syscalls; /* syscalls.json as read, owned */
+};
+
+/* Loads the four files (config says where), refusing a wrong one with "file:line: reason"; config's overrides are applied. Returns 0 or -1. */
+int  policies_load(struct policies *policies, const struct config *config, struct err *err);
+void policies_done(struct policies *policies);
+/* Fills the struct the zygote gets. Returns 0 or -1. */
+int policies_to_policy(const struct policies *policies, const struct config *config, struct policy *ret_policy, struct err *err);
+
+#endif
