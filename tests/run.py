@@ -24,9 +24,8 @@ def run_unit(program):
     except subprocess.TimeoutExpired as late:
         output, code = (late.stdout or b"").decode(errors="replace") + f"\nstill running after {UNIT_SECONDS} s", None
     passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", output))
-    failed = len(re.findall(r"^\[  (?:FAILED|ERROR)   ?\] (?!\d+ test)(?!.* listed below)\w", output, re.MULTILINE)) and sum(
-        int(n) for n in re.findall(r"\[  FAILED  \] (\d+) test", output))
-    if failed == 0 and (code != 0 or passed == 0):
+    failed = sum(int(n) for n in re.findall(r"\[=+\] (\d+) test\(s\) run", output)) - passed
+    if failed <= 0 and (code != 0 or passed == 0):
         failed = 1
         output += f"\nended with exit code {code} and {passed} tests passed"
     return passed, failed, output

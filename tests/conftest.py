@@ -1,0 +1,86 @@
+"""Fixtures: real servers, each held to a clean end (exit code 0, nothing left behind)."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness import TIERS, Server, processes, tier_reason
+
+_number = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def subreaper():
+    processes.become_subreaper()
+
+
+@pytest.fixture(scope="session")
+def workplace():
+    """Not under pytest's own directory: a server of another user must be able to reach its place in it."""
+    directory = Path(tempfile.mkdtemp(prefix="penny-test-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
+
+
+def _server(workplace, **options):
+    return Server(workplace / str(next(_number)), **options)
+
+
+@pytest.fixture(scope="session")
+def server(workplace):
+    """The one that most tests share: as `make run` starts it, but with no Python-level import filter."""
+    with _server(workplace, env={"SANDBOX_PROFILE": "open"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def standard_server(workplace):
+    """As `make run` starts it: the standard profile."""
+    with _server(workplace) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=TIERS)
+def tier_server(request, workplace):
+    """One server in each tier of isolation (open profile); .tier names it."""
+    reason = tier_reason(request.param)
+    if reason:
+        pytest.skip(f"tier {request.param}: {reason}")
+    with _server(workplace, tier=request.param, env={"SANDBOX_PROFILE": "open"}) as server:
+        yield server
+
+
+@pytest.fixture
+def make_server(workplace):
+    """A factory of servers of a test's own: make_server(tier=, env=, args=) is one that is not started yet."""
+    made = []
+
+    def make(**options):
+        options["env"] = {"SANDBOX_PROFILE": "open", **options.get("env", {})}
+        made.append(_server(workplace, **options))
+        return made[-1]
+
+    yield make
+    try:
+        for server in made:
+            server.stop()
+    finally:
+        for server in made:
+            server.kill()
+
+
+@pytest.fixture
+def client(server):
+    return server.client
+
+
+@pytest.fixture
+def session(client):
+    """A session of the shared server, deleted afterwards."""
+    id = client.session()
+    yield id
+    client.delete_session(id)

@@ -1,0 +1,82 @@
+"""What a server could leave behind: processes, mounts, control groups.
+
+The test process is a child subreaper, so whatever a server leaves behind becomes a child of ours and is found.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper():
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def state(pid):
+    """The state letter of a process, '' when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def name(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def command(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip() or name(pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def children(pid):
+    found = []
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def descendants(pid):
+    found = []
+    for child in children(pid):
+        found.append(child)
+        found += descendants(child)
+    return found
+
+
+def alive(pids):
+    return [pid for pid in pids if state(pid) not in ("", "Z", "X")]
+
+
+def adopted(known):
+    """Living children of ours that we did not start: what a server left behind."""
+    return [pid for pid in alive(children(os.getpid())) if pid not in known]
+
+
+def reap(known):
+    """Takes the dead that were left to us off the process table."""
+    for pid in children(os.getpid()):
+        if pid not in known and state(pid) == "Z":
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
+def mounts():
+    return set(Path("/proc/self/mounts").read_text().splitlines())
+
+
+def cgroups():
+    """Every control group directory of the host."""
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup")}

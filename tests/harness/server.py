@@ -1,0 +1,201 @@
+"""The real server as a child process: started in a tier, watched, stopped, and searched for what it left behind."""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import processes, tiers
+from .client import Client
+from .wait import until
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("PENNY_BUILD", ROOT / "build"))
+SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
+RUNNING = {}  # pid -> Server: every server that is alive
+
+
+class ServerFailed(Exception):
+    """The server ended before it answered; .log says why, .code is its exit code."""
+
+    def __init__(self, code, log):
+        super().__init__(f"the server ended with {code}:\n{log}")
+        self.code, self.log = code, log
+
+
+def free_port():
+    """A port that nobody listens on, below those the kernel hands to clients."""
+    ports = list(range(23000, 24000))
+    random.SystemRandom().shuffle(ports)
+    for port in ports:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port from 23000 to 23999")
+
+
+def _readable_tree(tier):
+    """The directory whose build/, runtime/ and policies/ this tier's user can read: the checkout, or a copy of it."""
+    can = subprocess.run([*tiers.prefix(tier), "test", "-r", str(BUILD / "penny-zygote"), "-a", "-r", str(ROOT / "policies")])
+    if can.returncode == 0:
+        return ROOT, BUILD
+    copy = Path(tempfile.gettempdir()) / f"penny-test-tree-{os.getpid()}"
+    if not copy.exists():
+        copy.mkdir(mode=0o755)
+        for part in ("runtime", "policies", BUILD.relative_to(ROOT)):
+            shutil.copytree(ROOT / part, copy / part, symlinks=True)
+        subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
+        import atexit
+
+        atexit.register(shutil.rmtree, copy, True)
+    return copy, copy / BUILD.relative_to(ROOT)
+
+
+class Server:
+    def __init__(self, directory, tier=None, env=None, args=(), executable=None):
+        self.tier = tier or tiers.natural()
+        self.env, self.args = dict(env or {}), list(args)
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.state = self.directory / "state"
+        self.log_path = self.directory / "server.log"
+        self.tree, self.build = _readable_tree(self.tier)
+        self.executable = executable or self.build / "penny-sandbox"
+        self.process = self.client = self.port = None
+
+    def _environment(self):
+        env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/", "SANDBOX_HOST": "127.0.0.1", "SANDBOX_PORT": str(self.port),
+               "SANDBOX_STATE_DIR": str(self.state), "ASAN_OPTIONS": "abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+        if BUILD != ROOT / "build":
+            env["SANDBOX_PYTHON"] = str(ROOT / "build/venv/bin/python")
+            env["SANDBOX_POLICY_DIR"] = str(ROOT / "policies")
+            env["SANDBOX_PYTHON_LIBRARY"] = str(ROOT / "runtime/python")
+        env.update(self.env)
+        return {k: v for k, v in env.items() if v is not None}
+
+    def launch(self, port=None):
+        """Starts the process and does not wait for it to serve."""
+        self.port = port or free_port()
+        self.client = Client(self.port)
+        self.state.mkdir(mode=0o700, exist_ok=True)
+        os.chown(self.state, tiers.uid(self.tier), -1)
+        self.mounts_before, self.cgroups_before = processes.mounts(), processes.cgroups()
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen([*tiers.prefix(self.tier), str(self.executable), *self.args], env=self._environment(),
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/", start_new_session=True)
+        RUNNING[self.process.pid] = self
+        return self
+
+    def start(self):
+        """Starts the server and returns once it answers /health; ServerFailed when it ends instead."""
+        self.launch()
+        until(self._answers, f"the server answers /health; its log:\n{self.log()}", 60)
+        return self
+
+    def _answers(self):
+        if self.process.poll() is not None:
+            RUNNING.pop(self.process.pid, None)
+            raise ServerFailed(self.process.returncode, self.log())
+        try:
+            return self.client.get("/health").status == 200
+        except OSError:
+            return False
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def process_named(self, part):
+        """The pid of our descendant whose command line contains this; None when there is none."""
+        for pid in processes.descendants(self.pid):
+            if part in processes.command(pid):
+                return pid
+        return None
+
+    def zygote_pid(self):
+        found = [p for p in processes.children(self.pid) if processes.name(p).startswith("penny-zygote")]
+        return found[0] if len(found) == 1 else None
+
+    def server_pid(self):
+        found = [p for p in processes.children(self.pid) if processes.name(p).startswith("penny-sandbox") or processes.name(p) == "penny-server"]
+        return found[0] if len(found) == 1 else None
+
+    def signal(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def wait(self, seconds=30):
+        """Waits for the end. Returns the exit code."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            tree = [(p, processes.command(p)) for p in [self.pid, *processes.descendants(self.pid)]]
+            raise AssertionError(f"the server does not end: {tree}\n{self.log()[-3000:]}") from None
+        finally:
+            RUNNING.pop(self.pid, None)
+
+    def stop(self):
+        """Stops it as an operator would, and holds it to a clean end."""
+        if self.process is None or self.pid not in RUNNING:
+            return
+        self.signal(signal.SIGTERM)
+        code = self.wait()
+        assert code == 0, f"exit code {code} after SIGTERM:\n{self.log()[-3000:]}"
+        self.assert_nothing_left()
+
+    def assert_nothing_left(self, seconds=0.0):
+        """Seconds: how long the kernel may take to bury what nobody was there to wait for (after a SIGKILL)."""
+        def left():
+            return processes.adopted(RUNNING)
+
+        if seconds:
+            until(lambda: not left(), "every process of the server ends", seconds)
+        assert not left(), f"processes left behind: {[(p, processes.command(p)) for p in left()]}"
+        processes.reap(RUNNING)
+        ours = [m for m in processes.mounts() - self.mounts_before if "penny" in m]
+        assert not ours, f"mounts left behind: {ours}"
+        groups = [g for g in processes.cgroups() - self.cgroups_before if str(self.pid) in g]
+        assert not groups, f"control groups left behind: {groups}"
+        log = self.log()
+        assert not any(mark in log for mark in SANITIZER), log[-6000:]
+
+    def assert_no_files_left(self):
+        files = list(self.state.rglob("*")) if self.state.exists() else []
+        assert not files, f"files left behind: {files}"
+
+    def kill(self):
+        """Ends it whatever its state is; for tear-down after a failure."""
+        if self.process is not None and self.process.poll() is None:
+            tree = processes.descendants(self.pid)
+            for pid in [self.pid, *tree]:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            self.process.wait()
+        if self.process is not None:
+            RUNNING.pop(self.pid, None)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.stop()
+                self.assert_no_files_left()
+        finally:
+            self.kill()

@@ -1,0 +1,17 @@
+"""Waiting for a condition; never for an amount of time."""
+
+import time
+
+
+def until(condition, what, seconds=20.0):
+    """Polls until condition() is true and returns its value; fails with `what` after a time that only a fault can take."""
+    deadline = time.monotonic() + seconds
+    pause = 0.001
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds:.0f} s in vain: {what}")
+        time.sleep(pause)
+        pause = min(pause * 2, 0.05)
