@@ -17,34 +17,37 @@ struct config_address {
 
 struct config {
     struct config_address listen[CONFIG_LISTEN_MAX]; /* SANDBOX_HOST + SANDBOX_PORT, or SANDBOX_LISTEN "host:port,host:port" */
-    size_t   listen_count;
-    char     allowed_hosts[CONFIG_HOSTS_MAX][128]; /* Host header names accepted beside loopback and the bound addresses (SANDBOX_ALLOWED_HOSTS) */
+    size_t                listen_count;
+    char                  allowed_hosts[CONFIG_HOSTS_MAX]
+                      [128]; /* Host header names accepted beside loopback and the bound addresses (SANDBOX_ALLOWED_HOSTS) */
     size_t   allowed_host_count;
-    char     cors_origins[CONFIG_HOSTS_MAX][128];  /* SANDBOX_CORS_ORIGINS and FRONTEND_URL; empty: same origin only */
+    char     cors_origins[CONFIG_HOSTS_MAX][128]; /* SANDBOX_CORS_ORIGINS and FRONTEND_URL; empty: same origin only */
     size_t   cors_origin_count;
-    char     policy_dir[256];      /* SANDBOX_POLICY_DIR; each file can be named alone by IMPORTS_POLICY_FILE etc. */
+    char     policy_dir[256]; /* SANDBOX_POLICY_DIR; each file can be named alone by IMPORTS_POLICY_FILE etc. */
     char     imports_policy[256], resources_policy[256], filesystem_policy[256], syscalls_policy[256];
-    char     state_dir[256];       /* SANDBOX_STATE_DIR; "" picks one and removes it at the end */
-    char     zygote_path[256];     /* beside our own executable */
-    char     python[256];          /* SANDBOX_PYTHON: the virtual environment's interpreter */
-    char     python_library[256];  /* runtime/python */
-    char     web_dir[256];         /* built web page, may not exist */
-    char     user[64];             /* SANDBOX_USER: whom the server process becomes when started as root; default "nobody" */
-    char     log_level[16];        /* LOG_LEVEL: debug info warn error */
-    uint32_t pool_size;            /* SANDBOX_POOL_SIZE: warm sessions kept ready; 0: every session is cold */
-    uint32_t max_sessions;         /* MAX_CONCURRENT_SESSIONS over the policy's */
-    uint32_t max_queue;            /* waiting executions per session */
-    uint32_t max_executions;       /* MAX_CONCURRENT_EXECUTIONS; 0: the policy's */
+    char     state_dir[256];         /* SANDBOX_STATE_DIR; "" picks one and removes it at the end */
+    char     zygote_path[256];       /* beside our own executable */
+    char     python[256];            /* SANDBOX_PYTHON: the virtual environment's interpreter */
+    char     python_library[256];    /* runtime/python */
+    char     web_dir[256];           /* built web page, may not exist */
+    char     user[64];               /* SANDBOX_USER: whom the server process becomes when started as root; default "nobody" */
+    char     log_level[16];          /* LOG_LEVEL: debug info warn error */
+    char     log_format[8];          /* LOG_FORMAT: text json */
+    uint32_t pool_size;              /* SANDBOX_POOL_SIZE: warm sessions kept ready; 0: every session is cold */
+    uint32_t max_sessions;           /* MAX_CONCURRENT_SESSIONS over the policy's */
+    uint32_t max_queue;              /* waiting executions per session */
+    uint32_t max_executions;         /* MAX_CONCURRENT_EXECUTIONS; 0: the policy's */
     uint64_t max_memory_per_session; /* MAX_MEMORY_PER_SESSION; 0: the policy's */
+    uint32_t max_cpu_percent;        /* MAX_CPU_PERCENTAGE of one core; 0: the policy's */
     uint32_t max_execution_time_ms;  /* MAX_EXECUTION_TIME; 0: the policy's */
     uint32_t session_timeout_ms;     /* SESSION_TIMEOUT; 0: the policy's */
     uint32_t cleanup_interval_ms;    /* CLEANUP_INTERVAL; 0: the policy's */
-    uint32_t drain_ms;             /* how long SIGTERM waits for running executions */
-    uint32_t rate_limit;           /* RATE_LIMIT_MAX requests per RATE_LIMIT_WINDOW per peer; 0: none (default) */
+    uint32_t drain_ms;               /* how long SIGTERM waits for running executions */
+    uint32_t rate_limit;             /* RATE_LIMIT_MAX requests per RATE_LIMIT_WINDOW per peer; 0: none (default) */
     uint32_t rate_window_ms;
-    uint8_t  require_isolation;    /* enum isolation_level: --require-isolation none|process|namespace|full */
+    uint8_t  require_isolation;     /* enum isolation_level: --require-isolation none|process|namespace|full */
     bool     allow_user_namespaces; /* SANDBOX_USER_NAMESPACES=off for hosts and tests without */
-    char     profile[16];          /* SANDBOX_PROFILE: default import profile, "standard" | "open" */
+    char     profile[16];           /* SANDBOX_PROFILE: default import profile, "standard" | "open" */
 };
 
 /* Fills *config from defaults, then the environment, then argv. Returns 0; 1 when --help or --version was printed; -1 with err. */

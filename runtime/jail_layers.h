@@ -1,0 +1,49 @@
+/* jail_layers.h: the layers, one file each, in the order jail.c applies them. For jail.c alone. */
+#ifndef PENNY_JAIL_LAYERS_H
+#define PENNY_JAIL_LAYERS_H
+
+#include "jail.h"
+
+/* jail_namespace.c: which namespaces can be had; the zygote's own user and network namespace. */
+int jail_namespace_prepare(struct jail *jail, struct err *err);
+int jail_namespace_enter(const struct jail *jail, struct err *err); /* host name; the cgroup namespace, once the group is entered */
+
+/* jail_user.c: who the session is. */
+int jail_user_prepare(struct jail *jail, struct err *err);
+int jail_user_admit(const struct jail *jail, const struct jail_session *session, pid_t pid, struct err *err);
+int jail_user_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+
+/* jail_root.c: the read-only root, made once. */
+int jail_root_prepare(struct jail *jail, struct err *err);
+
+/* jail_workspace.c: what is writable: /workspace and /tmp; and /proc. */
+int  jail_workspace_prepare(struct jail *jail, struct err *err);
+void jail_workspace_name(const struct jail *jail, struct jail_session *session); /* fills workspace, temporary */
+int  jail_workspace_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
+int  jail_workspace_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+void jail_workspace_release(const struct jail *jail, const struct jail_session *session);
+
+/* jail_cgroup.c: memory, processes and processor time, held by the kernel; stats.c reads them. */
+int  jail_cgroup_prepare(struct jail *jail, struct err *err);
+int  jail_cgroup_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
+int  jail_cgroup_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+void jail_cgroup_release(const struct jail *jail, const struct jail_session *session);
+void jail_cgroup_done(struct jail *jail);
+
+/* jail_rlimit.c */
+int jail_rlimit_prepare(struct jail *jail, struct err *err);
+int jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+
+/* jail_capability.c: no capabilities, and no way to gain any. */
+int jail_capability_prepare(struct jail *jail, struct err *err);
+int jail_capability_enter(const struct jail *jail, struct err *err);
+
+/* jail_landlock.c */
+int jail_landlock_prepare(struct jail *jail, struct err *err);
+int jail_landlock_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+
+/* jail_seccomp.c */
+int jail_seccomp_prepare(struct jail *jail, struct err *err);
+int jail_seccomp_enter(const struct jail *jail, struct err *err);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * jail_user.c: who a session is. Inside it is user 1000; on the host it is a user that owns nothing: one of its own where the zygote is
+ * root, else the zygote's own user.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fdio.h"
+#include "jail_layers.h"
+
+enum { SANDBOX_ID = 1000 };
+
+/* Root of a container may lack CAP_SETUID: find out in a child. */
+static bool can_set_uid(uid_t uid)
+{
+    int   status = 0;
+    pid_t pid = fork();
+    if (pid < 0)
+        return false;
+    if (pid == 0)
+        _exit(setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int jail_user_prepare(struct jail *jail, struct err *err)
+{
+    const struct policy *policy = jail->policy;
+
+    (void)err;
+    jail->map_uid = geteuid();
+    jail->map_gid = getegid();
+    if (getuid() == 0 && policy->uid_count > 0 && can_set_uid(policy->uid_base)) {
+        jail->unique_uid = true;
+        jail_active(jail, LAYER_HOST_UID, "one per session, %u to %u", (unsigned)policy->uid_base, (unsigned)(policy->uid_base + policy->uid_count - 1));
+        return 0;
+    }
+    jail_inactive(jail, LAYER_HOST_UID, "the server was not started as root: all sessions are its own user on the host");
+    return 0;
+}
+
+static int write_map(int proc_fd, pid_t pid, const char *file, unsigned id, struct err *err)
+{
+    char path[64], text[64];
+    int  fd, failed;
+
+    (void)snprintf(path, sizeof path, "%d/%s", (int)pid, file);
+    (void)snprintf(text, sizeof text, "%d %u 1", SANDBOX_ID, id);
+    fd = openat(proc_fd, path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "/proc/%s", path);
+    failed = fdio_write_all(fd, text, strlen(text));
+    if (failed)
+        err_errno(err, "/proc/%s <- %s", path, text);
+    close(fd);
+    return failed;
+}
+
+int jail_user_admit(const struct jail *jail, const struct jail_session *session, pid_t pid, struct err *err)
+{
+    if (!jail->report[LAYER_USER_NAMESPACE].active)
+        return 0;
+    if (write_map(jail->proc_fd, pid, "uid_map", jail->unique_uid ? session->uid : jail->map_uid, err) < 0)
+        return -1;
+    return write_map(jail->proc_fd, pid, "gid_map", jail->unique_uid ? session->uid : jail->map_gid, err);
+}
+
+int jail_user_enter(const struct jail *jail, const struct jail_session *session, struct err *err)
+{
+    bool  namespace = jail->report[LAYER_USER_NAMESPACE].active;
+    uid_t id        = namespace ? SANDBOX_ID : session->uid;
+
+    if (!namespace && !jail->unique_uid)
+        return 0;
+    if (setgroups(0, NULL) < 0 && errno != EPERM) /* EPERM: the ordinary user's namespace forbids it, and has no groups to drop */
+        return err_errno(err, "setgroups");
+    if (!namespace && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+        return err_errno(err, "keep capabilities");
+    if (setresgid(id, id, id) < 0)
+        return err_errno(err, "setresgid %u", (unsigned)id);
+    if (setresuid(id, id, id) < 0)
+        return err_errno(err, "setresuid %u", (unsigned)id);
+    return 0;
+}

@@ -1,0 +1,102 @@
+/*
+ * wire.h: the frames between the server and a worker (the Python process of one session).
+ *
+ * Two pipes per session: the request pipe (server to worker) and the event pipe (worker to server). Both carry frames: a
+ * 16-byte head in host byte order (the two ends are always on one machine), then `length` bytes of payload.
+ * A payload longer than FRAME_PAYLOAD_MAX is sent as several frames of the same type, all but the last with FRAME_MORE.
+ *
+ * The worker is hostile. The server checks every head against the table in server/worker.c (which type may come in which
+ * state, how long a whole payload may be), re-encodes all text and re-reads all JSON. A frame out of the table ends that
+ * session, never the server.
+ */
+#ifndef PENNY_WIRE_H
+#define PENNY_WIRE_H
+
+#include <stdint.h>
+
+enum {
+    FRAME_HEAD_BYTES  = 16,
+    FRAME_PAYLOAD_MAX = 65536 - 16, /* one frame always fits an empty pipe */
+};
+
+struct frame_head {
+    uint32_t length;    /* payload bytes that follow, 0..FRAME_PAYLOAD_MAX */
+    uint8_t  type;      /* enum request_type or enum event_type */
+    uint8_t  flags;     /* FRAME_* below; other bits must be 0 */
+    uint16_t reserved;  /* 0 */
+    uint64_t execution; /* the server's serial number of the execution (or inspection) it belongs to; events echo it */
+};
+
+enum frame_flags {
+    FRAME_MORE        = 1, /* the payload goes on in the next frame of this type */
+    FRAME_RAW_PENDING = 2, /* event pipe only: when this was sent, bytes were waiting in the raw stdout or stderr pipe (seen
+                              with FIONREAD): drain both before handling this frame, so that text keeps its order */
+};
+
+/* Server to worker. */
+enum request_type {
+    REQUEST_SETUP   = 1, /* JSON object, any of {"variables":{},"envVars":{},"stdin":"","profile":"open","reseed":true}: options of the
+                            REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
+                            to set, so that a plain cell is one frame. */
+    REQUEST_EXECUTE = 2, /* the cell: raw UTF-8 source, no JSON */
+    REQUEST_INPUT   = 3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline */
+    REQUEST_INSPECT = 4, /* JSON {"op": "list"|"get"|"set"|"delete"|"clear"|"names"|..., ...} between cells; answered by EVENT_REPLY */
+    REQUEST_PARK    = 5, /* between cells: fork a parked copy of the interpreter; answered by EVENT_PARKED */
+};
+
+/* Worker to server. */
+enum event_type {
+    EVENT_READY         = 64, /* JSON {"python":"3.11.2","pid":n}: once, when the worker can take requests; and again by a parked
+                                 copy that was woken, with {"restored":executionCount} */
+    EVENT_STDOUT        = 65, /* UTF-8 text (the server replaces what is not) */
+    EVENT_STDERR        = 66,
+    EVENT_DISPLAY       = 67, /* JSON MimeBundle {"data":{mime:value},"metadata":{},"isMainResult":bool}: a last expression or display() */
+    EVENT_PLOT          = 68, /* JSON PlotData {"id","format","data"(base64 or text),"metadata"} */
+    EVENT_VARIABLE      = 69, /* JSON VariableData with "name": a name this cell created or changed */
+    EVENT_INPUT_REQUEST = 70, /* JSON {"prompt","password"}: the cell waits for REQUEST_INPUT */
+    EVENT_DONE          = 71, /* JSON {"status":"ok"|"error"|"interrupted"|"rejected","executionCount":n,
+                                 "error":{type,message,traceback,line?}?, "cpuUser":us,"cpuSystem":us,"memoryPeak":bytes,
+                                 "memory":bytes,"threads":n}: the cell has ended; exactly one per REQUEST_EXECUTE */
+    EVENT_REPLY         = 72, /* JSON answer to REQUEST_INSPECT: {"ok":true,...} or {"ok":false,"error":{type,message}} */
+    EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n} or {"pid":0,"reason":"..."} when it can't be done truthfully */
+};
+
+/*
+ * The control socket between the server and a session's init (pid 1 of the session): SOCK_SEQPACKET, one struct per packet.
+ * Init reads no JSON and trusts no pid that is not its own child.
+ */
+enum control_type {
+    /* server to init */
+    CONTROL_INTERRUPT   = 1, /* SIGINT: sigqueue() to the worker with value = execution & 0x7fffffff, plain SIGINT to the rest of its group */
+    CONTROL_KILL_WORKER = 2, /* SIGKILL to every process of the session but init and parked copies */
+    CONTROL_WAKE        = 3, /* `pid` is a parked copy: make it the worker (WAKE_SIGNAL), after the former one is gone */
+    CONTROL_DROP        = 4, /* `pid` is a parked copy: end it */
+    CONTROL_RESPAWN     = 5, /* fork a fresh worker (state as after start, files kept), after the former one is gone */
+    CONTROL_PARKED      = 6, /* `pid` is a parked copy from now on: not killed by CONTROL_KILL_WORKER */
+    CONTROL_DESCRIPTORS = 7, /* send the server's ends again. Answer: CONTROL_DESCRIPTORS_REPLY */
+    CONTROL_EXIT        = 8, /* end the session; also meant by closing the last server end of this socket */
+    /* init to server */
+    CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
+    CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */
+    CONTROL_PARKED_EXITED  = 66, /* `pid`, `status` */
+    CONTROL_DESCRIPTORS_REPLY = 67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's */
+};
+
+struct control_message {
+    uint32_t type;
+    int32_t  pid;
+    int32_t  status;
+    uint32_t reserved;
+    uint64_t execution;
+};
+
+/*
+ * A parked copy waits in sigwaitinfo() for this signal from init (si_code SI_USER, si_pid init's pid; anything else is ignored).
+ * SIGRTMIN of glibc is 34.
+ */
+enum { WAKE_SIGNAL = 40 };
+
+/* Descriptors of a worker, at fixed numbers; everything else is closed before user code runs. 0 is /dev/null, 1 and 2 the raw pipes. */
+enum { WORKER_REQUEST_FD = 3, WORKER_EVENT_FD = 4 };
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * zygote_wire.h: the messages between the server and the zygote, on a SOCK_SEQPACKET socketpair: one struct per packet,
+ * descriptors beside it by SCM_RIGHTS. The zygote is privileged; it accepts only what this table permits and parses nothing else.
+ */
+#ifndef PENNY_ZYGOTE_WIRE_H
+#define PENNY_ZYGOTE_WIRE_H
+
+#include <stdint.h>
+
+enum zygote_message_type {
+    /* server to zygote */
+    ZYGOTE_SPAWN = 1, /* session (a number new to this zygote), memory_bytes.. as limits (0: the policy's). Answer: SPAWNED or SPAWN_FAILED */
+    ZYGOTE_KILL  = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
+    ZYGOTE_STATS = 3, /* session. Answer: STATS, or nothing when it is gone */
+    ZYGOTE_ADOPT = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
+    /* zygote to server */
+    ZYGOTE_READY        = 64, /* the first message: libraries are imported. One descriptor: a memfd with the isolation report, a JSON text */
+    ZYGOTE_SPAWNED      = 65, /* session, pid (of init, on the host), uid; SESSION_FD_COUNT descriptors */
+    ZYGOTE_SPAWN_FAILED = 66, /* session, error (errno), text: what failed */
+    ZYGOTE_EXITED       = 67, /* session, status (waitpid's, of init), value: 1 when the kernel's OOM killer ended a process of it */
+    ZYGOTE_STATS_REPLY  = 68, /* session, stats */
+};
+
+/*
+ * Order of the descriptors of a session in SPAWNED; the server's ends. All are O_CLOEXEC and O_NONBLOCK where that means something.
+ * RLIMIT_NOFILE can be as low as 20,000 even for root, so a server with thousands of idle sessions may close STDOUT, STDERR and LOG of
+ * a session that is idle: init keeps duplicates and sends them again when asked (CONTROL_DESCRIPTORS in wire.h).
+ * The zygote keeps no descriptor of a session: it kills by pid, as the parent that has not reaped yet.
+ */
+enum session_fd {
+    SESSION_FD_REQUEST, /* pipe, write end */
+    SESSION_FD_EVENT,   /* pipe, read end */
+    SESSION_FD_STDOUT,  /* pipe, read end: what C code and child processes write to descriptor 1 */
+    SESSION_FD_STDERR,  /* pipe, read end */
+    SESSION_FD_CONTROL, /* SOCK_SEQPACKET to init */
+    SESSION_FD_LOG,     /* the session's event log: an unlinked file in the state directory, or a memfd; empty at the start. Init
+                           keeps a duplicate, so that what is written here outlives the server process */
+    SESSION_FD_COUNT
+};
+
+struct session_stats {
+    uint64_t memory_bytes;      /* now */
+    uint64_t memory_peak_bytes; /* 0 where the kernel does not say */
+    uint64_t cpu_us;            /* user and system, all processes so far */
+    uint32_t processes;
+    uint32_t oom_kills;
+};
+
+struct zygote_message {
+    uint32_t type;
+    uint32_t session; /* the server's serial number of the session, from 1; not the UUID, which the zygote never knows */
+    int32_t  pid;
+    int32_t  error;
+    int32_t  status;
+    uint32_t uid;
+    uint32_t value;
+    uint32_t processes; /* SPAWN: limit, 0 the policy's */
+    uint64_t memory_bytes;
+    uint64_t workspace_bytes;
+    uint32_t cpu_percent; /* of one core */
+    uint32_t reserved;
+    struct session_stats stats;
+    char                 text[160];
+};
+
+/* The zygote is executed with its end of the socketpair on this descriptor, and the sealed policy memfd on the next. */
+enum { ZYGOTE_SOCKET_FD = 3, ZYGOTE_POLICY_FD = 4, ZYGOTE_SUPERVISOR_FD = 5 };
+
+#endif
