@@ -1,0 +1,79 @@
+"""Sessions do not see, hear or reach each other or the host. (Each layer of the jail has its own proofs in tests/jail.)"""
+
+import pytest
+
+
+@pytest.fixture
+def two(tier_server):
+    client = tier_server.client
+    ids = [client.session(), client.session()]
+    yield client, *ids
+    for id in ids:
+        client.delete_session(id)
+
+
+def test_a_tier_runs_python(two):
+    client, one, _ = two
+    assert client.stdout("import numpy as np, pandas as pd\nprint(np.arange(3).sum())", one) == "3\n"
+    assert client.execute("import matplotlib.pyplot as plt\nplt.plot([1])", one)["output"]["plots"]
+
+
+def test_a_tier_says_what_it_has(tier_server):
+    isolation = tier_server.client.health()["isolation"]
+    assert isolation
+    text = str(isolation).lower()
+    for layer in ("seccomp", "rlimit"):
+        assert layer in text
+
+
+def test_random_state_differs(two):
+    client, one, two_ = two
+    code = "import random, uuid, os, secrets\nimport numpy as np\nprint(random.random(), np.random.rand(), uuid.uuid4(), uuid.uuid1(), os.urandom(8), secrets.token_hex(8), sep='|')"
+    first, second = (client.stdout(code, s).strip().split("|") for s in (one, two_))
+    assert not set(first) & set(second), (first, second)
+
+
+def test_files_are_not_shared(two):
+    client, one, two_ = two
+    client.stdout("open('/tmp/mark-one', 'w').write('secret')\nopen('mark-one', 'w').write('secret')", one)
+    assert client.stdout("import os\nprint(os.path.exists('/tmp/mark-one'), os.path.exists('mark-one'))", two_) == "False False\n"
+
+
+def test_processes_are_not_seen_or_signalled(two):
+    client, one, two_ = two
+    execution = client.start("import subprocess, time\nprint('up', flush=True)\nsubprocess.run(['sleep', '4242'])", one)
+    with client.events(execution) as events:
+        events.next("stdout", "up")
+        code = """
+import os
+seen, hit = [], []
+for pid in range(1, 70000):
+    try:
+        if b'4242' in open(f'/proc/{pid}/cmdline', 'rb').read(): seen.append(pid)
+    except OSError: pass
+for pid in range(2, 70000):
+    if pid == os.getpid() or pid == os.getppid(): continue
+    try:
+        os.kill(pid, 0); hit.append(pid)
+    except OSError: pass
+print(seen, hit)
+"""
+        assert client.stdout(code, two_, timeout=60000) == "[] []\n"
+        client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
+        assert events.result()["status"] == "interrupted"
+
+
+def test_the_environment_and_descriptors_hold_nothing_of_the_host(tier_server, two):
+    client, one, _ = two
+    text = client.stdout("import os\nprint(dict(os.environ))\nprint(sorted(os.listdir('/proc/self/fd'), key=int) if os.path.exists('/proc/self/fd') else [])\nprint(os.getcwd(), os.path.expanduser('~'))", one)
+    assert "SANDBOX" not in text and str(tier_server.port) not in text and "penny-test" not in text.replace("/opt/penny", "") or tier_server.tier == "process"
+    environment = eval(text.splitlines()[0])
+    assert not [k for k in environment if k.startswith(("SANDBOX", "PYTEST", "SUDO", "SSH"))], environment
+    descriptors = eval(text.splitlines()[1])
+    assert len(descriptors) <= 8, descriptors
+
+
+def test_the_service_is_not_reachable_from_inside(tier_server, two):
+    client, one, _ = two
+    result = client.execute(f"import socket\ns = socket.create_connection(('127.0.0.1', {tier_server.port}), 2)", one)
+    assert result["success"] is False and result["error"]["type"] in ("OSError", "PermissionError", "ConnectionRefusedError", "TimeoutError"), result
