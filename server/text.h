@@ -18,9 +18,14 @@ struct text_slice {
     size_t      length;
 };
 
+struct text_pair {
+    struct text_slice slice[2];
+};
+
 /* The start of a character whose rest has not come yet; one for each source of bytes. All zero is the start. */
 struct text_carry {
-    char    bytes[4];
+    char    bytes[4]; /* `length` of them wait */
+    char    whole[4]; /* what the last join completed, for its first slice */
     uint8_t length;
 };
 
@@ -29,9 +34,6 @@ struct text_carry {
  * other; what remains at the end of `data` is kept in the carry. The slices hold whole characters, and may hold invalid bytes, which
  * whoever encodes them repairs. They point into `data` and into *carry: use them before the next call.
  */
-struct text_pair {
-    struct text_slice slice[2];
-};
 struct text_pair text_carry_join(struct text_carry *carry, const char *data, size_t length);
 /* The source has ended: what was carried can't be completed any more. Empties the carry. The slice is never more than 3 bytes, all invalid. */
 struct text_slice text_carry_end(struct text_carry *carry, char ret_bytes[4]);
