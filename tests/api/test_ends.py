@@ -2,7 +2,7 @@
 
 import pytest
 
-from test_executions import check_state
+from harness import assert_state_is_true
 
 DEATHS = {
     "os._exit": "import os\nos._exit(0)",
@@ -36,7 +36,7 @@ def test_a_death_is_told_and_the_session_lives_on(client, session, neighbour, de
         assert result["error"]["type"] == "WorkerDied" and result["error"]["message"]
         if death == "segfault":
             assert "11" in result["error"]["message"], "the signal is named"
-    check_state(client, session, result, "kept", "yes")
+    assert_state_is_true(client, session, result, "kept", "yes")
     assert client.stdout("print(6 * 7)", session) == "42\n"
 
 
@@ -70,7 +70,7 @@ def test_closing_every_descriptor(client, session, neighbour):
     client.stdout("kept = 1", session)
     result = client.execute("import os\nos.closerange(0, 4096)\nprint('x')", session, timeout=5000)
     assert result["status"] in ("killed", "error", "ok", "timeout"), result
-    check_state(client, session, result, "kept", 1)
+    assert_state_is_true(client, session, result, "kept", 1)
 
 
 def test_junk_into_every_descriptor(client, session, neighbour):
@@ -172,7 +172,7 @@ def test_a_memory_bomb(client, session, neighbour, bomb):
     assert result["status"] in ("memory", "error", "killed"), result
     if result["status"] == "error":
         assert result["error"]["type"] == "MemoryError" or "memory" in result["error"]["message"].lower(), result
-    check_state(client, session, result, "kept", 1)
+    assert_state_is_true(client, session, result, "kept", 1)
 
 
 def test_a_fork_bomb(client, session, neighbour):

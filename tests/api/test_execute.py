@@ -1,6 +1,7 @@
 """POST /api/v1/execute: what goes in, what comes out."""
 
 import base64
+import json
 import uuid
 
 import pytest
@@ -216,8 +217,6 @@ def test_fields_that_cannot_be_used(client, fields):
 
 
 def str_json(fields):
-    import json
-
     return json.dumps(fields).replace("Infinity", "1e400").encode()
 
 

@@ -5,6 +5,8 @@ import uuid
 
 import pytest
 
+from harness import until
+
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 NOBODY = str(uuid.UUID(int=7))
 
@@ -115,8 +117,6 @@ def test_delete_ends_every_process_and_can_be_repeated(server):
         assert answer["success"] is True and session in answer["message"]
         last = events.rest()[-1]
         assert last.type in ("complete", "error")
-    from harness import until
-
     until(lambda: not server.process_named("sleep 98765"), "the session's child process ends")
     client.delete_session(session)
     gone = client.get(f"/api/v1/sessions/{session}")

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
+from harness import UNTIL_INTERRUPTED, until, write_policies
+
 ID = re.compile(r"^([0-9A-Za-z]+)-(\d+)$")
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
-# Waits until a second request interrupts it; what it prints before must arrive before.
-UNTIL_INTERRUPTED = "import time\ntry:\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n"
 
 
 def chunks(raw):
@@ -255,8 +255,6 @@ def test_a_reader_who_leaves_does_not_stop_the_program(client, session):
 def test_a_slow_reader_loses_nothing(client, session):
     stream = client.stream("for i in range(100000): print(i)", session)
     execution = stream.next("start").json["executionId"]
-    from harness import until
-
     until(lambda: client.execution(execution)["status"] not in ("queued", "running"), "the program ends without its reader", 60)
     result = stream.result()
     stream.close()
@@ -265,8 +263,6 @@ def test_a_slow_reader_loses_nothing(client, session):
 
 
 def test_output_past_the_limit_is_cut_and_marked(make_server, tmp_path):
-    from test_policies import write_policies
-
     limit = 1_000_000
     server = make_server(env={"SANDBOX_POLICY_DIR": write_policies(tmp_path, resources={"execution": {"maxOutputSize": limit}})}).start()
     with server.client.stream("for i in range(40000): print('x' * 100)\n'end'") as stream:

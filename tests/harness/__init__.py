@@ -1,9 +1,12 @@
 """A real server to test against, and clients that share no code with ours."""
 
 from .client import Client, Response
-from .server import Server, ServerFailed
+from .policies import write_policies
+from .programs import UNTIL_INTERRUPTED, assert_state_is_true
+from .server import BUILD, ROOT, Server, ServerFailed, free_port
 from .sse import Event, Stream
 from .tiers import TIERS, tier_reason
 from .wait import until
 
-__all__ = ["Client", "Event", "Response", "Server", "ServerFailed", "Stream", "TIERS", "tier_reason", "until"]
+__all__ = ["BUILD", "Client", "Event", "ROOT", "Response", "Server", "ServerFailed", "Stream", "TIERS", "UNTIL_INTERRUPTED", "assert_state_is_true",
+           "free_port", "tier_reason", "until", "write_policies"]

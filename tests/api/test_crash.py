@@ -1,0 +1,116 @@
+"""Processes of the service that are killed: what goes on, and that nothing stays behind."""
+
+import os
+import signal
+
+import pytest
+
+from harness import TIERS, UNTIL_INTERRUPTED, processes, tier_reason, until
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_zygote_may_die(make_server, tier):
+    if tier_reason(tier):
+        pytest.skip(f"tier {tier}: {tier_reason(tier)}")
+    server = make_server(tier=tier).start()
+    client = server.client
+    living = client.session()
+    client.stdout("x = 'living'", living)
+    execution = client.start(f"print('up')\n{UNTIL_INTERRUPTED}print('went on')", client.session())
+    with client.events(execution) as events:
+        events.next("stdout", "up")
+        for round in range(3):
+            old = until(server.zygote_pid, "a zygote runs")
+            os.kill(old, signal.SIGKILL)
+            assert client.health()["status"] in ("healthy", "degraded")
+            assert client.stdout("print(x)", living) == "living\n", "a living session goes on"
+            assert client.stdout("print('new')") == "new\n", "a new one can be had"
+            until(lambda: server.zygote_pid() not in (None, old), "a new zygote runs")
+        client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
+        assert events.result()["status"] == "ok"
+        assert events.text() == "up\nwent on\n"
+    client.delete_session(living)
+    until(lambda: client.get(f"/api/v1/sessions/{living}").status in (404, 410), "an adopted session can be deleted")
+
+
+def test_sessions_can_be_had_while_the_zygote_is_away(make_server):
+    server = make_server(env={"SANDBOX_POOL_SIZE": "0"}).start()
+    os.kill(until(server.zygote_pid, "a zygote runs"), signal.SIGKILL)
+    assert server.client.stdout("print('waited')") == "waited\n"
+
+
+def test_a_stopped_zygote_stops_nobody_with_a_session(make_server):
+    server = make_server().start()
+    session = server.client.session()
+    zygote = until(server.zygote_pid, "a zygote runs")
+    os.kill(zygote, signal.SIGSTOP)
+    try:
+        assert server.client.stdout("print('goes on')", session) == "goes on\n"
+        assert server.client.get("/health").status == 200
+    finally:
+        os.kill(zygote, signal.SIGCONT)
+    assert server.client.stdout("print('new')") == "new\n"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_nothing_is_left_when_the_supervisor_is_killed(make_server, tier):
+    if tier_reason(tier):
+        pytest.skip(f"tier {tier}: {tier_reason(tier)}")
+    server = make_server(tier=tier).start()
+    client = server.client
+    client.stdout("import subprocess\nsubprocess.Popen(['sleep', '6161'])", client.session())
+    client.start("while True: pass", client.session(), timeout=300000)
+    os.kill(server.pid, signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL
+    server.assert_nothing_left(seconds=10)
+
+
+def test_the_server_process_may_die(make_server):
+    server = make_server().start()
+    client = server.client
+    client.start("import subprocess\nsubprocess.Popen(['sleep', '7171'])\nwhile True: pass", client.session(), timeout=300000)
+    old = until(server.server_pid, "a server process runs")
+    os.kill(old, signal.SIGKILL)
+
+    def serves():
+        try:
+            return server.server_pid() not in (None, old) and client.get("/health").status == 200
+        except OSError:
+            return False
+
+    until(serves, "the service answers again")
+    assert client.stdout("print('again')") == "again\n"
+    server.stop()
+    assert not processes.adopted({})
+    server.assert_no_files_left()
+
+
+def test_both_may_die_at_once(make_server):
+    server = make_server().start()
+    for pid in (until(server.server_pid, "a server process runs"), until(server.zygote_pid, "a zygote runs")):
+        os.kill(pid, signal.SIGKILL)
+
+    def serves():
+        try:
+            return server.client.stdout("print('again')") == "again\n"
+        except (OSError, AssertionError):
+            return False
+
+    until(serves, "the service works again")
+
+
+def test_killed_session_processes_are_replaced(make_server):
+    """Each process of a session, killed from outside: one truthful end, and the id goes on."""
+    server = make_server(env={"SANDBOX_POOL_SIZE": "1"}).start()
+    client, session = server.client, server.client.session()
+    client.stdout("import subprocess\nsubprocess.Popen(['sleep', '8181'])", session)
+    execution = client.start("print('up', flush=True)\nimport time\ntime.sleep(1000)", session)
+    with client.events(execution) as events:
+        events.next("stdout", "up")
+        marker = server.process_named("sleep 8181")
+        init = next(p for p in processes.descendants(server.pid) if marker in processes.descendants(p) and p not in (server.pid, server.zygote_pid()))
+        os.kill(init, signal.SIGKILL)
+        result = events.result()
+    assert result["status"] == "killed" and result["state"] == "lost", result
+    again = client.post("/api/v1/execute", {"code": "print('fresh')", "sessionId": session})
+    assert again.status == 410 or again.json["output"]["stdout"] == "fresh\n", again
