@@ -1,0 +1,153 @@
+/** Sessions, their files and their saved states. */
+
+import type { ExecutionResult } from './execution-types.js';
+import type { PlotData, VariableData } from './value-types.js';
+
+export type SessionStatus = 'active' | 'idle' | 'terminated';
+
+export interface Session {
+    id: string;
+    createdAt: string;
+    lastActivity: string;
+    expiresAt?: string;
+    status: SessionStatus;
+    /** An execution is running. */
+    busy?: boolean;
+    variables: Record<string, any>;
+    installedPackages: string[];
+    resourceUsage: { memory: number; cpu: number; executions: number };
+    limits?: Record<string, any>;
+    policy?: string;
+    isolation?: any;
+    metadata?: Record<string, any>;
+}
+
+export interface SessionOptions {
+    metadata?: Record<string, any>;
+    packages?: string[];
+    /** Set in Python before the first run. */
+    variables?: Record<string, any>;
+    /** Name of a policy profile that the operator allows. */
+    policy?: string;
+    resources?: Record<string, any>;
+    envVars?: Record<string, string>;
+    /** ms without activity after which the session ends. */
+    idleTimeout?: number;
+    /** Other names of packages, variables and idleTimeout, as PENNY's types have them. */
+    initialPackages?: string[];
+    initialVariables?: Record<string, any>;
+    timeout?: number;
+}
+
+export interface SessionQuery {
+    status?: SessionStatus;
+    limit?: number;
+    offset?: number;
+    sortBy?: 'createdAt' | 'lastActivity' | 'executions';
+    sortOrder?: 'asc' | 'desc';
+}
+
+export interface SessionList {
+    sessions: Session[];
+    total: number;
+    limit: number;
+    offset: number;
+}
+
+/** Answer of GET /sessions/{id}/stats. */
+export interface SessionStats {
+    sessionId: string;
+    resourceUsage: { memory: number; cpu: number; executions: number; totalExecutionTime: number; [field: string]: any };
+    status: SessionStatus;
+    /** ms */
+    uptime: number;
+    lastActivity: string;
+    [field: string]: any;
+}
+
+export interface SessionVariables {
+    sessionId: string;
+    variables: Record<string, any>;
+    lastUpdated: string;
+    /** A run is going on; this is the state before it. */
+    stale?: boolean;
+}
+
+export interface UpdatedVariables {
+    sessionId: string;
+    variables: Record<string, any>;
+    updated: string[];
+}
+
+export interface VariablePage extends VariableData {
+    offset?: number;
+    limit?: number;
+    total?: number;
+    stale?: boolean;
+}
+
+export type ExportFormat = 'json' | 'csv' | 'pickle';
+
+export interface Acknowledgement {
+    success: boolean;
+    message: string;
+}
+
+/** Answer of interrupt, restart, input and cancel: 202. */
+export interface Accepted {
+    success: boolean;
+    message?: string;
+}
+
+export interface FileEntry {
+    name: string;
+    path: string;
+    type: 'file' | 'directory' | 'symlink';
+    size: number;
+    modified: string;
+}
+
+export interface FileList {
+    path: string;
+    entries: FileEntry[];
+}
+
+export interface WrittenFile {
+    path: string;
+    size: number;
+}
+
+/** What a file may be given as. A stream is sent as it comes, and is never sent again. */
+export type FileContent = string | Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
+
+export interface Checkpoint {
+    id: string;
+    name?: string;
+    createdAt: string;
+    executionCount: number;
+    [field: string]: any;
+}
+
+export interface RolledBack {
+    checkpointId?: string;
+    /** executionCount */
+    restoredTo: number;
+}
+
+export interface RaceOptions {
+    candidates: string[];
+    /** firstOk (the default): the state of the first that succeeds becomes the session's. none: every state is discarded. */
+    keep?: 'firstOk' | 'none';
+    /** ms for each candidate */
+    timeout?: number;
+}
+
+export interface RaceResult {
+    results: ExecutionResult[];
+    /** Index of the candidate whose state was kept. */
+    winner: number | null;
+}
+
+export interface PlotList {
+    plots: PlotData[];
+}
