@@ -167,7 +167,8 @@ static int fill_installed(struct config *config, const char *directory, struct e
                : 0;
 }
 
-static int fill_policies(struct config *config, struct err *err)
+/* A file that the given directory lacks is taken from the standard one, so that a directory may hold one changed file only. */
+static int fill_policies(struct config *config, const char *given, struct err *err)
 {
     struct {
         char       *field;
@@ -176,25 +177,32 @@ static int fill_policies(struct config *config, struct err *err)
                  {config->resources_policy, "resources.json"},
                  {config->filesystem_policy, "filesystem.json"},
                  {config->syscalls_policy, "syscalls.json"}};
-    if (make_absolute(config->policy_dir, sizeof config->policy_dir, err) != 0)
-        return -1;
+    if (*given != '\0' && !exists(given, "."))
+        return err_errno(err, "policy directory %.150s", given);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        if (join(files[i].field, sizeof config->imports_policy, config->policy_dir, files[i].name, err) != 0 ||
+        const char *directory = *given != '\0' && exists(given, files[i].name) ? given : config->policy_dir;
+        if (join(files[i].field, sizeof config->imports_policy, directory, files[i].name, err) != 0 ||
             make_absolute(files[i].field, sizeof config->imports_policy, err) != 0)
             return -1;
     }
+    if (*given != '\0')
+        strcpy(config->policy_dir, given);
     return 0;
 }
 
 int config_find_places(struct config *config, struct err *err)
 {
-    char    directory[PATH_MAX], repository[PATH_MAX];
+    char    directory[PATH_MAX], repository[PATH_MAX], given[sizeof config->policy_dir];
     ssize_t n = readlink("/proc/self/exe", directory, sizeof directory - 1);
 
     if (n <= 0)
         return err_errno(err, "/proc/self/exe");
     directory[n] = '\0';
     cut_last(directory);
+    if (make_absolute(config->policy_dir, sizeof config->policy_dir, err) != 0)
+        return -1;
+    strcpy(given, config->policy_dir);
+    config->policy_dir[0] = '\0';
     if (find_repository(directory, repository) ? fill_source_tree(config, repository, directory, err) != 0
                                                : fill_installed(config, directory, err) != 0)
         return -1;
@@ -204,5 +212,5 @@ int config_find_places(struct config *config, struct err *err)
         make_absolute(config->zygote_path, sizeof config->zygote_path, err) != 0 ||
         make_absolute(config->web_dir, sizeof config->web_dir, err) != 0)
         return -1;
-    return fill_policies(config, err);
+    return fill_policies(config, given, err);
 }

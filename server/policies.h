@@ -1,4 +1,4 @@
-/* policies.h: policies/*.json (and a user's minimal ones) read, checked and turned into plain numbers. */
+/* policies.h: the JSON files of the policy directory, or a user's minimal ones, read, checked and turned into plain numbers. */
 #ifndef PENNY_POLICIES_H
 #define PENNY_POLICIES_H
 
@@ -19,20 +19,22 @@ struct policies {
     uint32_t interrupt_grace_ms;      /* + cpu.interruptGrace: from SIGINT to SIGKILL (default 1000) */
     uint32_t concurrent_executions;
     uint64_t file_bytes, storage_bytes;
+    uint64_t temporary_bytes; /* filesystem.json permissions./tmp.maxSize: size of /tmp */
     uint32_t files;
-    uint64_t output_bytes;            /* execution.maxOutputSize */
+    uint64_t output_bytes; /* execution.maxOutputSize */
     uint32_t variables;
     uint64_t variable_bytes;
     uint32_t plots;
     uint64_t plot_bytes;
-    uint32_t code_chars;              /* + execution.maxCodeLength (default 1000000) */
-    uint32_t processes, open_files;   /* + process.maxProcesses, process.maxOpenFiles */
+    uint32_t code_chars;            /* + execution.maxCodeLength (default 1000000) */
+    uint32_t processes, open_files; /* + process.maxProcesses, process.maxOpenFiles */
+    uint32_t uid_base, uid_count;   /* + process.uidBase, process.uidCount: host uids of sessions, when started as root */
     /* cleanup */
     uint32_t session_timeout_ms, cleanup_interval_ms;
     /* filesystem.json quotas */
     uint32_t concurrent_sessions;
     uint32_t directories;
-    json_t  *imports; /* imports.json as read, owned */
+    json_t  *imports;  /* imports.json as read, owned */
     json_t  *syscalls; /* syscalls.json as read, owned */
 };
 
