@@ -1,0 +1,95 @@
+#define _GNU_SOURCE
+#include "listener.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fdio.h"
+
+enum { BACKLOG = 4096 };
+
+static int resolve(const struct config_address *address, struct addrinfo **ret_list, struct err *err)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    char            port[8];
+    int             code;
+
+    (void)snprintf(port, sizeof port, "%u", address->port);
+    code = getaddrinfo(address->host[0] != '\0' ? address->host : NULL, port, &hints, ret_list);
+    if (code != 0)
+        return err_set(err, 0, "cannot listen on %s: %s", address->host, gai_strerror(code));
+    return 0;
+}
+
+static int listen_on(const struct addrinfo *info)
+{
+    int on = 1, fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (info->ai_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, info->ai_addr, info->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+        fdio_close(&fd);
+    return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+    union {
+        struct sockaddr     any;
+        struct sockaddr_in  v4;
+        struct sockaddr_in6 v6;
+    } name;
+    socklen_t length = sizeof name;
+    memset(&name, 0, sizeof name);
+    if (getsockname(fd, &name.any, &length) < 0)
+        return 0;
+    return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
+}
+
+static int open_one(struct config_address *address, struct err *err)
+{
+    struct addrinfo *list;
+    int              fd;
+
+    if (resolve(address, &list, err) < 0)
+        return -1;
+    fd = listen_on(list);
+    if (fd < 0)
+        (void)err_errno(err, "cannot listen on %s port %u", address->host, address->port);
+    else if (address->port == 0)
+        address->port = port_of(fd);
+    freeaddrinfo(list);
+    return fd;
+}
+
+int listener_open_all(struct config *config, int ret_fds[CONFIG_LISTEN_MAX], struct err *err)
+{
+    for (size_t i = 0; i < config->listen_count; i++) {
+        ret_fds[i] = open_one(&config->listen[i], err);
+        if (ret_fds[i] < 0) {
+            while (i-- > 0)
+                fdio_close(&ret_fds[i]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void listener_url(const struct config_address *address, char *ret_text, size_t room)
+{
+    const char *host = address->host;
+    if (strcmp(host, "0.0.0.0") == 0 || host[0] == '\0')
+        host = "127.0.0.1";
+    if (strcmp(host, "::") == 0)
+        host = "::1";
+    (void)snprintf(ret_text, room, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host, address->port);
+}

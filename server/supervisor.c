@@ -1,0 +1,334 @@
+#define _GNU_SOURCE
+#include "supervisor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "fdio.h"
+#include "listener.h"
+#include "log.h"
+#include "orphans.h"
+#include "policy_memfd.h"
+#include "state_dir.h"
+#include "supervisor_wire.h"
+#include "zygote_wire.h"
+
+const char SUPERVISOR_ARGUMENT[] = "--as-server-process";
+
+enum { STOP_SLACK_MS = 10000, ZYGOTE_STOP_MS = 10000, ARGUMENTS_MAX = 256 };
+
+enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPED };
+
+struct supervisor {
+    struct config         *config;
+    const struct policies *policies;
+    char                 **argv;
+    enum phase             phase;
+    int                    listen_fds[CONFIG_LISTEN_MAX];
+    int                    signal_fd;
+    int                    policy_fd;
+    struct state_dir       state_dir;
+    struct child           server, zygote;
+    int64_t                deadline_ms; /* while draining: when what still runs is killed */
+    struct err             failure;     /* why the start failed */
+};
+
+static void log_err(const char *what, const struct err *err)
+{
+    log_error("%s: %s", what, err->message);
+}
+
+/* A supervisor socket for a child about to be started: ours is kept in the child, the other end is for the new process. */
+static int make_supervisor_socket(struct child *child, int *ret_theirs, struct err *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_errno(err, "cannot make a socket for %s", child->name);
+    fdio_close(&child->socket_fd);
+    child->socket_fd = ends[0];
+    *ret_theirs      = ends[1];
+    return 0;
+}
+
+static void tell(struct child *child, char type, const int *fd)
+{
+    struct supervisor_packet packet = {.type = type};
+    size_t                   length = child->name[0] == 'z' ? 1 : sizeof packet;
+    if (child->socket_fd >= 0 && fdio_send(child->socket_fd, &packet, length, fd, fd != NULL ? 1 : 0) < 0)
+        log_warn("cannot tell the %s: %s", child->name, strerror(errno));
+}
+
+static int start_zygote(struct supervisor *s, int server_end, struct err *err)
+{
+    char *argv[] = {s->config->zygote_path, NULL};
+    int   theirs, result;
+    if (make_supervisor_socket(&s->zygote, &theirs, err) < 0)
+        return -1;
+    result = child_start(&s->zygote, s->config->zygote_path, argv, (int[]){server_end, s->policy_fd, theirs}, 3, SIGTERM, err);
+    close(theirs);
+    return result;
+}
+
+static int start_server(struct supervisor *s, struct err *err)
+{
+    char *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)SUPERVISOR_ARGUMENT};
+    int   fds[CHILD_FDS_MAX], theirs, result;
+    for (size_t i = 1; s->argv[i] != NULL && i < ARGUMENTS_MAX - 2; i++)
+        argv[i + 1] = s->argv[i];
+    if (make_supervisor_socket(&s->server, &theirs, err) < 0)
+        return -1;
+    fds[0] = theirs;
+    memcpy(fds + 1, s->listen_fds, s->config->listen_count * sizeof(int));
+    result = child_start(&s->server, "/proc/self/exe", argv, fds, 1 + s->config->listen_count, SIGKILL, err);
+    close(theirs);
+    return result;
+}
+
+/* Makes a new connection between the two and starts whichever of them does not run. */
+static int connect_children(struct supervisor *s, struct err *err)
+{
+    int ends[2], result = 0;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_errno(err, "cannot make the zygote's socket");
+    if (s->zygote.pid == 0)
+        result = start_zygote(s, ends[1], err);
+    else
+        tell(&s->zygote, SUPERVISOR_ZYGOTE, &ends[1]);
+    if (result == 0 && s->server.pid == 0)
+        result = start_server(s, err);
+    if (result == 0)
+        tell(&s->server, SUPERVISOR_ZYGOTE, &ends[0]);
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
+static void fail_start(struct supervisor *s, const char *format, const char *name, const char *detail)
+{
+    if (s->failure.message[0] == '\0')
+        (void)err_set(&s->failure, 0, format, name, detail);
+    s->phase = PHASE_STOPPED;
+}
+
+static void on_child_exit(struct supervisor *s, struct child *child, int status)
+{
+    bool wanted = s->phase == PHASE_SERVING;
+    char text[80];
+
+    child_describe_status(status, text, sizeof text);
+    child_on_exit(child, wanted);
+    if (s->phase == PHASE_STARTING)
+        fail_start(s, "the %s %s before the service was ready", child->name, text);
+    else if (wanted)
+        log_error("the %s %s; it is started again%s", child->name, text, child->delay_ms > 200 ? " after a pause, since it died soon" : "");
+    if (child == &s->server && s->phase == PHASE_DRAINING)
+        s->phase = PHASE_STOPPED;
+}
+
+static void reap(struct supervisor *s)
+{
+    int   status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == s->server.pid)
+            on_child_exit(s, &s->server, status);
+        else if (pid == s->zygote.pid)
+            on_child_exit(s, &s->zygote, status);
+        /* else the init of a session whose zygote is gone */
+    }
+}
+
+static void drain(struct supervisor *s)
+{
+    char type      = s->phase == PHASE_SERVING ? SUPERVISOR_DRAIN : SUPERVISOR_STOP;
+    s->deadline_ms = child_now_ms() + STOP_SLACK_MS + (type == SUPERVISOR_DRAIN ? s->config->drain_ms : 0);
+    s->phase       = PHASE_DRAINING;
+    if (s->server.pid == 0)
+        s->phase = PHASE_STOPPED;
+    else
+        tell(&s->server, type, NULL);
+}
+
+static void on_signal(struct supervisor *s)
+{
+    struct signalfd_siginfo info;
+    if (read(s->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return;
+    if (info.ssi_signo == SIGCHLD)
+        reap(s);
+    else if (s->phase == PHASE_STARTING)
+        s->phase = PHASE_STOPPED;
+    else
+        drain(s);
+}
+
+static void announce(const struct supervisor *s)
+{
+    char url[96];
+    listener_url(&s->config->listen[0], url, sizeof url);
+    (void)printf("Penny Sandbox is ready at %s\n", url);
+    (void)printf("Try: curl -s %s/api/v1/execute -H 'Content-Type: application/json' -d '{\"code\": \"print(1 + 1)\"}'\n", url);
+    (void)fflush(stdout);
+}
+
+static void on_server_packet(struct supervisor *s)
+{
+    struct supervisor_packet packet = {0};
+    ssize_t                  n      = fdio_receive(s->server.socket_fd, &packet, sizeof packet, NULL, NULL);
+
+    packet.text[sizeof packet.text - 1] = '\0';
+    if (n <= 0)
+        fdio_close(&s->server.socket_fd); /* its exit follows */
+    else if (packet.type == SUPERVISOR_FAILED && s->phase == PHASE_STARTING)
+        fail_start(s, "%s: %s", "no session can be started", packet.text);
+    else if (packet.type == SUPERVISOR_READY && s->phase == PHASE_STARTING) {
+        s->phase = PHASE_SERVING;
+        announce(s);
+    }
+}
+
+static void restart_what_is_due(struct supervisor *s)
+{
+    int64_t       now        = child_now_ms();
+    bool          server_due = s->server.pid == 0 && s->server.retry_ms > 0, zygote_due = s->zygote.pid == 0 && s->zygote.retry_ms > 0;
+    struct child *child = server_due ? &s->server : &s->zygote;
+    struct err    err   = {0};
+
+    if ((!server_due && !zygote_due) || (server_due && now < s->server.retry_ms) || (zygote_due && now < s->zygote.retry_ms))
+        return;
+    if (connect_children(s, &err) < 0) {
+        log_err("restart", &err);
+        child_on_exit(child, true);
+    }
+}
+
+static int next_timeout(const struct supervisor *s)
+{
+    int64_t next = s->phase == PHASE_DRAINING ? s->deadline_ms : 0, now = child_now_ms();
+    if (s->server.retry_ms > next)
+        next = s->server.retry_ms;
+    if (s->zygote.retry_ms > next)
+        next = s->zygote.retry_ms;
+    if (next == 0)
+        return -1;
+    return next > now ? (int)(next - now) : 0;
+}
+
+static void loop(struct supervisor *s)
+{
+    while (s->phase != PHASE_STOPPED) {
+        struct pollfd polled[] = {{.fd = s->signal_fd, .events = POLLIN}, {.fd = s->server.socket_fd, .events = POLLIN}};
+        if (poll(polled, 2, next_timeout(s)) < 0 && errno != EINTR)
+            break;
+        if (polled[1].revents != 0)
+            on_server_packet(s);
+        if (polled[0].revents != 0)
+            on_signal(s);
+        if (s->phase == PHASE_SERVING)
+            restart_what_is_due(s);
+        if (s->phase == PHASE_DRAINING && child_now_ms() >= s->deadline_ms)
+            s->phase = PHASE_STOPPED;
+    }
+}
+
+/* Ends one child: `signal` first, SIGKILL when that has not worked within patience_ms. */
+static void end_child(struct child *child, int signal, int64_t patience_ms)
+{
+    int64_t deadline = child_now_ms() + patience_ms;
+    int     status;
+    if (child->pid == 0)
+        return;
+    (void)kill(child->pid, signal);
+    while (waitpid(child->pid, &status, WNOHANG) == 0) {
+        if (child_now_ms() >= deadline) {
+            log_warn("the %s did not end in time and is killed", child->name);
+            (void)kill(child->pid, SIGKILL);
+            (void)waitpid(child->pid, &status, 0);
+            break;
+        }
+        (void)poll(NULL, 0, 5);
+    }
+    child_on_exit(child, false);
+}
+
+static int open_signals(struct supervisor *s, struct err *err)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return err_errno(err, "cannot block signals");
+    s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s->signal_fd < 0 ? err_errno(err, "cannot make a signalfd") : 0;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: fewer sessions fit, which the start of one will say */
+    }
+}
+
+static int prepare(struct supervisor *s, struct err *err)
+{
+    struct policy policy;
+    raise_descriptor_limit();
+    if (access(s->config->zygote_path, X_OK) < 0)
+        return err_errno(err, "cannot execute the zygote %s", s->config->zygote_path);
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+        return err_errno(err, "cannot become a subreaper");
+    if (open_signals(s, err) < 0 || listener_open_all(s->config, s->listen_fds, err) < 0)
+        return -1;
+    if (state_dir_make(&s->state_dir, s->config->state_dir, err) < 0)
+        return -1;
+    (void)snprintf(s->config->state_dir, sizeof s->config->state_dir, "%s", s->state_dir.path);
+    if (policies_to_policy(s->policies, s->config, &policy, err) < 0)
+        return -1;
+    s->policy_fd = policy_memfd_make(&policy, s->policies->imports, err);
+    return s->policy_fd < 0 ? -1 : 0;
+}
+
+static void finish(struct supervisor *s)
+{
+    end_child(&s->server, SIGTERM, 1000);
+    end_child(&s->zygote, SIGTERM, ZYGOTE_STOP_MS);
+    orphans_end();
+    state_dir_remove(&s->state_dir);
+    fdio_close(&s->policy_fd);
+    fdio_close(&s->signal_fd);
+    for (size_t i = 0; i < s->config->listen_count; i++)
+        fdio_close(&s->listen_fds[i]);
+}
+
+int supervisor_run(struct config *config, const struct policies *policies, char **argv, struct err *err)
+{
+    struct supervisor s = {.config = config, .policies = policies, .argv = argv, .signal_fd = -1, .policy_fd = -1};
+    for (size_t i = 0; i < CONFIG_LISTEN_MAX; i++)
+        s.listen_fds[i] = -1;
+    child_init(&s.server, "server process");
+    child_init(&s.zygote, "zygote");
+    if (prepare(&s, &s.failure) == 0 && connect_children(&s, &s.failure) == 0)
+        loop(&s);
+    finish(&s);
+    if (s.failure.message[0] != '\0') {
+        *err = s.failure;
+        return -1;
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/*
+ * supervisor_wire.h: the packets between the supervisor and the server process, on a SOCK_SEQPACKET socketpair. The zygote is
+ * told only one thing by the supervisor, on ZYGOTE_SUPERVISOR_FD: a packet of one byte with a new server socket beside it.
+ */
+#ifndef PENNY_SUPERVISOR_WIRE_H
+#define PENNY_SUPERVISOR_WIRE_H
+
+enum supervisor_packet_type {
+    /* supervisor to server */
+    SUPERVISOR_ZYGOTE = 'Z', /* one descriptor: a socket to the zygote, which replaces any former one */
+    SUPERVISOR_DRAIN  = 'D', /* accept no more, let running executions end within drain_ms, then end everything and exit */
+    SUPERVISOR_STOP   = 'S', /* as DRAIN, without waiting for executions */
+    /* server to supervisor */
+    SUPERVISOR_READY  = 'R', /* requests are answered and a session can be had */
+    SUPERVISOR_FAILED = 'F', /* no session can be had; text says why. Sent only before READY */
+};
+
+struct supervisor_packet {
+    char type;
+    char text[255];
+};
+
+/* The server process is executed with its end of the socketpair here, and the listening sockets from the next number on. */
+enum { SERVER_SUPERVISOR_FD = 3, SERVER_LISTEN_FD = 4 };
+
+#endif

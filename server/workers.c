@@ -1,0 +1,166 @@
+#define _GNU_SOURCE
+#include "workers.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "fdio.h"
+#include "log.h"
+#include "table.h"
+
+struct workers {
+    struct event_base    *base;
+    struct zygote_client *zygote;
+    struct table         *by_serial;
+    json_t               *isolation;
+    uint32_t              last_serial;
+    void (*on_zygote)(bool up, void *arg);
+    void *arg;
+};
+
+static void on_spawned(void *arg, const struct zygote_message *message, const int fds[SESSION_FD_COUNT])
+{
+    struct workers *workers = arg;
+    struct worker  *worker  = table_get(workers->by_serial, &message->session);
+
+    if (worker != NULL) {
+        worker_on_spawned(worker, message, fds);
+        return;
+    }
+    log_error("the zygote made a session %u that is not wanted", message->session);
+    (void)zygote_client_kill(workers->zygote, message->session);
+    for (int i = 0; i < SESSION_FD_COUNT; i++)
+        fdio_close(&(int){fds[i]});
+}
+
+static void on_message(void *arg, const struct zygote_message *message)
+{
+    struct workers *workers = arg;
+    struct worker  *worker  = table_get(workers->by_serial, &message->session);
+    if (worker == NULL)
+        return; /* its end has been noticed before */
+    if (message->type == ZYGOTE_SPAWN_FAILED)
+        worker_on_spawn_failed(worker, message->text[0] != '\0' ? message->text : strerror(message->error));
+    else if (message->type == ZYGOTE_EXITED)
+        worker_on_exited(worker, message);
+    else if (message->type == ZYGOTE_STATS_REPLY)
+        worker_on_stats(worker, &message->stats);
+}
+
+static void tell_up(void *worker, void *arg)
+{
+    (void)arg;
+    worker_on_zygote(worker, true);
+}
+
+static void tell_down(void *worker, void *arg)
+{
+    (void)arg;
+    worker_on_zygote(worker, false);
+}
+
+static void on_ready(void *arg, json_t *report)
+{
+    struct workers *workers = arg;
+    json_decref(workers->isolation);
+    workers->isolation = report;
+    table_each(workers->by_serial, tell_up, NULL);
+    workers->on_zygote(true, workers->arg);
+}
+
+static void on_lost(void *arg)
+{
+    struct workers *workers = arg;
+    table_each(workers->by_serial, tell_down, NULL);
+    workers->on_zygote(false, workers->arg);
+}
+
+static const struct zygote_events zygote_events = {on_ready, on_spawned, on_message, on_lost};
+
+struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, void *arg), void *arg, struct err *err)
+{
+    struct workers *workers = calloc(1, sizeof *workers);
+    if (workers == NULL) {
+        (void)err_set(err, ENOMEM, "no memory for the workers");
+        return NULL;
+    }
+    workers->base      = base;
+    workers->on_zygote = on_zygote;
+    workers->arg       = arg;
+    workers->by_serial = table_new(sizeof(uint32_t));
+    workers->zygote    = zygote_client_new(base, &zygote_events, workers, err);
+    if (workers->by_serial == NULL || workers->zygote == NULL) {
+        (void)err_set(err, ENOMEM, "no memory for the workers");
+        workers_free(workers);
+        return NULL;
+    }
+    /* Numbers must be new to a zygote that has served an earlier server process. */
+    while (getrandom(&workers->last_serial, sizeof workers->last_serial, 0) < 0)
+        continue;
+    workers->last_serial &= 0x7fffffff;
+    return workers;
+}
+
+static void free_worker(void *worker, void *arg)
+{
+    (void)arg;
+    worker_free(worker);
+}
+
+void workers_free(struct workers *workers)
+{
+    if (workers == NULL)
+        return;
+    if (workers->by_serial != NULL)
+        table_each(workers->by_serial, free_worker, NULL);
+    zygote_client_free(workers->zygote);
+    table_free(workers->by_serial);
+    json_decref(workers->isolation);
+    free(workers);
+}
+
+int workers_attach_zygote(struct workers *workers, int fd, struct err *err)
+{
+    return zygote_client_attach(workers->zygote, fd, err);
+}
+
+bool workers_zygote_is_up(const struct workers *workers)
+{
+    return zygote_client_is_ready(workers->zygote);
+}
+
+const json_t *workers_isolation(const struct workers *workers)
+{
+    return workers->isolation;
+}
+
+size_t workers_count(const struct workers *workers)
+{
+    return table_count(workers->by_serial);
+}
+
+struct event_base *workers_base(const struct workers *workers)
+{
+    return workers->base;
+}
+
+struct zygote_client *workers_zygote(const struct workers *workers)
+{
+    return workers->zygote;
+}
+
+uint32_t workers_add(struct workers *workers, struct worker *worker)
+{
+    uint32_t serial;
+    do
+        serial = ++workers->last_serial;
+    while (serial == 0 || table_get(workers->by_serial, &serial) != NULL);
+    return table_put(workers->by_serial, &serial, worker) < 0 ? 0 : serial;
+}
+
+void workers_remove(struct workers *workers, uint32_t serial)
+{
+    (void)table_take(workers->by_serial, &serial);
+}

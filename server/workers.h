@@ -1,0 +1,30 @@
+/* workers.h: all workers by the number the zygote knows them by, and the connection to the zygote. */
+#ifndef PENNY_WORKERS_H
+#define PENNY_WORKERS_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "worker.h"
+#include "zygote_client.h"
+
+/* on_zygote: whether sessions can be spawned has changed. Returns NULL with err filled. */
+struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, void *arg), void *arg, struct err *err);
+void            workers_free(struct workers *workers); /* drops all workers without a callback; NULL is fine */
+/* A (new) socket to the zygote, owned from then on. Living workers are handed to a new zygote. Returns 0 or -1. */
+int           workers_attach_zygote(struct workers *workers, int fd, struct err *err);
+bool          workers_zygote_is_up(const struct workers *workers);
+const json_t *workers_isolation(const struct workers *workers); /* the zygote's report, borrowed; NULL before it came */
+size_t        workers_count(const struct workers *workers);     /* not yet gone, released ones included */
+
+/* For worker.c. */
+struct event_base    *workers_base(const struct workers *workers);
+struct zygote_client *workers_zygote(const struct workers *workers);
+uint32_t              workers_add(struct workers *workers, struct worker *worker); /* its number; 0: no memory */
+void                  workers_remove(struct workers *workers, uint32_t serial);
+
+#endif
