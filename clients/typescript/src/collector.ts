@@ -5,6 +5,7 @@
 
 import type { StreamEvent } from './event-types.js';
 import type { ExecutionOutput, ExecutionResult } from './execution-types.js';
+import { setOwn } from './own.js';
 import type { MimeBundle, PlotData, VariableData } from './value-types.js';
 
 function longer<T extends { length: number }>(collected: T, told: T | undefined): T {
@@ -33,7 +34,7 @@ export class Collector {
     }
 
     private addVariable({ name, ...data }: VariableData & { name: string }): void {
-        Object.defineProperty(this.variables, name, { value: data, enumerable: true, configurable: true, writable: true });
+        setOwn<VariableData>(this.variables, name, data);
     }
 
     private onGap(fromTheBeginning: boolean): void {

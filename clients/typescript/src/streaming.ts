@@ -5,6 +5,7 @@
 
 import { AbortedError } from './errors.js';
 import type { StreamBuffer, StreamEvent, StreamOptions } from './event-types.js';
+import { setOwn } from './own.js';
 import type { EventCallback } from './penny-types.js';
 import { SseParser } from './sse.js';
 import type { NamedVariableData, PlotData } from './value-types.js';
@@ -54,7 +55,7 @@ export class StreamManager {
         if (event.type === 'stderr') return includeStderr && this.push(this.buffer.stderr, event.data, bufferSize);
         if (event.type === 'plot') return includePlots && this.push(this.buffer.plots, event.data, bufferSize);
         if (event.type !== 'variable') return true;
-        if (includeVariables) this.buffer.variables[event.data.name] = event.data;
+        if (includeVariables) setOwn(this.buffer.variables, event.data.name, event.data);
         return includeVariables;
     }
 
@@ -213,7 +214,7 @@ export class OutputCollector {
         if (event.type === 'stdout') this.buffer.stdout.push(event.data);
         else if (event.type === 'stderr') this.buffer.stderr.push(event.data);
         else if (event.type === 'plot') this.buffer.plots.push(event.data);
-        else if (event.type === 'variable') this.buffer.variables[event.data.name] = event.data;
+        else if (event.type === 'variable') setOwn(this.buffer.variables, event.data.name, event.data);
     }
 
     getStdout(): string {
