@@ -66,6 +66,13 @@ const char *sse_timestamp(uint64_t unix_ms)
     return text;
 }
 
+const char *sse_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return sse_timestamp((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
+}
+
 static size_t write_decimal(char *out, uint64_t n)
 {
     char   digits[20];
@@ -181,7 +188,7 @@ int sse_encode(struct bytes *out, const struct sse_source *source, enum event_ki
                const char *value, size_t length, struct err *err)
 {
     char  *at = bytes_reserve(out, SSE_EVENT_MAX);
-    size_t n, json, written;
+    size_t n, json, written = 0;
     int    result;
 
     if (at == NULL)

@@ -46,6 +46,7 @@ int sse_source_init(struct sse_source *source, uint32_t epoch, const char *execu
 
 /* "2026-01-31T12:00:00.000Z" of milliseconds since 1970; formatted again only when the millisecond has changed. Static storage. */
 const char *sse_timestamp(uint64_t unix_ms);
+const char *sse_now(void); /* of this moment */
 enum { SSE_TIMESTAMP_LENGTH = 24 };
 
 /*

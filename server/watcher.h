@@ -43,8 +43,8 @@ struct watcher_sink {
     void *arg;
 };
 
-/* Returns NULL with err filled when the timers can't be made. */
-struct watcher_hub *watcher_hub_new(struct event_base *base, struct err *err);
+/* `silence_ms`: WATCHER_SILENCE_MS, unless a test is in a hurry. Returns NULL with err filled when the timers can't be made. */
+struct watcher_hub *watcher_hub_new(struct event_base *base, uint32_t silence_ms, struct err *err);
 void                watcher_hub_free(struct watcher_hub *hub); /* there must be no watchers left; NULL is fine */
 size_t              watcher_hub_count(const struct watcher_hub *hub);
 
