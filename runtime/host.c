@@ -1,0 +1,185 @@
+#define _GNU_SOURCE
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "host.h"
+#include "host_cell.h"
+#include "host_compile.h"
+#include "host_event.h"
+#include "host_memory.h"
+#include "host_module.h"
+#include "host_worker.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Our files are one package of this name, outside of sys.path: no module of the user can meet one of ours. */
+static const char package_name[] = "penny_runtime";
+
+/* Turns the present exception into an err; returns -1. */
+static int fail(struct err *err, const char *what)
+{
+    PyObject   *type, *value, *traceback, *text = NULL;
+    const char *message = NULL;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != NULL)
+        text = PyUnicode_FromFormat("%s: %S", ((PyTypeObject *)type)->tp_name, value);
+    if (text != NULL)
+        message = PyUnicode_AsUTF8(text);
+    (void)err_set(err, 0, "%s: %s", what, message != NULL ? message : "unknown error");
+    for (char *p = err == NULL ? NULL : err->message; p != NULL && (p = strchr(p, '\n')) != NULL;)
+        *p = ' ';
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return -1;
+}
+
+static int fail_status(struct err *err, PyStatus status)
+{
+    return err_set(err, 0, "Python does not start: %s", status.err_msg != NULL ? status.err_msg : "unknown error");
+}
+
+static int start_python(const struct policy *policy, struct err *err)
+{
+    PyPreConfig before;
+    PyConfig    config;
+    PyStatus    status;
+    PyPreConfig_InitIsolatedConfig(&before);
+    before.utf8_mode = 1;
+    status           = Py_PreInitialize(&before);
+    if (PyStatus_Exception(status))
+        return fail_status(err, status);
+    PyConfig_InitPythonConfig(&config);
+    config.use_environment     = 0;
+    config.user_site_directory = 0;
+    config.write_bytecode      = 0;
+    config.parse_argv          = 0;
+    config.safe_path           = 1;
+    status                     = PyConfig_SetBytesString(&config, &config.program_name, policy->python);
+    if (!PyStatus_Exception(status))
+        status = PyConfig_SetBytesString(&config, &config.executable, policy->python);
+    if (!PyStatus_Exception(status))
+        status = Py_InitializeFromConfig(&config);
+    PyConfig_Clear(&config);
+    return PyStatus_Exception(status) ? fail_status(err, status) : 0;
+}
+
+/* Imports runtime/python/__init__.py as a package, from its file, and returns it. */
+static PyObject *import_package(const char *directory)
+{
+    static const char code[] = "import importlib.util, sys\n"
+                               "spec = importlib.util.spec_from_file_location(name, directory + '/__init__.py',\n"
+                               "                                              submodule_search_locations=[directory])\n"
+                               "package = importlib.util.module_from_spec(spec)\n"
+                               "sys.modules[name] = package\n"
+                               "spec.loader.exec_module(package)\n";
+    PyObject *names = Py_BuildValue("{s:s,s:s,s:O}", "name", package_name, "directory", directory, "__builtins__", PyEval_GetBuiltins());
+    PyObject *done  = names == NULL ? NULL : PyRun_String(code, Py_file_input, names, names), *package = NULL;
+    if (done != NULL)
+        package = Py_XNewRef(PyDict_GetItemString(names, "package"));
+    Py_XDECREF(done);
+    Py_XDECREF(names);
+    return package;
+}
+
+static PyObject *preload_list(const struct policy *policy)
+{
+    PyObject *list = PyList_New(0);
+    for (uint32_t i = 0; list != NULL && i < policy->preload_count && i < POLICY_PRELOAD_MAX; i++) {
+        PyObject *name = PyUnicode_FromString(policy->preload[i]);
+        if (name == NULL || PyList_Append(list, name) != 0)
+            Py_CLEAR(list);
+        Py_XDECREF(name);
+    }
+    return list;
+}
+
+/* Python's part: preload, shell, warm-ups. The package says how (runtime.start). */
+static int start_runtime(PyObject *package, const struct policy *policy, const char *imports_json)
+{
+    PyObject *runtime = PyObject_GetAttrString(package, "runtime"), *list = preload_list(policy), *done = NULL;
+    if (runtime != NULL && list != NULL)
+        done = PyObject_CallMethod(runtime, "start", "Oss", list, imports_json, policy->profile);
+    if (done != NULL && host_compile_init(runtime) != 0)
+        Py_CLEAR(done);
+    Py_XDECREF(list);
+    Py_XDECREF(runtime);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Names the first thread that is not the main one. Returns 0 when there is none. */
+static int find_thread(char *name, size_t size)
+{
+    DIR           *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    int            found = 0;
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        int id = atoi(entry->d_name);
+        if (id != 0 && id != getpid()) {
+            char  path[64];
+            FILE *f;
+            (void)snprintf(path, sizeof path, "/proc/self/task/%d/comm", id);
+            f = fopen(path, "re");
+            if (f == NULL || fgets(name, (int)size, f) == NULL)
+                (void)snprintf(name, size, "thread %d", id);
+            name[strcspn(name, "\n")] = '\0';
+            if (f != NULL)
+                (void)fclose(f);
+            found = id;
+        }
+    }
+    if (tasks != NULL)
+        (void)closedir(tasks);
+    return found;
+}
+
+/* Threads that only ended a moment ago may take the kernel a moment more. */
+static int check_threads(struct err *err)
+{
+    char name[64] = "";
+    int  found    = 0;
+    for (int i = 0; i < 100 && (found = find_thread(name, sizeof name)) != 0; i++) {
+        struct timespec moment = {.tv_nsec = 10000000};
+        (void)nanosleep(&moment, NULL);
+    }
+    if (found == 0)
+        return 0;
+    return err_set(err, 0, "importing the libraries left a thread running (%d, \"%s\"): a fork would lose it", found, name);
+}
+
+int host_start(const struct policy *policy, const char *imports_json, struct err *err)
+{
+    PyObject *package;
+    int       number;
+    if (host_memory_init(err) != 0)
+        return -1;
+    if ((number = host_event_init()) != 0)
+        return err_set(err, number, "pthread_atfork: %s", strerror(number));
+    if (host_module_register() != 0)
+        return err_set(err, 0, "the module _penny could not be registered");
+    if (start_python(policy, err) != 0)
+        return -1;
+    package = import_package(policy->python_library);
+    if (package == NULL)
+        return fail(err, policy->python_library);
+    if (start_runtime(package, policy, imports_json) != 0)
+        return fail(err, "starting the Python side");
+    if (host_cell_init(package) != 0 || host_worker_init(package) != 0)
+        return fail(err, "our Python package is incomplete");
+    return check_threads(err);
+}
+
+void host_settle(void)
+{
+    host_cell_rehearse();
+    host_memory_settle();
+}

@@ -1,0 +1,22 @@
+/* host_account.h: what one cell used, as the kernel counts it. */
+#ifndef PENNY_HOST_ACCOUNT_H
+#define PENNY_HOST_ACCOUNT_H
+
+#include <stdint.h>
+
+struct host_account {
+    uint64_t cpu_user_us, cpu_system_us;       /* of this cell, children that were waited for included */
+    uint64_t memory_bytes, memory_peak_bytes;  /* resident beyond what the fork inherited: now, and at most during this cell */
+    uint32_t threads;                          /* alive now, the main one included */
+};
+
+/* In a worker, once: what the fork inherited counts as nothing. */
+void host_account_start(void);
+
+void host_account_begin(void);
+void host_account_end(struct host_account *ret);
+
+/* Threads of this process that are alive; 0 when /proc is not there to say it. */
+uint32_t host_account_threads(void);
+
+#endif

@@ -1,0 +1,190 @@
+#define PY_SSIZE_T_CLEAN
+#include "host_cell.h"
+
+#include "host_account.h"
+#include "host_compile.h"
+#include "host_event.h"
+#include "host_signal.h"
+#include "host_stream.h"
+#include "shared/wire.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DONE_BYTES = 256 };
+
+static PyObject *globals, *run_coroutine, *finish, *describe, *restore;
+static uint32_t  count;
+
+static PyObject *attribute(PyObject *package, const char *module, const char *name)
+{
+    PyObject *m = PyObject_GetAttrString(package, module), *result = m == NULL ? NULL : PyObject_GetAttrString(m, name);
+    Py_XDECREF(m);
+    return result;
+}
+
+int host_cell_init(PyObject *package)
+{
+    PyObject *main_module = PyImport_AddModule("__main__");
+    globals               = main_module == NULL ? NULL : Py_XNewRef(PyModule_GetDict(main_module));
+    run_coroutine         = attribute(package, "runtime", "run_coroutine");
+    finish                = attribute(package, "runtime", "finish_cell");
+    restore               = attribute(package, "runtime", "restore_streams");
+    describe              = attribute(package, "errors", "describe");
+    return globals == NULL || run_coroutine == NULL || finish == NULL || restore == NULL || describe == NULL ? -1 : 0;
+}
+
+uint32_t host_cell_count(void)
+{
+    return count;
+}
+
+/* Returns 0, or -1 with an exception set. */
+static int settle(PyObject *result)
+{
+    if (result == NULL)
+        return -1;
+    Py_DECREF(result);
+    return 0;
+}
+
+static int execute(PyObject *code, PyObject *names)
+{
+    PyObject *result = PyEval_EvalCode(code, names, names);
+    if (result != NULL && (((PyCodeObject *)code)->co_flags & CO_COROUTINE) != 0) {
+        PyObject *coroutine = result;
+        result              = PyObject_CallOneArg(run_coroutine, coroutine);
+        Py_DECREF(coroutine);
+    }
+    return settle(result);
+}
+
+static int run(const char *source, size_t length, PyObject *filename, PyObject *names)
+{
+    struct host_code code;
+    int              result = 0;
+    if (host_compile(source, length, filename, &code) != 0)
+        return -1;
+    if (code.body != NULL)
+        result = execute(code.body, names);
+    if (result == 0 && code.last != NULL)
+        result = execute(code.last, names);
+    host_compile_done(&code);
+    return result;
+}
+
+/* Describing runs user code too (__str__), so it can be interrupted or fail itself: then that is what is described. */
+static PyObject *describe_error(void)
+{
+    for (int attempt = 0; attempt < 3; attempt++) {
+        PyObject *type, *value, *traceback, *result;
+        PyErr_Fetch(&type, &value, &traceback);
+        PyErr_NormalizeException(&type, &value, &traceback);
+        result = PyObject_CallFunctionObjArgs(describe, type, value != NULL ? value : Py_None, traceback != NULL ? traceback : Py_None, NULL);
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        if (result != NULL)
+            return result;
+    }
+    PyErr_Clear();
+    return NULL;
+}
+
+static void send_done(const char *status, const char *error, size_t error_length)
+{
+    struct host_account used;
+    char                fixed[DONE_BYTES];
+    PyObject           *bytes;
+    int                 n;
+    host_account_end(&used);
+    n = snprintf(fixed, sizeof fixed,
+                 "{\"status\":\"%.16s\",\"executionCount\":%" PRIu32 ",\"cpuUser\":%" PRIu64 ",\"cpuSystem\":%" PRIu64 ",\"memoryPeak\":%" PRIu64
+                 ",\"memory\":%" PRIu64 ",\"threads\":%" PRIu32 "%s",
+                 status, count, used.cpu_user_us, used.cpu_system_us, used.memory_peak_bytes, used.memory_bytes, used.threads,
+                 error_length > 0 ? ",\"error\":" : "}");
+    if (error_length == 0) {
+        host_event_queue(EVENT_DONE, fixed, (size_t)n);
+    } else if ((bytes = PyBytes_FromStringAndSize(NULL, n + (Py_ssize_t)error_length + 1)) != NULL) {
+        char *p = PyBytes_AS_STRING(bytes);
+        memcpy(p, fixed, (size_t)n);
+        memcpy(p + n, error, error_length);
+        p[n + (int)error_length] = '}';
+        host_event_queue(EVENT_DONE, p, (size_t)PyBytes_GET_SIZE(bytes));
+        Py_DECREF(bytes);
+    } else {
+        PyErr_Clear();
+        host_event_queue(EVENT_DONE, fixed, (size_t)snprintf(fixed, sizeof fixed,
+                         "{\"status\":\"error\",\"executionCount\":%" PRIu32 ",\"error\":{\"type\":\"MemoryError\",\"message\":\"\","
+                         "\"traceback\":\"\"}}", count));
+    }
+    host_event_flush();
+}
+
+static void done_with_error(PyObject *description)
+{
+    static const char unknown[] = "{\"type\":\"Exception\",\"message\":\"the error could not be described\",\"traceback\":\"\"}";
+    const char       *status    = "error", *error = unknown;
+    Py_ssize_t        length    = (Py_ssize_t)sizeof unknown - 1;
+    PyObject         *bytes     = NULL;
+    if (description == NULL || !PyArg_ParseTuple(description, "sO", &status, &bytes))
+        PyErr_Clear();
+    else if (bytes == Py_None)
+        length = 0;
+    else if (PyBytes_AsStringAndSize(bytes, (char **)&error, &length) != 0)
+        PyErr_Clear();
+    send_done(status, error, (size_t)length);
+    Py_XDECREF(description);
+}
+
+static void prepare(uint64_t execution)
+{
+    count++;
+    host_event_begin(execution);
+    if (!host_stream_in_place())
+        host_stream_restore();
+    if (settle(PyObject_CallNoArgs(restore)) != 0)
+        PyErr_Clear();
+    host_account_begin();
+}
+
+void host_cell_run(const char *source, size_t length, uint64_t execution)
+{
+    PyObject *filename, *description = NULL;
+    int       failed = -1;
+    prepare(execution);
+    filename = PyUnicode_FromFormat("<cell %u>", (unsigned)count);
+    host_signal_enter(execution);
+    if (filename != NULL && !host_signal_pending())
+        failed = run(source, length, filename, globals);
+    if (failed != 0)
+        description = describe_error();
+    if (!host_event_is_owner())
+        _exit(failed != 0);
+    if (settle(PyObject_CallNoArgs(finish)) != 0 && failed == 0) {
+        failed      = -1;
+        description = describe_error();
+    }
+    PyErr_Clear();
+    host_signal_leave();
+    Py_XDECREF(filename);
+    if (failed != 0)
+        done_with_error(description);
+    else
+        send_done("ok", NULL, 0);
+}
+
+void host_cell_rehearse(void)
+{
+    static const char text[] = "x = 1\nx += 1\nprint(x)\nx\n";
+    PyObject         *names = PyDict_New(), *filename = PyUnicode_FromString("<rehearsal>");
+    host_event_mute(true);
+    if (names == NULL || filename == NULL || PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) != 0 ||
+        run(text, sizeof text - 1, filename, names) != 0)
+        PyErr_Clear();
+    Py_XDECREF(names);
+    Py_XDECREF(filename);
+    host_event_mute(false);
+}

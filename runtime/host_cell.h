@@ -1,0 +1,20 @@
+/* host_cell.h: one cell from its text to its EVENT_DONE. Callers hold the GIL. */
+#ifndef PENNY_HOST_CELL_H
+#define PENNY_HOST_CELL_H
+
+#include <Python.h>
+#include <stdint.h>
+
+/* `package` is our Python package. Returns 0, or -1 with an exception set. */
+int host_cell_init(PyObject *package);
+
+/* Runs a cell and sends all its events, EVENT_DONE last. */
+void host_cell_run(const char *source, size_t length, uint64_t execution);
+
+/* Runs `pass` and a print into nothing, so that the first real cell finds its memory private and its caches warm. */
+void host_cell_rehearse(void);
+
+/* How many cells this interpreter has begun. */
+uint32_t host_cell_count(void);
+
+#endif

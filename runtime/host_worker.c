@@ -1,0 +1,114 @@
+#define _GNU_SOURCE
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "host.h"
+#include "host_account.h"
+#include "host_cell.h"
+#include "host_event.h"
+#include "host_request.h"
+#include "host_signal.h"
+#include "host_worker.h"
+#include "shared/wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static PyObject *after_fork, *setup, *inspect;
+
+static PyObject *attribute(PyObject *package, const char *module, const char *name)
+{
+    PyObject *m = PyObject_GetAttrString(package, module), *result = m == NULL ? NULL : PyObject_GetAttrString(m, name);
+    Py_XDECREF(m);
+    return result;
+}
+
+int host_worker_init(PyObject *package)
+{
+    after_fork = attribute(package, "runtime", "after_fork");
+    setup      = attribute(package, "runtime", "setup");
+    inspect    = attribute(package, "runtime", "inspect");
+    return after_fork == NULL || setup == NULL || inspect == NULL ? -1 : 0;
+}
+
+/* Our own functions answer failures themselves; one that raises nevertheless is a fault of ours and must be seen. */
+static PyObject *call(PyObject *function, const struct host_request *request)
+{
+    PyObject *argument = PyBytes_FromStringAndSize(request->payload, (Py_ssize_t)request->length);
+    PyObject *result   = argument == NULL ? NULL : PyObject_CallOneArg(function, argument);
+    if (result == NULL)
+        PyErr_Print();
+    Py_XDECREF(argument);
+    return result;
+}
+
+static void answer_inspect(const struct host_request *request)
+{
+    static const char failed[] = "{\"ok\":false,\"error\":{\"type\":\"RuntimeError\",\"message\":\"the inspection failed\"}}";
+    PyObject         *reply;
+    char             *text;
+    Py_ssize_t        length;
+    host_event_begin(request->execution);
+    host_signal_enter(request->execution);
+    reply = call(inspect, request);
+    host_signal_leave();
+    if (reply != NULL && PyBytes_AsStringAndSize(reply, &text, &length) == 0)
+        host_event_queue(EVENT_REPLY, text, (size_t)length);
+    else
+        host_event_queue(EVENT_REPLY, failed, sizeof failed - 1);
+    PyErr_Clear();
+    Py_XDECREF(reply);
+    host_event_flush();
+}
+
+static void handle(const struct host_request *request)
+{
+    switch (request->type) {
+    case REQUEST_SETUP:
+        Py_XDECREF(call(setup, request));
+        break;
+    case REQUEST_EXECUTE:
+        host_cell_run(request->payload, request->length, request->execution);
+        break;
+    case REQUEST_INSPECT:
+        answer_inspect(request);
+        break;
+    case REQUEST_INPUT:
+        break; /* the cell that asked has ended meanwhile */
+    default:
+        _exit(HOST_EXIT_PROTOCOL);
+    }
+}
+
+void host_worker_ready(int restored)
+{
+    char text[128];
+    int  n = restored < 0 ? snprintf(text, sizeof text, "{\"python\":\"%s\",\"pid\":%d}", PY_VERSION, getpid())
+                          : snprintf(text, sizeof text, "{\"python\":\"%s\",\"pid\":%d,\"restored\":%d}", PY_VERSION, getpid(), restored);
+    host_event_begin(0);
+    host_event_queue(EVENT_READY, text, (size_t)n);
+    host_event_flush();
+}
+
+void host_worker_fix(void)
+{
+    PyObject *done = PyObject_CallNoArgs(after_fork);
+    if (done == NULL)
+        PyErr_Print();
+    Py_XDECREF(done);
+}
+
+_Noreturn void host_worker_main(void)
+{
+    struct host_request request;
+    host_event_own();
+    host_signal_start();
+    host_worker_fix();
+    host_cell_rehearse();
+    host_account_start();
+    host_worker_ready(-1);
+    while (host_request_read(&request))
+        handle(&request);
+    _exit(0);
+}

@@ -1,0 +1,279 @@
+"""The frames of runtime/shared/wire.h, and a worker without a zygote (drive.c) to speak them with."""
+
+import array
+import fcntl
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import termios
+import time
+
+HEAD = struct.Struct("=IBBHQ")
+PAYLOAD_MAX = 65536 - 16
+MORE, RAW_PENDING = 1, 2
+
+SETUP, EXECUTE, INPUT, INSPECT, PARK = 1, 2, 3, 4, 5
+READY, STDOUT, STDERR, DISPLAY, PLOT, VARIABLE, INPUT_REQUEST, DONE, REPLY, PARKED = range(64, 74)
+WAKE_SIGNAL = 40
+
+PATIENCE = float(os.environ.get("PENNY_TEST_PATIENCE", "60"))
+
+
+class Ended(Exception):
+    """The worker closed its event pipe."""
+
+
+class Event:
+    def __init__(self, kind, payload, execution, raw_pending):
+        self.kind, self.payload, self.execution, self.raw_pending = kind, payload, execution, raw_pending
+
+    @property
+    def text(self):
+        return self.payload.decode("utf-8", "replace")
+
+    @property
+    def json(self):
+        def refuse(constant):
+            raise ValueError(f"not JSON: {constant}")
+
+        return json.loads(self.payload.decode("utf-8"), parse_constant=refuse)
+
+    def __repr__(self):
+        return f"<{self.kind} {self.payload[:200]!r}>"
+
+
+class Result:
+    """All that one cell sent, in order. Text of the raw pipes stands where the protocol's rules put it."""
+
+    def __init__(self):
+        self.events = []
+
+    def add(self, event):
+        last = self.events[-1] if self.events else None
+        if last is not None and last.kind == event.kind and event.kind in (STDOUT, STDERR):
+            last.payload += event.payload
+        else:
+            self.events.append(event)
+
+    def of(self, kind):
+        return [e for e in self.events if e.kind == kind]
+
+    def joined(self, kind):
+        return b"".join(e.payload for e in self.of(kind)).decode("utf-8", "replace")
+
+    @property
+    def stdout(self):
+        return self.joined(STDOUT)
+
+    @property
+    def stderr(self):
+        return self.joined(STDERR)
+
+    @property
+    def done(self):
+        return self.of(DONE)[-1].json
+
+    @property
+    def status(self):
+        return self.done["status"]
+
+    @property
+    def error(self):
+        return self.done.get("error")
+
+    @property
+    def displays(self):
+        return [e.json for e in self.of(DISPLAY)]
+
+    @property
+    def main(self):
+        """The bundle of the last expression, or None."""
+        return next((d["data"] for d in self.displays if d["isMainResult"]), None)
+
+    @property
+    def plots(self):
+        return [e.json for e in self.of(PLOT)]
+
+    @property
+    def variables(self):
+        return {e.json["name"]: e.json for e in self.of(VARIABLE)}
+
+    @property
+    def order(self):
+        """(kind, text or None) of all but variables and DONE."""
+        return [(e.kind, e.text if e.kind in (STDOUT, STDERR) else None) for e in self.events if e.kind not in (VARIABLE, DONE)]
+
+
+class Worker:
+    def __init__(self, drive, pid, fds):
+        self.drive, self.pid = drive, pid
+        self.request, self.event, self.out, self.err = fds
+        for fd in (self.event, self.out, self.err):
+            os.set_blocking(fd, False)
+        self.buffer = b""
+        self.parts = {}
+        self.execution = 0
+        self.ended = False
+
+    # frames
+
+    def send(self, kind, payload=b"", execution=None, flags=0):
+        if isinstance(payload, str):
+            payload = payload.encode()
+        if execution is None:
+            execution = self.execution
+        while len(payload) > PAYLOAD_MAX:
+            self.write(HEAD.pack(PAYLOAD_MAX, kind, flags | MORE, 0, execution) + payload[:PAYLOAD_MAX])
+            payload = payload[PAYLOAD_MAX:]
+        self.write(HEAD.pack(len(payload), kind, flags, 0, execution) + payload)
+
+    def write(self, data):
+        while data:
+            data = data[os.write(self.request, data):]
+
+    def raw_waiting(self, fd):
+        n = array.array("i", [0])
+        fcntl.ioctl(fd, termios.FIONREAD, n)
+        return n[0]
+
+    def drain(self, kind, limit=None):
+        fd = self.out if kind == STDOUT else self.err
+        data = b""
+        while limit is None or len(data) < limit:
+            try:
+                piece = os.read(fd, 65536 if limit is None else limit - len(data))
+            except BlockingIOError:
+                break
+            if not piece:
+                break
+            data += piece
+        return [Event(kind, data, self.execution, False)] if data else []
+
+    def pump(self, timeout):
+        """Waits for something and returns the events it makes, in the order of wire.h's rule for the raw pipes."""
+        ready, _, _ = select.select([self.event, self.out, self.err], [], [], timeout)
+        events = []
+        waiting = [(kind, self.raw_waiting(fd)) for kind, fd in ((STDOUT, self.out), (STDERR, self.err)) if fd in ready]
+        if ready:
+            events += self.read_frames()
+        for kind, size in waiting:
+            if size:
+                events += self.drain(kind, size)
+        return events
+
+    def read_frames(self):
+        try:
+            data = os.read(self.event, 1 << 20)
+            if not data:
+                self.ended = True
+        except BlockingIOError:
+            data = b""
+        self.buffer += data
+        events = []
+        while len(self.buffer) >= HEAD.size:
+            length, kind, flags, reserved, execution = HEAD.unpack_from(self.buffer)
+            assert length <= PAYLOAD_MAX and not flags & ~3 and not reserved and READY <= kind <= PARKED, (length, kind, flags)
+            if len(self.buffer) < HEAD.size + length:
+                break
+            payload = self.buffer[HEAD.size:HEAD.size + length]
+            self.buffer = self.buffer[HEAD.size + length:]
+            if flags & RAW_PENDING:
+                events += self.drain(STDOUT) + self.drain(STDERR)
+            if flags & MORE and kind not in (STDOUT, STDERR):
+                self.parts[kind] = self.parts.get(kind, b"") + payload
+                continue
+            payload = self.parts.pop(kind, b"") + payload
+            if kind == DONE:
+                events += self.drain(STDOUT) + self.drain(STDERR)
+            events.append(Event(kind, payload, execution, bool(flags & RAW_PENDING)))
+        return events
+
+    def events(self, until, patience=PATIENCE):
+        """Yields events until until(event) is true for one, which is the last."""
+        limit = time.monotonic() + patience
+        while True:
+            left = limit - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no such event")
+            for event in self.pump(left):
+                yield event
+                if until(event):
+                    return
+            if self.ended:
+                raise Ended
+
+    def wait_for(self, kind, patience=PATIENCE):
+        for event in self.events(lambda e: e.kind == kind, patience):
+            pass
+        return event
+
+    # cells
+
+    def begin(self, code, execution=None, **setup):
+        self.execution = self.execution + 1 if execution is None else execution
+        if setup:
+            self.send(SETUP, json.dumps(setup))
+        self.send(EXECUTE, code)
+
+    def collect(self, patience=PATIENCE, result=None):
+        result = result or Result()
+        for event in self.events(lambda e: e.kind == DONE, patience):
+            result.add(event)
+        return result
+
+    def run(self, code, patience=PATIENCE, **setup):
+        self.begin(code, **setup)
+        return self.collect(patience)
+
+    def inspect(self, **request):
+        self.execution += 1
+        self.send(INSPECT, json.dumps(request))
+        return self.wait_for(REPLY).json
+
+    # the process
+
+    def interrupt(self, execution=None):
+        self.drive.ask(f"interrupt {self.pid} {(self.execution if execution is None else execution) & 0x7FFFFFFF}")
+
+    def kill(self, signal, pid=None):
+        self.drive.ask(f"kill {pid or self.pid} {int(signal)}")
+
+    def wait(self, pid=None):
+        """The status of waitpid() of the worker, which ends."""
+        return int(self.drive.ask(f"wait {pid or self.pid}", True).split()[1])
+
+    def close(self):
+        for fd in (self.request, self.event, self.out, self.err):
+            if fd >= 0:
+                os.close(fd)
+        self.request = self.event = self.out = self.err = -1
+
+
+class Drive:
+    """The process that has started the host and forks workers."""
+
+    def __init__(self, program, python, library, imports, profile="open", preload=(), env=None, cwd=None):
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.process = subprocess.Popen([program, python, library, imports, profile, *preload], stdin=theirs, stdout=theirs, env=env, cwd=cwd)
+        theirs.close()
+        self.socket.settimeout(PATIENCE)
+        if self.socket.recv(64) != b"ready":
+            raise RuntimeError("the host does not start")
+
+    def ask(self, line, answered=False):
+        self.socket.send(line.encode())
+        return self.socket.recv(128).decode() if answered else None
+
+    def fork(self):
+        self.socket.send(b"fork")
+        message, fds, _, _ = socket.recv_fds(self.socket, 128, 8)
+        worker = Worker(self, int(message.split()[1]), fds)
+        worker.ready = worker.wait_for(READY).json
+        return worker
+
+    def close(self):
+        self.socket.close()
+        self.process.wait(PATIENCE)
