@@ -12,6 +12,12 @@ function longer<T extends { length: number }>(collected: T, told: T | undefined)
     return told !== undefined && told.length > collected.length ? told : collected;
 }
 
+/** A complete event lists the plots without their data, which came in their own events. */
+function joinPlots(collected: PlotData[], told: PlotData[] | undefined): PlotData[] {
+    const known = new Map(collected.map((plot) => [plot.id, plot]));
+    return longer(collected, told).map((plot) => known.get(plot.id) ?? plot);
+}
+
 export class Collector {
     private stdout: string[] = [];
     private stderr: string[] = [];
@@ -59,7 +65,7 @@ export class Collector {
             ...told,
             stdout: longer(this.stdout.join(''), told.stdout),
             stderr: longer(this.stderr.join(''), told.stderr),
-            plots: longer(this.plots, told.plots),
+            plots: joinPlots(this.plots, told.plots),
             variables: { ...told.variables, ...this.variables },
             results: longer(this.results, told.results),
         };

@@ -100,6 +100,8 @@ export interface ExecutionResult {
     /** With `rolledBack`: the executionCount whose state is back. */
     restoredTo?: number;
     error?: ExecutionError;
+    /** Something about this run that one should know. */
+    notice?: string;
     artifacts?: Artifact[];
     /** The output went past the limit and was cut. */
     truncated?: boolean;
