@@ -68,6 +68,8 @@ else
 Q := @
 MAKEFLAGS += --no-print-directory
 endif
+# Compiling uses every core, unless the caller has said -j.
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 .DELETE_ON_ERROR:
@@ -108,7 +110,7 @@ web: packages-run
 
 # ---- Build -----------------------------------------------------------------------------------------------------------
 build: packages-run
-	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) $(PARALLEL) programs
 
 programs: $(PROGRAMS)
 
@@ -164,13 +166,13 @@ build/fuzz/%: tests/fuzz/%.c $(filter-out server/main.c,$(SERVER)) $(SHARED)
 
 # ---- Use -------------------------------------------------------------------------------------------------------------
 run: packages-run
-	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) $(PARALLEL) programs
 	$(Q)$(MAKE) venv web
 	@exec build/penny-sandbox
 
 PYTEST_PLACES := $(wildcard tests/runtime tests/api tests/jail tests/clients)
 test: packages-test
-	$(Q)$(MAKE) programs unit
+	$(Q)$(MAKE) $(PARALLEL) programs unit
 	$(Q)$(MAKE) venv
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --pytest '$(PYTEST_PLACES)' $(T)
@@ -178,19 +180,19 @@ test: packages-test
 # The zygote hosts an interpreter that forks for ever and never frees its modules: it runs as it ships, the server sanitized.
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 asan: packages-check
-	$(Q)$(MAKE) programs
-	$(Q)$(MAKE) O=build/asan HARDEN='-O1 -fPIE' SANITIZE='$(ASAN)' build/asan/penny-sandbox unit
+	$(Q)$(MAKE) $(PARALLEL) programs
+	$(Q)$(MAKE) $(PARALLEL) O=build/asan HARDEN='-O1 -fPIE' SANITIZE='$(ASAN)' build/asan/penny-sandbox unit
 	@cp -f build/penny-zygote build/asan/penny-zygote
 	$(Q)$(MAKE) venv
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)build/venv-test/bin/python tests/run.py --build build/asan --unit '$(UNIT_TESTS:build/%=build/asan/%)' --pytest '$(wildcard tests/api)' $(T)
 
 fuzz: packages-check
-	$(Q)$(MAKE) $(FUZZERS)
+	$(Q)$(MAKE) $(PARALLEL) $(FUZZERS)
 	@for f in $(FUZZERS); do deploy/setup.sh fuzz $$f tests/fuzz $(FUZZ_SECONDS) || exit 1; done
 
 bench: packages-test
-	$(Q)$(MAKE) programs
+	$(Q)$(MAKE) $(PARALLEL) programs
 	$(Q)$(MAKE) venv
 	$(Q)deploy/setup.sh venv build/venv-bench tests/bench/requirements.txt $(PYTHON)
 	$(Q)$(MAKE) build/bench/client build/bench/limits
@@ -204,7 +206,7 @@ build/bench/%: tests/bench/%.c
 # ---- Check -----------------------------------------------------------------------------------------------------------
 check: packages-check
 	$(Q)$(MAKE) check-format check-walk check-gcc check-clang check-lint
-	$(Q)$(MAKE) programs check-linked
+	$(Q)$(MAKE) $(PARALLEL) programs check-linked
 	$(Q)$(MAKE) asan
 	$(Q)$(MAKE) fuzz FUZZ_SECONDS=5
 	$(Q)$(MAKE) test
@@ -226,9 +228,9 @@ check-linked: $(PROGRAMS)
 	@! readelf -d build/penny-zygote | grep -E 'NEEDED.*(event|evhtp|jansson)' || { echo 'the zygote must not link these'; exit 1; }
 
 check-gcc:
-	$(Q)$(MAKE) O=build/gcc CC=gcc WERROR=-Werror programs unit
+	$(Q)$(MAKE) $(PARALLEL) O=build/gcc CC=gcc WERROR=-Werror programs unit
 check-clang:
-	$(Q)$(MAKE) O=build/clang CC=clang WERROR=-Werror programs unit
+	$(Q)$(MAKE) $(PARALLEL) O=build/clang CC=clang WERROR=-Werror programs unit
 
 check-lint:
 	$(call say,CPPCHECK,'server runtime')

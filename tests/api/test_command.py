@@ -109,7 +109,7 @@ def test_a_state_directory_of_its_own_is_removed(make_server):
 
 
 def test_sigterm_lets_a_running_execution_end(make_server):
-    server = make_server(env={"SANDBOX_DRAIN_MS": "20000"}).start()
+    server = make_server(env={"SANDBOX_DRAIN": "20000"}).start()
     client = server.client
     with client.stream(f"print('up')\n{UNTIL_INTERRUPTED}print('done')", client.session()) as stream:
         execution = stream.next("stdout", "up").json["executionId"]
@@ -139,7 +139,7 @@ def test_sigterm_lets_a_running_execution_end(make_server):
 
 
 def test_sigterm_does_not_wait_longer_than_the_drain(make_server):
-    server = make_server(env={"SANDBOX_DRAIN_MS": "100"}).start()
+    server = make_server(env={"SANDBOX_DRAIN": "100"}).start()
     stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
     stream.next("stdout", "up")
     server.signal(signal.SIGTERM)
@@ -151,7 +151,7 @@ def test_sigterm_does_not_wait_longer_than_the_drain(make_server):
 
 
 def test_a_second_signal_ends_it_at_once(make_server):
-    server = make_server(env={"SANDBOX_DRAIN_MS": "600000"}).start()
+    server = make_server(env={"SANDBOX_DRAIN": "600000"}).start()
     stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
     stream.next("stdout", "up")
     server.signal(signal.SIGINT)
