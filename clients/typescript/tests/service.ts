@@ -1,0 +1,45 @@
+/* The service under test: PENNY_BASE_URL=http://127.0.0.1:3003, and PENNY_API_KEY where it asks for one. */
+
+import { test as nodeTest, type TestContext } from 'node:test';
+import { SandboxClient, SandboxError, type SandboxSession } from '@penny/sandbox-client';
+
+export const baseUrl = process.env['PENNY_BASE_URL'] ?? '';
+const apiKey = process.env['PENNY_API_KEY'];
+const skip = baseUrl === '' ? 'PENNY_BASE_URL is not set' : false;
+
+export function newClient(url = baseUrl): SandboxClient {
+    return new SandboxClient({ baseUrl: url, resumeDelay: 1, retryDelay: 100, ...(apiKey ? { apiKey } : {}) });
+}
+
+export function test(name: string, body: (client: SandboxClient, t: TestContext) => Promise<void>): void {
+    nodeTest(name, { skip, timeout: 60000 }, (t) => body(newClient(), t));
+}
+
+export async function withSession(client: SandboxClient, body: (session: SandboxSession) => Promise<void>): Promise<void> {
+    const session = client.session(await client.createSession());
+    try {
+        await body(session);
+    } finally {
+        await session.delete();
+    }
+}
+
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function isMissing(error: unknown): boolean {
+    return error instanceof SandboxError && [404, 405, 501].includes(error.statusCode ?? 0);
+}
+
+/* What the service may not have yet: then it says 404 to the address itself, and the test says so. */
+export function feature(
+    name: string,
+    probe: (session: SandboxSession, client: SandboxClient) => Promise<unknown>,
+    body: (session: SandboxSession, client: SandboxClient) => Promise<void>,
+): void {
+    test(name, (client, t) =>
+        withSession(client, async (session) => {
+            if (await probe(session, client).then(() => false, isMissing)) return t.skip('the service does not have this');
+            await body(session, client);
+        }),
+    );
+}
