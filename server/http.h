@@ -32,12 +32,12 @@ enum http_method {
 };
 
 struct http_limits {
-    size_t   body_bytes;          /* 413 above */
-    size_t   head_bytes;          /* 431 above, request line and all headers */
-    uint32_t head_timeout_ms;     /* a head (or body) that dribbles longer than this is answered 408 and closed */
-    uint32_t idle_timeout_ms;     /* keep-alive */
-    uint32_t connections;         /* accepted at once; 503 above */
-    uint32_t write_timeout_ms;    /* a reader that takes nothing for this long is dropped */
+    size_t   body_bytes;       /* 413 above */
+    size_t   head_bytes;       /* 431 above, request line and all headers */
+    uint32_t head_timeout_ms;  /* a head (or body) that dribbles longer than this is answered 408 and closed */
+    uint32_t idle_timeout_ms;  /* keep-alive */
+    uint32_t connections;      /* accepted at once; 503 above */
+    uint32_t write_timeout_ms; /* a reader that takes nothing for this long is dropped */
 };
 
 typedef void (*http_handler)(struct http_request *request, void *arg);
@@ -54,12 +54,12 @@ void   http_free(struct http *http); /* drops what is left; NULL is fine */
 
 /* The request. Strings are borrowed, valid while the request is. Absent: NULL. */
 enum http_method http_request_method(const struct http_request *request);
-const char *http_request_path(const struct http_request *request);                       /* percent-decoded, starts with '/' */
-const char *http_request_header(const struct http_request *request, const char *name);   /* case-insensitive */
-const char *http_request_query(const struct http_request *request, const char *name);    /* percent-decoded */
-const char *http_request_id(const struct http_request *request);                         /* X-Request-Id given (if well-formed) or made */
-const char *http_request_peer(const struct http_request *request);                       /* address as text */
-const void *http_request_body(const struct http_request *request, size_t *ret_length);   /* never NULL */
+const char      *http_request_path(const struct http_request *request);                     /* percent-decoded, starts with '/' */
+const char      *http_request_header(const struct http_request *request, const char *name); /* case-insensitive */
+const char      *http_request_query(const struct http_request *request, const char *name);  /* percent-decoded */
+const char      *http_request_id(const struct http_request *request);   /* X-Request-Id given (if well-formed) or made */
+const char      *http_request_peer(const struct http_request *request); /* address as text */
+const void      *http_request_body(const struct http_request *request, size_t *ret_length); /* never NULL */
 /* What the route table put there: the n-th {parameter} of the matched pattern, and the parsed JSON body (borrowed; an empty body is {}). */
 const char *http_request_parameter(const struct http_request *request, size_t n);
 json_t     *http_request_json(const struct http_request *request);
@@ -76,7 +76,8 @@ void http_request_gone_on_eof(struct http_request *request);
 /* Answers. Headers must be added before. Each frees the request. */
 void http_request_add_header(struct http_request *request, const char *name, const char *value);
 void http_reply_json(struct http_request *request, int status, json_t *owned);
-void http_reply_buffer(struct http_request *request, int status, const char *content_type, struct evbuffer *moved_from); /* drained, no copy */
+void http_reply_buffer(struct http_request *request, int status, const char *content_type,
+                       struct evbuffer *moved_from); /* drained, no copy */
 void http_reply_bytes(struct http_request *request, int status, const char *content_type, const void *data, size_t length);
 /* The error shape of every endpoint: {statusCode, code, error, message, validationErrors?, retryAfter?}. `code` is a constant such as
  * "SESSION_NOT_FOUND"; `error` the HTTP reason phrase is derived from status. details (owned, may be NULL) is merged in. retry_after_s > 0 adds Retry-After. */
@@ -85,7 +86,8 @@ void http_reply_error(struct http_request *request, int status, const char *code
 /* An answer in pieces (chunked for HTTP/1.1, until close for 1.0). From here the stream stands for the request; the pointer `request` is dead. */
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type);
 /* on_drain: what is queued has fallen below `low_water` bytes after having been above; on_gone: the client left, the stream is dead after it. Either may be NULL. */
-void http_stream_set_callbacks(struct http_stream *stream, size_t low_water, void (*on_drain)(void *arg), void (*on_gone)(void *arg), void *arg);
+void http_stream_set_callbacks(struct http_stream *stream, size_t low_water, void (*on_drain)(void *arg), void (*on_gone)(void *arg),
+                               void *arg);
 /* Queues bytes; one call is one chunk and reaches the socket in one write where the socket takes it. Returns bytes now queued (0: all is in the kernel). */
 size_t http_stream_write(struct http_stream *stream, const void *data, size_t length);
 size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *moved_from);
