@@ -2,6 +2,7 @@
 #include "event_log_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 
 bool event_track_seek(struct event_track *track, uint64_t after_seq, struct event_cursor *ret_cursor)
 {
@@ -85,4 +86,31 @@ int event_track_read(struct event_track *track, struct event_cursor *cursor, siz
         cursor->next_seq = track->flushed_seq + 1;
     event_block_give(&block);
     return step == EVENT_WALK_FAILED ? -1 : 0;
+}
+
+int event_track_note(struct event_track *track, struct bytes *out, struct err *err)
+{
+    struct event_log         *log = track->log;
+    struct event_record       head;
+    struct event_record_begin begin;
+    uint64_t                  at = track->begin_offset;
+    size_t                    skip, length;
+    char                     *to;
+
+    event_log_flush(log);
+    if (event_store_read(&log->store, at, (char *)&head, sizeof head) != (ssize_t)sizeof head ||
+        event_store_read(&log->store, at + sizeof head, (char *)&begin, sizeof begin) != (ssize_t)sizeof begin ||
+        !event_record_head((const char *)&head, sizeof head, &head) || head.kind != EVENT_RECORD_BEGIN)
+        return err_set(err, EIO, "the note of execution %" PRIu64 " can't be read", track->serial);
+    skip = sizeof begin + begin.execution_id_length + begin.session_id_length;
+    if (skip > head.length)
+        return err_set(err, EIO, "the note of execution %" PRIu64 " is damaged", track->serial);
+    length = head.length - skip;
+    to     = bytes_reserve(out, length);
+    if (to == NULL)
+        return err_set(err, ENOMEM, "no memory for a note");
+    if (length > 0 && event_store_read(&log->store, at + sizeof head + skip, to, length) != (ssize_t)length)
+        return err_set(err, EIO, "the note of execution %" PRIu64 " can't be read", track->serial);
+    out->length += length;
+    return 0;
 }

@@ -29,8 +29,7 @@ static const char *const HOSTILE[] = {
     "\x01\x02\x1f\x7f",
     "\b\t\n\f\r",
     "\xe2\x80\xa8\xe2\x80\xa9",
-    "\xef\xbb\xbf"
-    "bom",
+    "\xef\xbb\xbfmark",
     "\xc2\x85",
     "caf\xc3\xa9 \xe4\xb8\xad \xf0\x9f\x98\x80",
     "</script>",
