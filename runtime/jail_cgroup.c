@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,14 +294,35 @@ int jail_cgroup_enter(const struct jail *jail, const struct jail_session *sessio
     return 0;
 }
 
+/* Without a pid namespace a process may have outlived init (had init itself been killed): the group still knows it. */
+static void kill_members(int group_fd, const char *name)
+{
+    char  path[64];
+    int   fd, pid;
+    FILE *procs;
+
+    (void)snprintf(path, sizeof path, "%s/cgroup.procs", name);
+    fd    = openat(group_fd, path, O_RDONLY | O_CLOEXEC);
+    procs = fd < 0 ? NULL : fdopen(fd, "r");
+    if (procs == NULL) {
+        fdio_close(&fd);
+        return;
+    }
+    while (fscanf(procs, "%d", &pid) == 1)
+        (void)kill(pid, SIGKILL);
+    fclose(procs);
+}
+
 void jail_cgroup_release(const struct jail *jail, const struct jail_session *session)
 {
     char name[32];
 
     group_name(session, name, sizeof name);
     for (int i = 0; i < CGROUP_KINDS; i++) {
-        if (jail->cgroup_fd[i] >= 0)
-            (void)unlinkat(jail->cgroup_fd[i], name, AT_REMOVEDIR); /* EBUSY while the last process is leaving: jail_cgroup_done tries again */
+        if (jail->cgroup_fd[i] < 0 || unlinkat(jail->cgroup_fd[i], name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+            continue;
+        kill_members(jail->cgroup_fd[i], name); /* or the last process is just leaving: jail_cgroup_done removes what stays */
+        (void)unlinkat(jail->cgroup_fd[i], name, AT_REMOVEDIR);
     }
 }
 

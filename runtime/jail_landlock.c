@@ -115,7 +115,8 @@ static int allow_all(const struct jail *jail, const struct jail_session *session
         if (allow(ruleset_fd, etc[i], READ, err) < 0)
             return -1;
     }
-    if (jail->has_root && (allow(ruleset_fd, "/opt/penny", READ, err) < 0 || allow(ruleset_fd, "/proc", READ | use, err) < 0))
+    if (jail->has_root && (allow(ruleset_fd, "/", LANDLOCK_ACCESS_FS_READ_DIR, err) < 0 || /* nothing in our root is secret */
+                              allow(ruleset_fd, "/opt/penny", READ, err) < 0 || allow(ruleset_fd, "/proc", READ | use, err) < 0))
         return -1;
     if (allow(ruleset_fd, jail->venv, READ, err) < 0 || allow(ruleset_fd, jail->library, READ, err) < 0 ||
         allow(ruleset_fd, jail->python_base, READ, err) < 0 || allow(ruleset_fd, session->workspace, writable, err) < 0)

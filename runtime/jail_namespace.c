@@ -8,26 +8,22 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clone.h"
 #include "fdio.h"
 #include "jail_layers.h"
 
 /* What Docker's default profile and hardened hosts refuse differs by flag, so each is tried alone, on top of `base`. Returns 0 or errno. */
 static int try_clone(uint64_t flags)
 {
-    struct clone_args args = {.flags = flags, .exit_signal = SIGCHLD};
-    pid_t             pid  = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+    pid_t pid = clone_process(flags, -1);
 
-    if (pid < 0 && errno == ENOSYS) /* a filter that hides clone3 so that flags stay visible to it */
-        pid = (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0)
         return errno;
     if (pid == 0)

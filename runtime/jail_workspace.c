@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clone.h"
 #include "jail_layers.h"
 
 static const char proc_options[] = "subset=pid"; /* process directories only: no meminfo, sys, keys, kernel command line */
@@ -32,7 +32,7 @@ static int mount_proc(void)
 static int try_proc(const struct jail *jail)
 {
     int   status = 0;
-    pid_t pid    = (pid_t)syscall(SYS_clone, jail->clone_flags | SIGCHLD, NULL, NULL, NULL, NULL);
+    pid_t pid    = clone_process(jail->clone_flags, -1);
 
     if (pid < 0)
         return errno;
@@ -48,8 +48,10 @@ int jail_workspace_prepare(struct jail *jail, struct err *err)
     const struct policy *policy = jail->policy;
     int                  error;
 
-    (void)err;
     if (!jail->has_root) {
+        /* sessions with users of their own must be able to pass through to their directories; to read it they need not */
+        if (jail->unique_uid && chmod(policy->state_dir, 0711) < 0)
+            return err_errno(err, "chmod %s", policy->state_dir);
         jail_inactive(jail, LAYER_WORKSPACE, "directories in %.60s, limited per file only: no mount namespace", policy->state_dir);
         jail_inactive(jail, LAYER_PROC, "no mount namespace: /proc is closed by Landlock where that is active");
         return 0;

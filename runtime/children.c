@@ -1,0 +1,167 @@
+#define _GNU_SOURCE
+#include "children.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fdio.h"
+
+enum { CHILDREN_MAX = 65536, BUCKETS = 16384 };
+
+struct children {
+    const struct jail *jail;
+    size_t             adopted;
+    uint32_t           uid_next;
+    struct child      *free;
+    uint8_t           *uid_used;
+    struct child      *buckets[BUCKETS]; /* by session */
+    struct child       pool[CHILDREN_MAX];
+};
+
+static void *private_memory(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    (void)madvise(p, size, MADV_DONTFORK);
+    return p;
+}
+
+struct children *children_new(const struct jail *jail, struct err *err)
+{
+    struct children *children = private_memory(sizeof *children);
+    uint8_t         *uid_used = private_memory(jail->policy->uid_count + 1);
+
+    if (children == NULL || uid_used == NULL) {
+        err_errno(err, "session table");
+        return NULL;
+    }
+    children->jail     = jail;
+    children->uid_used = uid_used;
+    return children;
+}
+
+static struct child **slot_of(struct children *children, uint32_t session)
+{
+    struct child **slot = &children->buckets[session % BUCKETS];
+    while (*slot != NULL && (*slot)->session.session != session)
+        slot = &(*slot)->next;
+    return slot;
+}
+
+/* Freed records first, then fresh ones: pages of the pool are touched only as far as there have ever been sessions. */
+static struct child *take_record(struct children *children)
+{
+    struct child *child = children->free;
+    static size_t fresh;
+
+    if (child != NULL) {
+        children->free = child->next;
+        return child;
+    }
+    return fresh < CHILDREN_MAX ? &children->pool[fresh++] : NULL;
+}
+
+struct child *children_add(struct children *children, uint32_t session)
+{
+    struct child **slot = slot_of(children, session), *child;
+
+    if (*slot != NULL || (child = take_record(children)) == NULL)
+        return NULL;
+    memset(child, 0, sizeof *child);
+    memset(child->fds, -1, sizeof child->fds);
+    child->session.session = session;
+    child->session.uid     = (uid_t)-1;
+    child->pidfd           = -1;
+    *slot                  = child;
+    return child;
+}
+
+struct child *children_find(const struct children *children, uint32_t session)
+{
+    struct child *child = children->buckets[session % BUCKETS];
+    while (child != NULL && child->session.session != session)
+        child = child->next;
+    return child;
+}
+
+struct child *children_find_pid(const struct children *children, pid_t pid)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct child *child = children->buckets[i]; child != NULL; child = child->next) {
+            if (child->pid == pid)
+                return child;
+        }
+    }
+    return NULL;
+}
+
+static uint8_t *uid_slot(const struct children *children, uid_t uid)
+{
+    const struct policy *policy = children->jail->policy;
+    if (!children->jail->unique_uid || uid < policy->uid_base || uid - policy->uid_base >= policy->uid_count)
+        return NULL;
+    return &children->uid_used[uid - policy->uid_base];
+}
+
+void children_remove(struct children *children, struct child *child)
+{
+    struct child **slot = slot_of(children, child->session.session);
+    uint8_t       *used = uid_slot(children, child->session.uid);
+
+    *slot = child->next;
+    for (int i = 0; i < SESSION_FD_COUNT; i++)
+        fdio_close(&child->fds[i]);
+    if (child->pidfd >= 0)
+        children->adopted--;
+    fdio_close(&child->pidfd);
+    if (used != NULL)
+        *used = 0;
+    child->next    = children->free;
+    children->free = child;
+}
+
+size_t children_adopted(const struct children *children)
+{
+    return children->adopted;
+}
+
+void children_adopt(struct children *children, struct child *child, int pidfd)
+{
+    child->pidfd = pidfd;
+    children->adopted++;
+}
+
+void children_each(struct children *children, void (*visit)(struct child *child, void *arg), void *arg)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (struct child *child = children->buckets[i], *next; child != NULL; child = next) {
+            next = child->next;
+            visit(child, arg);
+        }
+    }
+}
+
+uid_t children_take_uid(struct children *children)
+{
+    const struct policy *policy = children->jail->policy;
+
+    if (!children->jail->unique_uid)
+        return geteuid();
+    for (uint32_t i = 0; i < policy->uid_count; i++) {
+        uint32_t n = children->uid_next++ % policy->uid_count;
+        if (!children->uid_used[n]) {
+            children->uid_used[n] = 1;
+            return policy->uid_base + n;
+        }
+    }
+    return (uid_t)-1;
+}
+
+void children_mark_uid(struct children *children, uid_t uid)
+{
+    uint8_t *used = uid_slot(children, uid);
+    if (used != NULL)
+        *used = 1;
+}

@@ -1,0 +1,16 @@
+/* spawn.h: one session made: descriptors, clone, jail, worker. */
+#ifndef PENNY_SPAWN_H
+#define PENNY_SPAWN_H
+
+#include "init.h"
+#include "jail.h"
+#include "zygote_wire.h"
+
+/*
+ * Starts the init of a session, which jails itself, starts the worker and then sends one struct spawn_report to report_fd.
+ * ret_fds: the server's ends, owned by the caller. Returns init's pid, not yet reaped; or -1, nothing left behind but what
+ * jail_release() undoes.
+ */
+pid_t spawn_session(const struct jail *jail, struct jail_session *session, int report_fd, int ret_fds[SESSION_FD_COUNT], struct err *err);
+
+#endif

@@ -1,0 +1,14 @@
+/* stats.h: what a session uses, from its control group, or by sampling its processes where there is none. */
+#ifndef PENNY_STATS_H
+#define PENNY_STATS_H
+
+#include "jail.h"
+#include "zygote_wire.h"
+
+/*
+ * Fills *ret (zeros where the host does not say). init_pid as the zygote sees it. Sampled memory is anonymous memory beyond what a
+ * fork of the zygote shares with it, summed over processes.
+ */
+void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, struct session_stats *ret);
+
+#endif

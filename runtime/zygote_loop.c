@@ -1,0 +1,329 @@
+/* zygote_loop.c: the four things the zygote does for the server, and what it hears of sessions. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fdio.h"
+#include "spawn.h"
+#include "stats.h"
+#include "zygote.h"
+
+static void send_message(struct zygote *zygote, const struct zygote_message *message, const int *fds, size_t fd_count)
+{
+    if (zygote->server_fd >= 0 && fdio_send(zygote->server_fd, message, sizeof *message, fds, fd_count) < 0)
+        fdio_close(&zygote->server_fd); /* it is gone: the supervisor brings the next one */
+}
+
+static void send_failed(struct zygote *zygote, uint32_t session, int error, const char *text)
+{
+    struct zygote_message message = {.type = ZYGOTE_SPAWN_FAILED, .session = session, .error = error};
+    (void)snprintf(message.text, sizeof message.text, "%s", text);
+    send_message(zygote, &message, NULL, 0);
+}
+
+int zygote_send_ready(struct zygote *zygote, struct err *err)
+{
+    struct zygote_message message = {.type = ZYGOTE_READY, .pid = getpid()};
+    int                   fd      = jail_report_fd(&zygote->jail, err);
+
+    if (fd < 0)
+        return -1;
+    send_message(zygote, &message, &fd, 1);
+    close(fd);
+    return 0;
+}
+
+/* ---- what the server asks ---- */
+
+static void fill_session(const struct zygote *zygote, const struct zygote_message *message, struct jail_session *session)
+{
+    const struct policy *policy = zygote->policy;
+    session->memory_bytes       = message->memory_bytes != 0 ? message->memory_bytes : policy->memory_bytes;
+    session->workspace_bytes    = message->workspace_bytes != 0 ? message->workspace_bytes : policy->workspace_bytes;
+    session->processes          = message->processes != 0 ? message->processes : policy->processes;
+    session->cpu_percent        = message->cpu_percent != 0 ? message->cpu_percent : policy->cpu_percent;
+}
+
+static void on_spawn(struct zygote *zygote, const struct zygote_message *message)
+{
+    struct child *child = children_add(zygote->children, message->session);
+    struct err    err   = {0};
+
+    if (child == NULL) {
+        send_failed(zygote, message->session, EEXIST, "the session exists, or there are too many");
+        return;
+    }
+    fill_session(zygote, message, &child->session);
+    child->session.uid = children_take_uid(zygote->children);
+    if (child->session.uid == (uid_t)-1)
+        child->pid = err_set(&err, EAGAIN, "no host user is free for the session");
+    else
+        child->pid = spawn_session(&zygote->jail, &child->session, zygote->reporting_fd, child->fds, &err);
+    if (child->pid < 0) {
+        send_failed(zygote, message->session, err.code, err.message);
+        children_remove(zygote->children, child);
+    }
+}
+
+/* SIGKILL of init takes its pid namespace with it. Without one, init is asked to end its descendants first. */
+static void child_kill(const struct zygote *zygote, const struct child *child)
+{
+    int signal_number = zygote->jail.report[LAYER_PID_NAMESPACE].active ? SIGKILL : SIGTERM;
+
+    if (child->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, child->pidfd, signal_number, NULL, 0);
+    else
+        (void)kill(child->pid, signal_number); /* safe: the pid is ours until we reap it */
+}
+
+static void on_kill(struct zygote *zygote, const struct zygote_message *message)
+{
+    const struct child *child = children_find(zygote->children, message->session);
+    if (child != NULL)
+        child_kill(zygote, child);
+}
+
+static void on_stats(struct zygote *zygote, const struct zygote_message *message)
+{
+    const struct child   *child = children_find(zygote->children, message->session);
+    struct zygote_message reply = {.type = ZYGOTE_STATS_REPLY, .session = message->session};
+
+    if (child == NULL)
+        return;
+    stats_read(&zygote->jail, message->session, child->pid, &reply.stats);
+    send_message(zygote, &reply, NULL, 0);
+}
+
+/* Orphans of a dead zygote belong to our parent, the supervisor; anything else under that pid is not the session any more. */
+static bool is_supervisors(const struct zygote *zygote, pid_t pid)
+{
+    char  path[32], text[256];
+    int   fd, parent = -1;
+    char *p;
+
+    (void)snprintf(path, sizeof path, "%d/stat", (int)pid);
+    fd = openat(zygote->jail.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    p       = strrchr(text, ')');
+    return p != NULL && sscanf(p, ") %*c %d", &parent) == 1 && parent == getppid();
+}
+
+static void on_adopt(struct zygote *zygote, const struct zygote_message *message)
+{
+    struct zygote_message gone  = {.type = ZYGOTE_EXITED, .session = message->session};
+    struct child         *child = children_add(zygote->children, message->session);
+    int                   pidfd = child == NULL ? -1 : (int)syscall(SYS_pidfd_open, message->pid, 0);
+
+    if (child == NULL)
+        return;
+    if (pidfd < 0 || !is_supervisors(zygote, message->pid)) { /* it died meanwhile */
+        fdio_close(&pidfd);
+        children_remove(zygote->children, child);
+        send_message(zygote, &gone, NULL, 0);
+        return;
+    }
+    child->session.uid = message->uid;
+    child->pid         = message->pid;
+    child->known       = true;
+    children_adopt(zygote->children, child, pidfd);
+    children_mark_uid(zygote->children, message->uid);
+}
+
+static void on_server(struct zygote *zygote)
+{
+    struct zygote_message message;
+    ssize_t               n = fdio_receive(zygote->server_fd, &message, sizeof message, NULL, NULL);
+
+    if (n <= 0) {
+        fdio_close(&zygote->server_fd);
+        return;
+    }
+    if (n != (ssize_t)sizeof message)
+        return;
+    switch ((enum zygote_message_type)message.type) {
+    case ZYGOTE_SPAWN:
+        on_spawn(zygote, &message);
+        break;
+    case ZYGOTE_KILL:
+        on_kill(zygote, &message);
+        break;
+    case ZYGOTE_STATS:
+        on_stats(zygote, &message);
+        break;
+    case ZYGOTE_ADOPT:
+        on_adopt(zygote, &message);
+        break;
+    default: /* not in the table of what a server may ask */
+        break;
+    }
+}
+
+/* ---- what sessions and the kernel tell ---- */
+
+static void on_report(struct zygote *zygote)
+{
+    struct spawn_report   report;
+    struct zygote_message message = {.type = ZYGOTE_SPAWNED};
+    struct child         *child;
+
+    if (recv(zygote->report_fd, &report, sizeof report, MSG_DONTWAIT) != (ssize_t)sizeof report)
+        return;
+    child = children_find(zygote->children, report.session);
+    if (child == NULL || child->known || child->failed)
+        return;
+    if (report.error != 0) {
+        report.text[sizeof report.text - 1] = '\0';
+        send_failed(zygote, report.session, report.error, report.text);
+        child->failed = true;
+        child_kill(zygote, child);
+        return;
+    }
+    child->known    = true;
+    message.session = report.session;
+    message.pid     = child->pid;
+    message.uid     = child->session.uid;
+    send_message(zygote, &message, child->fds, SESSION_FD_COUNT);
+    for (int i = 0; i < SESSION_FD_COUNT; i++)
+        fdio_close(&child->fds[i]);
+}
+
+static void on_exit_of(struct zygote *zygote, struct child *child, int status)
+{
+    struct zygote_message message = {.type = ZYGOTE_EXITED, .session = child->session.session, .status = status};
+    struct session_stats  stats;
+
+    if (child->known) {
+        stats_read(&zygote->jail, child->session.session, child->pid, &stats);
+        message.value = stats.oom_kills > 0;
+        send_message(zygote, &message, NULL, 0);
+    } else if (!child->failed) {
+        send_failed(zygote, child->session.session, ECHILD, "the session died before it was jailed");
+    }
+    jail_release(&zygote->jail, &child->session);
+    children_remove(zygote->children, child);
+}
+
+static void on_child(struct zygote *zygote)
+{
+    int   status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *child = children_find_pid(zygote->children, pid);
+        if (child != NULL)
+            on_exit_of(zygote, child, status);
+    }
+}
+
+static void on_signal(struct zygote *zygote)
+{
+    struct signalfd_siginfo info;
+
+    while (read(zygote->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            on_child(zygote);
+        else
+            zygote->ending = true;
+    }
+}
+
+/* A new server's socket comes with one byte; the end of this socket is the end of the service. */
+static void on_supervisor(struct zygote *zygote)
+{
+    char       byte;
+    int        fd    = -1;
+    size_t     count = 1;
+    ssize_t    n     = fdio_receive(ZYGOTE_SUPERVISOR_FD, &byte, 1, &fd, &count);
+    struct err err;
+
+    if (n <= 0) {
+        zygote->ending = n == 0 || errno != EAGAIN;
+        return;
+    }
+    if (count != 1)
+        return;
+    fdio_close(&zygote->server_fd);
+    zygote->server_fd = fd;
+    if (zygote_send_ready(zygote, &err) < 0)
+        fprintf(stderr, "penny-zygote: %s\n", err.message);
+}
+
+static void check_one(struct child *child, void *arg)
+{
+    struct pollfd poll_fd = {.fd = child->pidfd, .events = POLLIN};
+    if (child->pidfd >= 0 && poll(&poll_fd, 1, 0) == 1)
+        on_exit_of(arg, child, 0);
+}
+
+/* Adopted sessions are no children: their pidfds say when they are gone. Rare, so looked at only when there are any. */
+static void check_adopted(struct zygote *zygote)
+{
+    if (children_adopted(zygote->children) > 0)
+        children_each(zygote->children, check_one, zygote);
+}
+
+void zygote_loop(struct zygote *zygote)
+{
+    while (!zygote->ending) {
+        struct pollfd fds[] = {
+            {.fd = zygote->signal_fd, .events = POLLIN},
+            {.fd = zygote->report_fd, .events = POLLIN},
+            {.fd = ZYGOTE_SUPERVISOR_FD, .events = POLLIN},
+            {.fd = zygote->server_fd, .events = POLLIN},
+        };
+        int n = poll(fds, sizeof fds / sizeof *fds, children_adopted(zygote->children) > 0 ? 200 : -1);
+        if (n < 0)
+            continue; /* EINTR */
+        if (fds[1].revents != 0)
+            on_report(zygote); /* before deaths: a session that reported and died was a session */
+        if (fds[0].revents != 0)
+            on_signal(zygote);
+        if (fds[2].revents != 0)
+            on_supervisor(zygote);
+        if (fds[3].revents != 0 && zygote->server_fd >= 0)
+            on_server(zygote);
+        check_adopted(zygote);
+    }
+}
+
+static void kill_one(struct child *child, void *arg)
+{
+    child_kill(arg, child);
+}
+
+static void release_one(struct child *child, void *arg)
+{
+    struct zygote *zygote = arg;
+    jail_release(&zygote->jail, &child->session);
+}
+
+void zygote_end_sessions(struct zygote *zygote)
+{
+    struct timespec patience = {.tv_nsec = 5000000};
+
+    fdio_close(&zygote->server_fd);
+    children_each(zygote->children, kill_one, zygote);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    for (int i = 0; children_adopted(zygote->children) > 0 && i < 1000; i++) {
+        check_adopted(zygote);
+        (void)nanosleep(&patience, NULL);
+    }
+    children_each(zygote->children, release_one, zygote);
+}
