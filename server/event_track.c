@@ -65,7 +65,8 @@ const struct sse_source *event_track_source(const struct event_track *track)
 
 void event_track_set_listener(struct event_track *track, const struct event_listener *listener)
 {
-    track->listener = listener == NULL ? (struct event_listener){0} : *listener;
+    static const struct event_listener NOBODY;
+    track->listener = listener == NULL ? NOBODY : *listener;
 }
 
 const struct event_listener *event_track_listener(const struct event_track *track)
