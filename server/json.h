@@ -21,12 +21,13 @@
 struct http_request;
 
 struct json_check {
-    json_t *errors; /* array of {field, message}; NULL while nothing is wrong */
+    json_t     *errors; /* array of {field, message}; NULL while nothing is wrong */
+    const char *where;  /* what the fields are part of; NULL: the body */
 };
 
 #define JSON_CHECK_INIT                                                                                                                    \
     {                                                                                                                                      \
-        NULL                                                                                                                               \
+        NULL, NULL                                                                                                                         \
     }
 
 /* Records that `field` is wrong; the text follows the field's name, as in "must be string". */

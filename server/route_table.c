@@ -1,0 +1,41 @@
+/* route_table.c: every path of the service. */
+#include "api_execute.h"
+#include "api_executions.h"
+#include "api_health.h"
+#include "api_sessions.h"
+#include "route.h"
+#include "static.h"
+
+static const struct route TABLE[] = {
+    {HTTP_POST, "/api/v1/execute", api_execute, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/v1/execute/stream", api_execute_stream, ROUTE_BODY_JSON},
+    {HTTP_GET, "/api/v1/execute/status/{id}", api_executions_get, 0},
+    {HTTP_DELETE, "/api/v1/execute/{id}", api_executions_cancel, 0},
+
+    {HTTP_POST, "/api/v1/executions", api_executions_create, ROUTE_BODY_JSON},
+    {HTTP_GET, "/api/v1/executions/{id}", api_executions_get, 0},
+    {HTTP_GET, "/api/v1/executions/{id}/events", api_executions_events, 0},
+    {HTTP_DELETE, "/api/v1/executions/{id}", api_executions_cancel, 0},
+    {HTTP_POST, "/api/v1/executions/{id}/input", api_executions_input, ROUTE_BODY_JSON},
+
+    {HTTP_POST, "/api/v1/sessions", api_sessions_create, ROUTE_BODY_JSON},
+    {HTTP_GET, "/api/v1/sessions", api_sessions_list, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}", api_sessions_get, 0},
+    {HTTP_PATCH, "/api/v1/sessions/{id}", api_sessions_update, ROUTE_BODY_JSON},
+    {HTTP_DELETE, "/api/v1/sessions/{id}", api_sessions_delete, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}/stats", api_sessions_stats, 0},
+    {HTTP_POST, "/api/v1/sessions/{id}/interrupt", api_sessions_interrupt, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/v1/sessions/{id}/restart", api_sessions_restart, ROUTE_BODY_JSON},
+
+    {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED},
+    {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED},
+
+    {HTTP_GET, "/", static_index, ROUTE_STATIC},
+    {HTTP_GET, "/{path...}", static_file, ROUTE_STATIC | ROUTE_FALLBACK},
+};
+
+const struct route *route_table(size_t *ret_count)
+{
+    *ret_count = sizeof TABLE / sizeof *TABLE;
+    return TABLE;
+}
