@@ -1,0 +1,145 @@
+"""No secret and no file of the host can be read from a session, and nothing outside its own directories written."""
+
+import os
+import secrets
+
+import pytest
+
+SECRET = secrets.token_hex(16)
+
+
+@pytest.fixture
+def planted(tier_server, tmp_path_factory):
+    """The same secret wherever the host has files: readable by everybody, so that only the jail can keep it."""
+    places = []
+    for directory in ("/tmp", "/var/tmp", "/root", "/home", "/etc", "/opt", "/srv", "/run", str(tier_server.directory)):
+        path = f"{directory}/penny-secret-{SECRET[:8]}"
+        try:
+            with open(path, "w") as file:
+                file.write(SECRET)
+            os.chmod(path, 0o644)
+            places.append(path)
+        except OSError:
+            continue
+    yield places
+    for path in places:
+        os.unlink(path)
+
+
+def test_planted_secrets_are_not_read(inside, planted):
+    assert len(planted) >= 2
+    code = f"""
+import os
+wanted = {planted!r} + ['/etc/shadow', '/etc/passwd-', '/etc/hostname', '/etc/machine-id', '/proc/1/environ', '/proc/cmdline', '/proc/kcore',
+    '/proc/kallsyms', '/proc/keys', '/proc/sysrq-trigger', '/sys/kernel/notes', '/boot', '/root/.bash_history', '/var/log']
+prefixes = ['', '/proc/self/root', '/proc/1/root', '/proc/self/cwd/../../../../..', '/workspace/../..', '/proc/self/fd/../../../..', '//', '/tmp/../tmp/..']
+got = []
+for path in wanted:
+    for prefix in prefixes:
+        for read in (lambda p: open(p, 'rb').read(65536), os.listdir):
+            try: got.append((prefix + path, read(prefix + path)))
+            except OSError: pass
+print(got)
+"""
+    got = inside(code)
+    assert SECRET not in got and got == "[]\n", got[:2000]
+
+
+def test_links_do_not_lead_out(inside, planted):
+    code = f"""
+import os
+got = []
+for number, path in enumerate({planted!r} + ['/etc/shadow', '/']):
+    for link in (os.symlink, os.link):
+        name = f'{{link.__name__}}-{{number}}'
+        try:
+            link(path, name)
+            got.append(open(name).read())
+        except OSError: pass
+    try: os.rename(path, f'renamed-{{number}}'); got.append(path)
+    except OSError: pass
+print(got)
+"""
+    assert inside(code) == "[]\n"
+
+
+def test_a_walk_over_everything_finds_no_secret(inside, planted):
+    """Every regular file that can be opened at all, by a program that looks everywhere but where libraries live."""
+    code = f"""
+import os
+found, seen = [], 0
+for top, dirs, files in os.walk('/'):
+    dirs[:] = [d for d in dirs if os.path.join(top, d) not in ('/usr', '/proc', '/opt/penny', '/lib', '/lib64') and not os.path.islink(os.path.join(top, d))]
+    for name in files:
+        path = os.path.join(top, name)
+        seen += 1
+        try:
+            with open(path, 'rb') as f:
+                if b'{SECRET}' in f.read(1 << 20): found.append(path)
+        except OSError: pass
+print(found)
+"""
+    assert inside(code) == "[]\n"
+
+
+def test_nothing_outside_can_be_written(inside, tier_server):
+    code = f"""
+import os
+done = []
+for place in ('/', '/usr', '/usr/bin', '/etc', '/opt', '/opt/penny', '/opt/penny/venv', '/opt/penny/python', '/lib', '/dev', '/proc', '/proc/self', '/root', '/home', '/var',
+              {str(tier_server.tree / "runtime/python")!r}, {str(tier_server.build)!r}, {str(tier_server.directory)!r}, {str(tier_server.state)!r}):
+    for act in (lambda p: open(p + '/penny-written', 'w').close(), lambda p: os.mkdir(p + '/penny-made'), lambda p: os.chmod(p, 0o777), lambda p: os.chown(p, 1000, 1000),
+                lambda p: os.mknod(p + '/penny-node', 0o20666, os.makedev(1, 1))):
+        try: act(place); done.append(place)
+        except OSError: pass
+print(done)
+"""
+    assert inside(code) == "[]\n"
+
+
+def test_device_nodes_and_mounts_can_not_be_made(inside):
+    code = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+done = []
+try: os.mknod('disk', 0o60666, os.makedev(254, 0)); done.append('mknod')
+except OSError: pass
+for name, args in {'mount': (b'proc', b'/tmp', b'proc', 0, None), 'umount2': (b'/workspace', 2), 'chroot': (b'/tmp',), 'pivot_root': (b'.', b'.'), 'unshare': (0x10000000,), 'setns': (0, 0)}.items():
+    if libc.syscall({'mount': 165, 'umount2': 166, 'chroot': 161, 'pivot_root': 155, 'unshare': 272, 'setns': 308}[name], *args) == 0: done.append(name)
+print(done)
+"""
+    assert inside(code) == "[]\n"
+
+
+def test_the_workspace_and_tmp_are_the_sessions_own(tier_server):
+    client = tier_server.client
+    one, two = client.session(), client.session()
+    write = "import os, tempfile\nopen('a.txt', 'w').write('mine')\nopen(os.path.join(tempfile.gettempdir(), 'b.txt'), 'w').write('mine')\nprint(os.getcwd(), tempfile.gettempdir())"
+    places = client.stdout(write, one).split()
+    found = client.stdout(f"import os, tempfile\nprint(os.listdir('.'), os.listdir(tempfile.gettempdir()))\nfor p in {places!r}:\n    for n in ('a.txt', 'b.txt'):\n"
+                          "        try: print(open(os.path.join(p, n)).read())\n        except OSError: pass", two)
+    assert "mine" not in found and "a.txt" not in found and "b.txt" not in found
+    for session in (one, two):
+        client.delete_session(session)
+
+
+def test_zygote_memory_holds_nothing_of_the_service(inside, tier_server):
+    """The fork inherits the zygote's memory: the operator's environment must not be in it."""
+    code = """
+import re
+hits = 0
+try:
+    maps = open('/proc/self/maps').read().splitlines()
+    memory = open('/proc/self/mem', 'rb', 0)
+except OSError:
+    maps = []
+for line in maps:
+    begin, end, flags = re.match(r'([0-9a-f]+)-([0-9a-f]+) (\\S+)', line).groups()
+    if 'r' not in flags or 'vvar' in line or 'vsyscall' in line: continue
+    try:
+        memory.seek(int(begin, 16))
+        hits += memory.read(int(end, 16) - int(begin, 16)).count(b'SANDBOX_' + b'STATE_DIR=')
+    except (OSError, ValueError, OverflowError): pass
+print(hits)
+"""
+    assert inside(code) == "0\n"

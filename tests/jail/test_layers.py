@@ -1,0 +1,132 @@
+"""What /health says of the walls is what a program inside finds, and what the host sees from outside."""
+
+import os
+
+import pytest
+
+from harness import ServerFailed, processes
+
+EXPECTED = {"root": "full", "user": "namespace", "process": "process"}
+NAMESPACES = {"userNamespace": "user", "pidNamespace": "pid", "mountNamespace": "mnt", "ipcNamespace": "ipc", "utsNamespace": "uts",
+              "networkNamespace": "net"}
+PRCTL = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+
+
+def inits(server):
+    return [p for p in processes.descendants(server.pid) if processes.name(p) == "penny-init"]
+
+
+def test_each_tier_gives_its_level(tier_server):
+    assert tier_server.client.health()["isolation"]["level"] == EXPECTED[tier_server.tier]
+
+
+def test_every_layer_is_active_or_says_why_not(tier_server):
+    for name, layer in tier_server.client.health()["isolation"]["layers"].items():
+        assert layer["detail"] if layer["active"] else len(layer["reason"]) > 10, name
+
+
+def test_namespaces_are_the_sessions_own(tier_server, layers, inside):
+    inside("1")
+    pids = inits(tier_server)
+    assert pids
+    for layer, name in NAMESPACES.items():
+        session, ours = os.readlink(f"/proc/{pids[0]}/ns/{name}"), os.readlink(f"/proc/self/ns/{name}")
+        assert (session != ours) == layers[layer], layer
+
+
+def test_sessions_share_no_namespace_but_the_empty_network(tier_server, layers):
+    client = tier_server.client
+    sessions = [client.session(), client.session()]
+    for session in sessions:
+        client.execute("1", session)
+    one, two = inits(tier_server)[:2]
+    for layer, name in NAMESPACES.items():
+        if layers[layer] and name != "net":
+            assert os.readlink(f"/proc/{one}/ns/{name}") != os.readlink(f"/proc/{two}/ns/{name}"), layer
+    for session in sessions:
+        client.delete_session(session)
+
+
+def test_host_users(tier_server, layers, inside):
+    inside("1")
+    uids = [os.stat(f"/proc/{p}").st_uid if layers["userNamespace"] is False else _real_uid(p) for p in inits(tier_server)]
+    assert 0 not in uids
+    if layers["hostUid"]:
+        assert len(set(uids)) == len(uids), "each session is a host user of its own"
+        assert all(uid >= 1_000_000 for uid in uids), "and nobody on the host"
+
+
+def _real_uid(pid):
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("Uid:"))
+
+
+def test_no_capability_and_no_way_to_gain_one(inside):
+    code = PRCTL + """
+print(libc.prctl(39, 0, 0, 0, 0), libc.prctl(21, 0, 0, 0, 0))
+bounding = [c for c in range(64) if libc.prctl(23, c, 0, 0, 0) == 1]
+class Head(ctypes.Structure): _fields_ = [('version', ctypes.c_uint32), ('pid', ctypes.c_int)]
+class Data(ctypes.Structure): _fields_ = [('effective', ctypes.c_uint32), ('permitted', ctypes.c_uint32), ('inheritable', ctypes.c_uint32)]
+head, data = Head(0x20080522, 0), (Data * 2)()
+print(libc.capget(ctypes.byref(head), data), [(d.effective, d.permitted, d.inheritable) for d in data])
+"""
+    first, second = inside(code).splitlines()
+    assert first == "1 2", "no_new_privs is set, seccomp filters"
+    assert second == "0 [(0, 0, 0), (0, 0, 0)]"
+
+
+def test_a_set_uid_program_gains_nothing(inside):
+    code = "import subprocess\nprint(subprocess.run(['/usr/bin/su', '-c', 'id -u'], stdin=subprocess.DEVNULL, capture_output=True).returncode != 0)"
+    assert inside(code) == "True\n"
+
+
+def test_server_and_zygote_have_one_thread(tier_server):
+    for pid in (tier_server.server_pid(), tier_server.zygote_pid()):
+        assert len(os.listdir(f"/proc/{pid}/task")) == 1
+
+
+def test_the_server_process_is_not_root(tier_server):
+    assert _real_uid(tier_server.server_pid()) != 0
+
+
+def test_init_can_not_be_killed_or_looked_into(tier_server, layers, inside):
+    code = """
+import os
+parent = os.getppid()
+found = []
+for number in (9, 15, 19, 2):
+    try: os.kill(parent, number); found.append(number)
+    except PermissionError: pass
+for name in ('mem', 'maps', 'environ', 'fd', 'root', 'cwd'):
+    path = f'/proc/{parent}/{name}'
+    try:
+        os.listdir(path) if name in ('fd', 'root', 'cwd') else open(path, 'rb').read(1)
+        found.append(name)
+    except (OSError, ValueError): pass
+print(found)
+"""
+    found = eval(inside(code))
+    assert not [f for f in found if isinstance(f, str)], found
+    assert inside("print('alive')") == "alive\n"
+    if layers["landlock"] and not layers["pidNamespace"]:
+        assert found == [], "Landlock keeps signals inside"
+
+
+@pytest.mark.parametrize("tier,level", [("user", "full"), ("process", "full"), ("process", "namespace")])
+def test_a_weaker_host_is_refused(make_server, tier, level):
+    from harness import tier_reason
+
+    if tier_reason(tier):
+        pytest.skip(f"tier {tier}: {tier_reason(tier)}")
+    server = make_server(tier=tier, args=[f"--require-isolation={level}"])
+    with pytest.raises(ServerFailed) as failure:
+        server.start()
+    assert failure.value.code != 0
+    assert level in failure.value.log and "required" in failure.value.log
+
+
+def test_the_level_that_is_there_is_accepted(make_server):
+    from harness import tiers
+
+    with make_server(tier="process" if tiers.tier_reason("process") is None else tiers.natural(), args=["--require-isolation=process"]) as server:
+        assert server.client.stdout("print(1)") == "1\n"

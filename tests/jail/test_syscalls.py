@@ -1,0 +1,59 @@
+"""
+The seccomp filter, probed harmlessly: a bad pointer or descriptor answers EFAULT, EBADF or EINVAL only where the filter let the call in.
+Numbers are those of x86-64.
+"""
+
+import errno
+import platform
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="system call numbers of x86-64")
+
+REFUSED = {"ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308,
+           "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "kexec_load": 246, "init_module": 175, "finit_module": 313, "delete_module": 176, "reboot": 169,
+           "add_key": 248, "request_key": 249, "keyctl": 250, "open_by_handle_at": 304, "fsopen": 430, "fsmount": 432, "move_mount": 429, "open_tree": 428, "mount_setattr": 442,
+           "swapon": 167, "acct": 163, "settimeofday": 164, "sethostname": 170, "iopl": 172, "personality": 135, "setuid": 105, "setgroups": 116, "mknod": 133, "kcmp": 312,
+           "pidfd_getfd": 438, "fanotify_init": 300, "mq_open": 240}
+ABSENT = {"clone3": 435, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "io_setup": 206, "no such call": 999}
+ALLOWED = {"read": 0, "write": 1, "openat": 257, "fstat": 5, "getdents64": 217, "futex": 202, "pipe2": 293, "getrandom": 318, "statx": 332}
+
+PROBE = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+found = {}
+for name, number in %r.items():
+    ctypes.set_errno(0)
+    libc.syscall(number, -1, ctypes.c_void_p(1), ctypes.c_void_p(1), ctypes.c_void_p(1), ctypes.c_void_p(1), ctypes.c_void_p(1))
+    found[name] = ctypes.get_errno()
+print(found)
+"""
+
+
+@pytest.mark.parametrize("calls,answer", [(REFUSED, errno.EPERM), (ABSENT, errno.ENOSYS)])
+def test_calls_that_are_not_let_in(inside, calls, answer):
+    found = eval(inside(PROBE % calls))
+    assert found == dict.fromkeys(calls, answer)
+
+
+def test_calls_that_are_let_in(inside):
+    found = eval(inside(PROBE % ALLOWED))
+    assert not [name for name, error in found.items() if error in (errno.EPERM, errno.ENOSYS)], found
+
+
+def test_no_namespace_by_clone(inside):
+    code = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print([flag for flag in (0x10000000, 0x20000000, 0x00020000, 0x04000000, 0x08000000, 0x40000000, 0x02000000) if libc.syscall(56, flag | 17, 0, 0, 0, 0) >= 0])
+"""
+    assert inside(code) == "[]\n"
+
+
+def test_no_other_socket_family(inside):
+    assert inside("import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint([f for f in range(2, 46) if libc.socket(f, 1, 0) >= 0 or libc.socket(f, 2, 0) >= 0 or libc.socket(f, 3, 0) >= 0])") == "[]\n"
+
+
+def test_children_are_filtered_too(inside):
+    code = "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'import ctypes; l = ctypes.CDLL(None, use_errno=True); print(l.unshare(0x10000000), ctypes.get_errno())'], capture_output=True, text=True).stdout)"
+    assert inside(code).strip() == "-1 1"
