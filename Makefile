@@ -73,7 +73,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 .DELETE_ON_ERROR:
-.PHONY: help run build programs venv web test unit bench fuzz asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
+.PHONY: help run build programs venv web test unit fuzzers bench fuzz asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
         packages-run packages-test packages-check
 
 help:
@@ -156,11 +156,11 @@ $(O)/unit/%: tests/unit/%.c $(call unit_helpers,tests/unit) $(O)/unit/server.a
 
 unit: $(UNIT_TESTS)
 
-build/fuzz/%: tests/fuzz/%.c $(filter-out server/main.c,$(SERVER)) $(SHARED)
+# Fuzzers are linked with the server's modules built for them, in a place of their own (make fuzz).
+$(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz_*.c),$(wildcard tests/fuzz/*.c)) $(O)/unit/server.a
 	$(call say,FUZZER,$<)
-	@mkdir -p $(@D)
-	$(Q)clang -std=c17 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(SERVER_C) -MMD -MF $@.d -o $@ \
-	  $(filter %.c,$^) $(SERVER_LD)
+	$(Q)$(CC) $(ALL_C) -fsanitize=fuzzer -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
+fuzzers: $(FUZZERS)
 
 -include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d build/fuzz/*.d)
 
@@ -188,7 +188,7 @@ asan: packages-check
 	$(Q)build/venv-test/bin/python tests/run.py --build build/asan --unit '$(UNIT_TESTS:build/%=build/asan/%)' --pytest '$(wildcard tests/api)' $(T)
 
 fuzz: packages-check
-	$(Q)$(MAKE) $(PARALLEL) $(FUZZERS)
+	$(Q)$(MAKE) $(PARALLEL) O=build/fuzz CC=clang HARDEN='-O1 -fPIE' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzzers
 	@for f in $(FUZZERS); do deploy/setup.sh fuzz $$f tests/fuzz $(FUZZ_SECONDS) || exit 1; done
 
 bench: packages-test
