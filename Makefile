@@ -154,7 +154,14 @@ $(O)/unit/%: tests/unit/%.c $(call unit_helpers,tests/unit) $(O)/unit/server.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) -Itests/unit $(ALL_LD) -o $@ $^ $(SERVER_LD) -lcmocka
 
-unit: $(UNIT_TESTS)
+# Programs that pytest drives: a worker without a zygote.
+DRIVERS := $(patsubst tests/runtime/%.c,$(O)/tests/%,$(wildcard tests/runtime/*.c))
+$(DRIVERS): $(O)/tests/%: tests/runtime/%.c $(O)/unit/runtime.a
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) -MF $@.d $(ZYGOTE_C) $(ALL_LD) -o $@ $^ $(ZYGOTE_LD)
+
+unit: $(UNIT_TESTS) $(DRIVERS)
 
 # Fuzzers are linked with the server's modules built for them, in a place of their own (make fuzz).
 $(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz_*.c),$(wildcard tests/fuzz/*.c)) $(O)/unit/server.a
@@ -162,7 +169,7 @@ $(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz
 	$(Q)$(CC) $(ALL_C) -fsanitize=fuzzer -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
 fuzzers: $(FUZZERS)
 
--include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d build/fuzz/*.d)
+-include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d $(O)/tests/*.d build/fuzz/*.d build/bench/*.d)
 
 # ---- Use -------------------------------------------------------------------------------------------------------------
 run: packages-run
@@ -198,6 +205,11 @@ bench: packages-test
 	$(Q)$(MAKE) build/bench/client build/bench/limits
 	$(Q)build/venv-bench/bin/python tests/bench/bench.py
 
+# What one module costs: make build/bench/bench_sse, and run it.
+build/bench/bench_%: tests/bench/bench_%.c $(O)/unit/server.a
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
 build/bench/%: tests/bench/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
