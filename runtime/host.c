@@ -8,6 +8,7 @@
 #include "host_event.h"
 #include "host_memory.h"
 #include "host_module.h"
+#include "host_names.h"
 #include "host_worker.h"
 
 #include <dirent.h>
@@ -82,7 +83,7 @@ static PyObject *import_package(const char *directory)
                                "sys.modules[name] = package\n"
                                "spec.loader.exec_module(package)\n";
     PyObject *names = Py_BuildValue("{s:s,s:s,s:O}", "name", package_name, "directory", directory, "__builtins__", PyEval_GetBuiltins());
-    PyObject *done  = names == NULL ? NULL : PyRun_String(code, Py_file_input, names, names), *package = NULL;
+    PyObject *done = names == NULL ? NULL : PyRun_String(code, Py_file_input, names, names), *package = NULL;
     if (done != NULL)
         package = Py_XNewRef(PyDict_GetItemString(names, "package"));
     Py_XDECREF(done);
@@ -114,6 +115,14 @@ static int start_runtime(PyObject *package, const struct policy *policy, const c
     Py_XDECREF(runtime);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+static int init_names(PyObject *package)
+{
+    PyObject *main_module = PyImport_AddModule("__main__"), *variables = PyObject_GetAttrString(package, "variables");
+    int       result = main_module == NULL || variables == NULL ? -1 : host_names_init(PyModule_GetDict(main_module), variables);
+    Py_XDECREF(variables);
+    return result;
 }
 
 /* Names the first thread that is not the main one. Returns 0 when there is none. */
@@ -173,7 +182,7 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
         return fail(err, policy->python_library);
     if (start_runtime(package, policy, imports_json) != 0)
         return fail(err, "starting the Python side");
-    if (host_cell_init(package) != 0 || host_worker_init(package) != 0)
+    if (init_names(package) != 0 || host_cell_init(package) != 0 || host_worker_init(package) != 0)
         return fail(err, "our Python package is incomplete");
     return check_threads(err);
 }

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 struct host_account {
-    uint64_t cpu_user_us, cpu_system_us;       /* of this cell, children that were waited for included */
-    uint64_t memory_bytes, memory_peak_bytes;  /* resident beyond what the fork inherited: now, and at most during this cell */
-    uint32_t threads;                          /* alive now, the main one included */
+    uint64_t cpu_user_us, cpu_system_us;      /* of this cell, children that were waited for included */
+    uint64_t memory_bytes, memory_peak_bytes; /* resident beyond what the fork inherited: now, and at most during this cell */
+    uint32_t threads;                         /* alive now, the main one included */
 };
 
 /* In a worker, once: what the fork inherited counts as nothing. */

@@ -4,6 +4,7 @@
 #include "host_account.h"
 #include "host_compile.h"
 #include "host_event.h"
+#include "host_names.h"
 #include "host_signal.h"
 #include "host_stream.h"
 #include "shared/wire.h"
@@ -15,8 +16,10 @@
 
 enum { DONE_BYTES = 256 };
 
-static PyObject *globals, *run_coroutine, *finish, *describe, *restore;
+static PyObject *globals, *run_coroutine, *begin, *finish, *end_run, *report, *describe;
 static uint32_t  count;
+static uint64_t  running;
+static bool      is_set_up, skips_variables;
 
 static PyObject *attribute(PyObject *package, const char *module, const char *name)
 {
@@ -30,10 +33,26 @@ int host_cell_init(PyObject *package)
     PyObject *main_module = PyImport_AddModule("__main__");
     globals               = main_module == NULL ? NULL : Py_XNewRef(PyModule_GetDict(main_module));
     run_coroutine         = attribute(package, "runtime", "run_coroutine");
+    begin                 = attribute(package, "runtime", "begin_cell");
     finish                = attribute(package, "runtime", "finish_cell");
-    restore               = attribute(package, "runtime", "restore_streams");
+    end_run               = attribute(package, "runtime", "end_run");
+    report                = attribute(package, "variables", "report");
     describe              = attribute(package, "errors", "describe");
-    return globals == NULL || run_coroutine == NULL || finish == NULL || restore == NULL || describe == NULL ? -1 : 0;
+    return globals == NULL || run_coroutine == NULL || begin == NULL || finish == NULL || end_run == NULL || report == NULL ||
+                   describe == NULL
+               ? -1
+               : 0;
+}
+
+uint64_t host_cell_execution(void)
+{
+    return running;
+}
+
+void host_cell_set_up(bool wants_variables)
+{
+    is_set_up       = true;
+    skips_variables = !wants_variables;
 }
 
 uint32_t host_cell_count(void)
@@ -61,17 +80,13 @@ static int execute(PyObject *code, PyObject *names)
     return settle(result);
 }
 
-static int run(const char *source, size_t length, PyObject *filename, PyObject *names)
+static int run(const struct host_code *code, PyObject *names)
 {
-    struct host_code code;
-    int              result = 0;
-    if (host_compile(source, length, filename, &code) != 0)
-        return -1;
-    if (code.body != NULL)
-        result = execute(code.body, names);
-    if (result == 0 && code.last != NULL)
-        result = execute(code.last, names);
-    host_compile_done(&code);
+    int result = 0;
+    if (code->body != NULL)
+        result = execute(code->body, names);
+    if (result == 0 && code->last != NULL)
+        result = execute(code->last, names);
     return result;
 }
 
@@ -82,7 +97,8 @@ static PyObject *describe_error(void)
         PyObject *type, *value, *traceback, *result;
         PyErr_Fetch(&type, &value, &traceback);
         PyErr_NormalizeException(&type, &value, &traceback);
-        result = PyObject_CallFunctionObjArgs(describe, type, value != NULL ? value : Py_None, traceback != NULL ? traceback : Py_None, NULL);
+        result =
+            PyObject_CallFunctionObjArgs(describe, type, value != NULL ? value : Py_None, traceback != NULL ? traceback : Py_None, NULL);
         Py_XDECREF(type);
         Py_XDECREF(value);
         Py_XDECREF(traceback);
@@ -101,8 +117,8 @@ static void send_done(const char *status, const char *error, size_t error_length
     int                 n;
     host_account_end(&used);
     n = snprintf(fixed, sizeof fixed,
-                 "{\"status\":\"%.16s\",\"executionCount\":%" PRIu32 ",\"cpuUser\":%" PRIu64 ",\"cpuSystem\":%" PRIu64 ",\"memoryPeak\":%" PRIu64
-                 ",\"memory\":%" PRIu64 ",\"threads\":%" PRIu32 "%s",
+                 "{\"status\":\"%.16s\",\"executionCount\":%" PRIu32 ",\"cpuUser\":%" PRIu64 ",\"cpuSystem\":%" PRIu64
+                 ",\"memoryPeak\":%" PRIu64 ",\"memory\":%" PRIu64 ",\"threads\":%" PRIu32 "%s",
                  status, count, used.cpu_user_us, used.cpu_system_us, used.memory_peak_bytes, used.memory_bytes, used.threads,
                  error_length > 0 ? ",\"error\":" : "}");
     if (error_length == 0) {
@@ -116,9 +132,12 @@ static void send_done(const char *status, const char *error, size_t error_length
         Py_DECREF(bytes);
     } else {
         PyErr_Clear();
-        host_event_queue(EVENT_DONE, fixed, (size_t)snprintf(fixed, sizeof fixed,
-                         "{\"status\":\"error\",\"executionCount\":%" PRIu32 ",\"error\":{\"type\":\"MemoryError\",\"message\":\"\","
-                         "\"traceback\":\"\"}}", count));
+        host_event_queue(EVENT_DONE, fixed,
+                         (size_t)snprintf(fixed, sizeof fixed,
+                                          "{\"status\":\"error\",\"executionCount\":%" PRIu32
+                                          ",\"error\":{\"type\":\"MemoryError\",\"message\":\"\","
+                                          "\"traceback\":\"\"}}",
+                                          count));
     }
     host_event_flush();
 }
@@ -126,9 +145,9 @@ static void send_done(const char *status, const char *error, size_t error_length
 static void done_with_error(PyObject *description)
 {
     static const char unknown[] = "{\"type\":\"Exception\",\"message\":\"the error could not be described\",\"traceback\":\"\"}";
-    const char       *status    = "error", *error = unknown;
-    Py_ssize_t        length    = (Py_ssize_t)sizeof unknown - 1;
-    PyObject         *bytes     = NULL;
+    const char       *status = "error", *error = unknown;
+    Py_ssize_t        length = (Py_ssize_t)sizeof unknown - 1;
+    PyObject         *bytes  = NULL;
     if (description == NULL || !PyArg_ParseTuple(description, "sO", &status, &bytes))
         PyErr_Clear();
     else if (bytes == Py_None)
@@ -139,51 +158,92 @@ static void done_with_error(PyObject *description)
     Py_XDECREF(description);
 }
 
+/* A child that user code forked and that ran to the end of the cell: it has no part in what follows. */
+static _Noreturn void leave_child(int failed)
+{
+    host_event_flush();
+    _exit(failed != 0);
+}
+
+/* Our own Python around a cell. It runs no user code, so what it raises is a fault of ours, and shown as one. */
+static void call_own(PyObject *function)
+{
+    if (settle(PyObject_CallNoArgs(function)) != 0)
+        PyErr_WriteUnraisable(function);
+}
+
 static void prepare(uint64_t execution)
 {
     count++;
+    running = execution;
     host_event_begin(execution);
     if (!host_stream_in_place())
         host_stream_restore();
-    if (settle(PyObject_CallNoArgs(restore)) != 0)
-        PyErr_Clear();
+    call_own(begin);
     host_account_begin();
 }
 
-void host_cell_run(const char *source, size_t length, uint64_t execution)
+/* Figures left open, then variables. Returns 0, or -1 when an interrupt ended it (KeyboardInterrupt is set). */
+static int conclude(const struct host_code *code)
 {
-    PyObject *filename, *description = NULL;
-    int       failed = -1;
-    prepare(execution);
-    filename = PyUnicode_FromFormat("<cell %u>", (unsigned)count);
-    host_signal_enter(execution);
-    if (filename != NULL && !host_signal_pending())
-        failed = run(source, length, filename, globals);
-    if (failed != 0)
-        description = describe_error();
-    if (!host_event_is_owner())
-        _exit(failed != 0);
-    if (settle(PyObject_CallNoArgs(finish)) != 0 && failed == 0) {
-        failed      = -1;
-        description = describe_error();
-    }
-    PyErr_Clear();
+    int       result  = settle(PyObject_CallNoArgs(finish));
+    PyObject *changed = result == 0 ? host_names_changed(code) : NULL;
+    if (changed != NULL && !skips_variables)
+        result = settle(PyObject_CallOneArg(report, changed));
+    Py_XDECREF(changed);
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        PyErr_WriteUnraisable(report);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static void end(int failed, PyObject *description)
+{
     host_signal_leave();
-    Py_XDECREF(filename);
+    if (is_set_up)
+        call_own(end_run);
+    is_set_up = skips_variables = false;
     if (failed != 0)
         done_with_error(description);
     else
         send_done("ok", NULL, 0);
+    running = 0;
+}
+
+void host_cell_run(const char *source, size_t length, uint64_t execution)
+{
+    struct host_code code = {NULL, NULL};
+    PyObject        *filename, *description = NULL;
+    int              failed = -1;
+    prepare(execution);
+    filename = PyUnicode_FromFormat("<cell %u>", (unsigned)count);
+    host_signal_enter(execution);
+    if (filename != NULL && !host_signal_pending() && host_compile(source, length, filename, &code) == 0)
+        failed = run(&code, globals);
+    if (failed != 0)
+        description = describe_error();
+    if (!host_event_is_owner())
+        leave_child(failed);
+    if (conclude(&code) != 0) {
+        if (failed == 0)
+            description = describe_error();
+        failed = -1;
+        PyErr_Clear();
+    }
+    host_compile_done(&code);
+    Py_XDECREF(filename);
+    end(failed, description);
 }
 
 void host_cell_rehearse(void)
 {
     static const char text[] = "x = 1\nx += 1\nprint(x)\nx\n";
+    struct host_code  code   = {NULL, NULL};
     PyObject         *names = PyDict_New(), *filename = PyUnicode_FromString("<rehearsal>");
     host_event_mute(true);
     if (names == NULL || filename == NULL || PyDict_SetItemString(names, "__builtins__", PyEval_GetBuiltins()) != 0 ||
-        run(text, sizeof text - 1, filename, names) != 0)
+        host_compile(text, sizeof text - 1, filename, &code) != 0 || run(&code, names) != 0)
         PyErr_Clear();
+    host_compile_done(&code);
     Py_XDECREF(names);
     Py_XDECREF(filename);
     host_event_mute(false);

@@ -3,6 +3,7 @@
 #define PENNY_HOST_CELL_H
 
 #include <Python.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* `package` is our Python package. Returns 0, or -1 with an exception set. */
@@ -13,6 +14,12 @@ void host_cell_run(const char *source, size_t length, uint64_t execution);
 
 /* Runs `pass` and a print into nothing, so that the first real cell finds its memory private and its caches warm. */
 void host_cell_rehearse(void);
+
+/* The server's number of the cell that runs, or 0. */
+uint64_t host_cell_execution(void);
+
+/* A REQUEST_SETUP came for the next cell; wants_variables says whether its changes shall be reported. */
+void host_cell_set_up(bool wants_variables);
 
 /* How many cells this interpreter has begun. */
 uint32_t host_cell_count(void);

@@ -139,7 +139,7 @@ static PyObject *take_last(PyObject *body, PyObject *source)
 
 static int compile_parts(PyObject *tree, PyObject *source, PyObject *filename, struct host_code *ret)
 {
-    PyObject *body = PyObject_GetAttr(tree, name_body), *last;
+    PyObject *body   = PyObject_GetAttr(tree, name_body), *last;
     int       result = 0;
     if (body == NULL)
         return -1;

@@ -26,7 +26,7 @@ enum {
 static struct {
     uint8_t     bytes[BUFFER_BYTES]; /* frames; the last one may be open: text is still being added to it */
     size_t      used;
-    size_t      open;       /* offset of the open frame's head, valid when open_type is not 0 */
+    size_t      open; /* offset of the open frame's head, valid when open_type is not 0 */
     uint8_t     open_type;
     bool        eager, muted, owner, has_timer;
     pid_t       pid;
@@ -159,8 +159,8 @@ static void send_direct(uint8_t type, const void *payload, size_t length)
     const char *p = payload;
     flush_locked();
     do {
-        size_t  part  = length < FRAME_PAYLOAD_MAX ? length : FRAME_PAYLOAD_MAX;
-        uint8_t head[FRAME_HEAD_BYTES];
+        size_t       part = length < FRAME_PAYLOAD_MAX ? length : FRAME_PAYLOAD_MAX;
+        uint8_t      head[FRAME_HEAD_BYTES];
         struct iovec vector[2] = {{.iov_base = head, .iov_len = sizeof head}, {.iov_base = (void *)p, .iov_len = part}};
         put_head(head, type, (uint8_t)((part < length ? FRAME_MORE : 0) | raw_pending()), part);
         write_vector(WORKER_EVENT_FD, vector, part > 0 ? 2 : 1);

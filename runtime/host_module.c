@@ -2,9 +2,14 @@
 #include <Python.h>
 
 #include "host_cell.h"
+#include "host_deadline.h"
 #include "host_event.h"
+#include "host_input.h"
 #include "host_module.h"
+#include "host_names.h"
 #include "host_stream.h"
+
+static PyObject *show_result; /* output_handler.show_result, once that module is imported */
 
 static PyObject *module_send(PyObject *self, PyObject *args)
 {
@@ -33,9 +38,56 @@ static PyObject *module_count(PyObject *self, PyObject *unused)
     return PyLong_FromUnsignedLong(host_cell_count());
 }
 
+static PyObject *module_ask(PyObject *self, PyObject *args)
+{
+    const char *payload;
+    Py_ssize_t  length;
+    (void)self;
+    return PyArg_ParseTuple(args, "y#:ask", &payload, &length) ? host_input_ask(payload, (size_t)length) : NULL;
+}
+
+static PyObject *module_deadline(PyObject *self, PyObject *milliseconds)
+{
+    long value = PyLong_AsLong(milliseconds);
+    (void)self;
+    if (value == -1 && PyErr_Occurred())
+        return NULL;
+    if (host_deadline_set(value) != 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
+static PyObject *module_displayhook(PyObject *self, PyObject *value)
+{
+    (void)self;
+    if (value == Py_None)
+        Py_RETURN_NONE;
+    if (show_result == NULL) {
+        PyObject *handler = PyImport_ImportModule("penny_runtime.output_handler");
+        show_result       = handler == NULL ? NULL : PyObject_GetAttrString(handler, "show_result");
+        Py_XDECREF(handler);
+    }
+    return show_result == NULL ? NULL : PyObject_CallOneArg(show_result, value);
+}
+
+static PyObject *module_settle_names(PyObject *self, PyObject *unused)
+{
+    PyObject *changed = host_names_changed(NULL);
+    (void)self;
+    (void)unused;
+    Py_XDECREF(changed);
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"send", module_send, METH_VARARGS, "send(type, payload): an event, after all text so far; it leaves with the next flush"},
     {"flush", module_flush, METH_NOARGS, "send all that waits"},
+    {"ask", module_ask, METH_VARARGS, "ask(payload): one line from the client"},
+    {"deadline", module_deadline, METH_O, "deadline(ms): the deadline's signal comes after so long, and again until deadline(0)"},
+    {"displayhook", module_displayhook, METH_O, "show the value of a last expression"},
+    {"settle_names", module_settle_names, METH_NOARGS, "what was changed so far is no change of the next cell"},
     {"execution_count", module_count, METH_NOARGS, "number of the present cell"},
     {NULL, NULL, 0, NULL},
 };

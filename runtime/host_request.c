@@ -79,10 +79,8 @@ bool host_request_read(struct host_request *ret)
         buffer   = NULL;
         capacity = 0;
     }
-    Py_BEGIN_ALLOW_THREADS
-    present = read_frames(ret);
-    Py_END_ALLOW_THREADS
-    return present;
+    Py_BEGIN_ALLOW_THREADS present = read_frames(ret);
+    Py_END_ALLOW_THREADS return present;
 }
 
 int host_request_read_interruptibly(struct host_request *ret)
@@ -90,11 +88,8 @@ int host_request_read_interruptibly(struct host_request *ret)
     struct pollfd ready = {.fd = WORKER_REQUEST_FD, .events = POLLIN};
     int           n;
     do {
-        Py_BEGIN_ALLOW_THREADS
-        n = poll(&ready, 1, -1);
-        Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() != 0)
-            return -1;
+        Py_BEGIN_ALLOW_THREADS n = poll(&ready, 1, -1);
+        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return -1;
     } while (n <= 0);
     return host_request_read(ret) ? 1 : 0;
 }

@@ -47,8 +47,8 @@ static void on_interrupt(int number, siginfo_t *info, void *context)
 static void on_fatal(int number)
 {
     static const char before[] = "Fatal Python error: ", after[] = "\n\n";
-    const char       *name     = sigdescr_np(number);
-    PyThreadState    *thread   = PyGILState_GetThisThreadState();
+    const char       *name   = sigdescr_np(number);
+    PyThreadState    *thread = PyGILState_GetThisThreadState();
     host_event_rescue();
     if (name != NULL) {
         (void)!write(STDERR_FILENO, before, sizeof before - 1);
@@ -112,6 +112,11 @@ void host_signal_leave(void)
     state.running = 0;
     if (PyErr_CheckSignals() != 0)
         PyErr_Clear();
+}
+
+bool host_signal_is_main_thread(void)
+{
+    return syscall(SYS_gettid) == state.thread;
 }
 
 bool host_signal_pending(void)

@@ -17,6 +17,9 @@ void host_signal_enter(uint64_t execution);
 /* An interrupt that has not been seen by Python yet is forgotten. Needs the GIL. */
 void host_signal_leave(void);
 
+/* Whether the caller runs in the main thread. */
+bool host_signal_is_main_thread(void);
+
 /* Whether Python has a signal to handle. If so, handles it and returns true with the exception set, else false. Needs the GIL. */
 bool host_signal_pending(void);
 

@@ -218,9 +218,9 @@ static PyObject *text_reconfigure(PyObject *self, PyObject *args, PyObject *keyw
     if (probe == NULL)
         return NULL;
     Py_DECREF(probe);
-    s->is_plain = PyUnicode_CompareWithASCIIString(s->errors, "backslashreplace") == 0 &&
-                  (PyUnicode_CompareWithASCIIString(s->encoding, "utf-8") == 0 ||
-                   PyUnicode_CompareWithASCIIString(s->encoding, "utf8") == 0);
+    s->is_plain =
+        PyUnicode_CompareWithASCIIString(s->errors, "backslashreplace") == 0 &&
+        (PyUnicode_CompareWithASCIIString(s->encoding, "utf-8") == 0 || PyUnicode_CompareWithASCIIString(s->encoding, "utf8") == 0);
     Py_RETURN_NONE;
 }
 
@@ -318,19 +318,16 @@ static PyGetSetDef text_attributes[] = {
 };
 
 static PyGetSetDef binary_attributes[] = {
-    {"name", get_name, NULL, NULL, NULL},
-    {"mode", get_mode, NULL, NULL, NULL},
-    {"closed", get_closed, NULL, NULL, NULL},
-    {"raw", get_self, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
+    {"name", get_name, NULL, NULL, NULL}, {"mode", get_mode, NULL, NULL, NULL}, {"closed", get_closed, NULL, NULL, NULL},
+    {"raw", get_self, NULL, NULL, NULL},  {NULL, NULL, NULL, NULL, NULL},
 };
 
 /* The io base classes give what is not here: with-statement, iteration, readable(), detach() and their errors. */
 static PyTypeObject *make_type(const char *name, const char *base_name, PyMethodDef *methods, PyGetSetDef *attributes,
                                Py_ssize_t *ret_offset)
 {
-    PyObject   *io     = PyImport_ImportModule("_io");
-    PyObject   *base   = io != NULL ? PyObject_GetAttrString(io, base_name) : NULL;
+    PyObject   *io      = PyImport_ImportModule("_io");
+    PyObject   *base    = io != NULL ? PyObject_GetAttrString(io, base_name) : NULL;
     PyType_Slot slots[] = {{Py_tp_methods, methods}, {Py_tp_getset, attributes}, {Py_tp_repr, stream_repr}, {0, NULL}};
     PyType_Spec spec    = {.name = name, .flags = Py_TPFLAGS_DEFAULT, .slots = slots};
     PyObject   *type    = NULL;

@@ -43,6 +43,13 @@ static PyObject *call(PyObject *function, const struct host_request *request)
     return result;
 }
 
+static void set_up(const struct host_request *request)
+{
+    PyObject *wants_variables = call(setup, request);
+    host_cell_set_up(wants_variables == NULL || PyObject_IsTrue(wants_variables) == 1);
+    Py_XDECREF(wants_variables);
+}
+
 static void answer_inspect(const struct host_request *request)
 {
     static const char failed[] = "{\"ok\":false,\"error\":{\"type\":\"RuntimeError\",\"message\":\"the inspection failed\"}}";
@@ -65,19 +72,11 @@ static void answer_inspect(const struct host_request *request)
 static void handle(const struct host_request *request)
 {
     switch (request->type) {
-    case REQUEST_SETUP:
-        Py_XDECREF(call(setup, request));
-        break;
-    case REQUEST_EXECUTE:
-        host_cell_run(request->payload, request->length, request->execution);
-        break;
-    case REQUEST_INSPECT:
-        answer_inspect(request);
-        break;
-    case REQUEST_INPUT:
-        break; /* the cell that asked has ended meanwhile */
-    default:
-        _exit(HOST_EXIT_PROTOCOL);
+    case REQUEST_SETUP: set_up(request); break;
+    case REQUEST_EXECUTE: host_cell_run(request->payload, request->length, request->execution); break;
+    case REQUEST_INSPECT: answer_inspect(request); break;
+    case REQUEST_INPUT: break; /* the cell that asked has ended meanwhile */
+    default: _exit(HOST_EXIT_PROTOCOL);
     }
 }
 

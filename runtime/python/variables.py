@@ -1,0 +1,236 @@
+"""The session's variables as VariableData, and the requests of REQUEST_INSPECT about them."""
+
+from types import BuiltinFunctionType, FunctionType, ModuleType
+
+import _penny
+
+from . import payload, values
+
+EVENT_VARIABLE = 69
+
+REPORT_LIMIT = 100  # variables of one cell
+REPORT_BYTES = 1_000_000
+LIST_LIMIT = 1000
+LIST_BYTES = 3_000_000
+PREPARE_MS = 250  # for user code that is run to describe one variable
+LIST_MS = 1000
+
+_main = None
+
+
+def start(main_module):
+    global _main
+    _main = main_module.__dict__
+    for name in (*_main, "_", "__", "___", "_exit_code", "get_ipython", "display", "Out"):
+        _hidden.add(name)
+
+
+_hidden = set()
+_not_data = (ModuleType, FunctionType, BuiltinFunctionType, type)
+_not_data_names = frozenset({"numpy.ufunc", "numpy._ArrayFunctionDispatcher", "numpy.core._multiarray_umath._ArrayFunctionDispatcher"})
+
+
+def is_listed(name, value):
+    """Whether it is the user's data: no module, function, class, type hint or name of ours."""
+    if type(name) is not str or name in _hidden or (name.startswith("__") and name.endswith("__")):
+        return False
+    kind = type(value)
+    if issubclass(kind, _not_data):
+        return False
+    module = kind.__module__
+    return not (module in ("typing", "__future__") or f"{module}.{kind.__name__}" in _not_data_names)
+
+
+def data_of(name, value, detail=False):
+    """VariableData with its name. Whatever user code does while it is described, this returns."""
+    return {"name": name, **_bounded(value, detail)}
+
+
+def _bounded(value, detail):
+    if type(value) in values.INSTANT:
+        return values.describe(value, detail)
+    try:
+        with deadline(PREPARE_MS):
+            return values.describe(value, detail)
+    except Deadline:
+        return {"type": values.type_name(value), "serializable": False, "error": f"describing it took more than {PREPARE_MS} ms"}
+    except Exception as error:
+        return {"type": values.type_name(value), "serializable": False, "error": f"describing it failed: {type(error).__name__}"}
+
+
+class Deadline(BaseException):
+    """User code that we have called runs for too long. Not an Exception: it must get through a careless handler."""
+
+
+_armed = False
+
+
+class deadline:
+    """A with-statement whose body is ended by Deadline after so many ms."""
+
+    def __init__(self, milliseconds):
+        self.milliseconds = milliseconds
+
+    def __enter__(self):
+        global _armed
+        _armed = True
+        _penny.deadline(self.milliseconds)
+
+    def __exit__(self, *unused):
+        global _armed
+        _armed = False
+        _penny.deadline(0)
+
+
+def on_deadline(number, frame):
+    """Handler of the deadline's signal. It comes again and again until the body has ended."""
+    if _armed:
+        raise Deadline
+
+
+def report(changes):
+    """Sends EVENT_VARIABLE for (name, value) pairs that a cell has created or changed."""
+    sent = 0
+    for name, value in changes[:REPORT_LIMIT]:
+        text = payload.dumps(data_of(name, value))
+        sent += len(text)
+        if sent > REPORT_BYTES:
+            text = payload.dumps({"name": name, "type": values.type_name(value), "truncated": True, "serializable": False})
+        _penny.send(EVENT_VARIABLE, text)
+
+
+def touched(pairs, marks):
+    """Which of (name, value) differ from what marks remembers of them. Only for types whose inside the C side cannot see."""
+    changed = []
+    for name, value in pairs:
+        try:
+            mark = values.mark(value)
+        except Exception:
+            mark = None
+        if marks.get(name) != mark:
+            changed.append((name, value))
+            marks[name] = mark
+    return changed
+
+
+class Refused(Exception):
+    """A request that cannot be done; its text is the answer."""
+
+
+def _value(name):
+    if type(name) is not str or name not in _main or not is_listed(name, _main[name]):
+        raise KeyError(f"no variable {name!r}")
+    return _main[name]
+
+
+def _listed():
+    return [(name, value) for name, value in list(_main.items()) if is_listed(name, value)]
+
+
+def _list(request):
+    found, used, truncated = {}, 0, False
+    for name, value in _listed():
+        if len(found) >= LIST_LIMIT or used > LIST_BYTES:
+            truncated = True
+            break
+        text = payload.dumps(data_of(name, value, request.get("detail", False)))
+        used += len(text)
+        found[name] = _Ready(text)
+    return {"variables": found, "truncated": truncated}
+
+
+class _Ready:
+    """JSON that is already written."""
+
+    def __init__(self, text):
+        self.text = text
+
+
+def _names(request):
+    return {"names": [name for name, _ in _listed()]}
+
+
+def _get(request):
+    name = request.get("name")
+    value = _value(name)
+    form = request.get("format", "data")
+    if form == "data":
+        data = data_of(name, value, True)
+        if "offset" in request or "limit" in request:
+            with deadline(LIST_MS):
+                data["page"] = values.page(value, int(request.get("offset", 0)), int(request.get("limit", 100)))
+        return {"variable": data}
+    with deadline(LIST_MS * 10):
+        return values.export(value, form)
+
+
+def _set(request):
+    wanted = request.get("variables")
+    if not isinstance(wanted, dict):
+        raise Refused("variables must be an object")
+    for name in wanted:
+        if not name.isidentifier() or name in _hidden or (name.startswith("__") and name.endswith("__")):
+            raise Refused(f"{name!r} is not a name for a variable")
+    _main.update(wanted)
+    return {"updated": list(wanted)}
+
+
+def _delete(request):
+    names = request.get("names", [request.get("name")])
+    for name in names:
+        _value(name)
+    for name in names:
+        _main.pop(name, None)
+    return {"deleted": names}
+
+
+def _clear(request):
+    names = [name for name, _ in _listed()]
+    for name in names:
+        del _main[name]
+    return {"cleared": names}
+
+
+_operations = {"list": _list, "names": _names, "get": _get, "set": _set, "delete": _delete, "clear": _clear}
+
+
+def inspect(request):
+    """The answer to one request, as bytes."""
+    operation = _operations.get(request.get("op"))
+    if operation is None:
+        return _failure("ValueError", f"unknown operation {request.get('op')!r}")
+    try:
+        answer = operation(request)
+    except Refused as refusal:
+        return _failure("ValueError", str(refusal))
+    except Deadline:
+        return _failure("TimeoutError", "the variable's own code took too long")
+    except KeyError as error:
+        return _failure("KeyError", error.args[0] if error.args else "")
+    except Exception as error:
+        return _failure(type(error).__name__, str(error)[:1000])
+    finally:
+        _penny.settle_names()
+    return _write({"ok": True, **answer})
+
+
+def _failure(kind, message):
+    return payload.dumps({"ok": False, "error": {"type": kind, "message": message}})
+
+
+def _write(answer):
+    ready = answer.get("variables")
+    if not isinstance(ready, dict) or not any(type(v) is _Ready for v in ready.values()):
+        return payload.dumps(answer)
+    body = b",".join(payload.dumps(name) + b":" + data.text for name, data in ready.items())
+    rest = payload.dumps({**answer, "variables": {}})
+    return rest.replace(b'"variables":{}', b'"variables":{' + body + b"}", 1)
+
+
+def set_before_run(wanted):
+    """`variables` of a run. Raises ValueError for what is no name."""
+    try:
+        _set({"variables": wanted})
+    except Refused as refusal:
+        raise ValueError(str(refusal)) from None
+
