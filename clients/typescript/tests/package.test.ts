@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { readmeSamples } from './readme.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -92,6 +93,13 @@ ${SAMPLE}${USE}`;
     run(process.execPath, [tsc, ...flags, '--module', 'ESNext', '--moduleResolution', 'Node10', plain], project);
     const cts = write('sample.cts', ts.replace(/^(const result|const stream) = await/gm, '$1 = undefined as any; void').replace(USE, ''));
     run(process.execPath, [tsc, ...flags, '--module', 'NodeNext', cts], project);
+});
+
+test('the samples of README.md have the right types', () => {
+    const samples = readmeSamples(root);
+    assert.ok(samples.length >= 7);
+    const files = samples.map(({ program }, i) => write(`readme${i}.mts`, program));
+    run(process.execPath, [tsc, '--noEmit', '--strict', '--target', 'ES2022', '--module', 'NodeNext', ...files], project);
 });
 
 test('no file of the sources is longer than 300 lines', () => {

@@ -6,6 +6,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readmeSamples } from './readme.js';
 import { baseUrl, test } from './service.js';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -34,4 +35,16 @@ test("the samples of PENNY's document, as they are printed there", async () => {
     assert.deepEqual(text.join(''), '0123456789', printed);
     assert.match(printed, /^complete /m);
     assert.equal(runProgram('both.mjs', `${sample}\nprocess.stdout.write(result.output.stdout + stream.output.stdout.length);`).endsWith('Hello, World!\n20'), true);
+});
+
+/* The third one of Sessions needs variables, files, checkpoints and an index of packages: features.test.ts has these. */
+test('the samples of README.md', async () => {
+    for (const { title, program } of readmeSamples(root)) {
+        if (program.includes('installPackages')) continue;
+        const printed = runProgram('readme.mjs', program);
+        if (title === 'Run code') assert.equal(printed, 'Hello, World!\n');
+        if (program.includes('input(')) assert.match(printed, /Hello Ann/);
+        if (program.includes('AbortController')) assert.equal(printed, 'AbortError true\n');
+        if (program.includes('session.interrupt')) assert.match(printed, /^2\n/);
+    }
 });
