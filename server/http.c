@@ -59,9 +59,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 /* How often deadlines are looked at: a tenth of the shortest. */
 static struct event *sweep_new(struct http *http)
 {
-    uint32_t       times[] = {http->limits.head_timeout_ms, http->limits.idle_timeout_ms, http->limits.write_timeout_ms};
-    uint32_t       every   = 500;
-    struct timeval interval;
+    uint32_t times[] = {http->limits.head_timeout_ms, http->limits.idle_timeout_ms, http->limits.write_timeout_ms};
+    uint32_t every   = 500;
 
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (times[i] > 0 && times[i] / 10 < every)
@@ -69,12 +68,8 @@ static struct event *sweep_new(struct http *http)
     }
     if (every < 10)
         every = 10;
-    interval    = (struct timeval){.tv_sec = every / 1000, .tv_usec = (suseconds_t)(every % 1000) * 1000};
-    http->sweep = event_new(http->base, -1, EV_PERSIST, on_sweep, http);
-    if (http->sweep != NULL && (event_add(http->sweep, &interval) != 0 || event_del(http->sweep) != 0)) {
-        event_free(http->sweep);
-        http->sweep = NULL;
-    }
+    http->sweep_every.tv_usec = (suseconds_t)every * 1000;
+    http->sweep               = event_new(http->base, -1, EV_PERSIST, on_sweep, http);
     return http->sweep;
 }
 

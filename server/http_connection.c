@@ -360,7 +360,7 @@ static void count_in(struct http *http, struct http_connection *connection)
     http->connection_count++;
     if (!http->sweeping) {
         http->sweeping = true;
-        event_add(http->sweep, NULL);
+        event_add(http->sweep, &http->sweep_every);
     }
 }
 

@@ -135,18 +135,17 @@ static enum guard_result check_request_line(struct http_guard *guard, const char
 
 static enum guard_result check_length(struct http_head *head, const char *value, size_t length, struct http_refusal *ret)
 {
+    enum { DIGITS_MAX = 19 }; /* fits 64 bits */
     uint64_t number = 0;
 
     if (head->has_length)
         return bad(ret, "Content-Length is given twice");
-    for (size_t i = 0; i < length; i++) {
-        if (value[i] < '0' || value[i] > '9')
-            return bad(ret, "Content-Length is not a number");
-        if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, (uint64_t)(value[i] - '0'), &number))
-            number = UINT64_MAX / 10;
-    }
-    if (length == 0)
+    if (length == 0 || strspn(value, "0123456789") < length)
         return bad(ret, "Content-Length is not a number");
+    if (length > DIGITS_MAX)
+        return refuse(ret, 413, "PAYLOAD_TOO_LARGE", "The request's body is too large");
+    for (size_t i = 0; i < length; i++)
+        number = number * 10 + (uint64_t)(value[i] - '0');
     head->has_length     = true;
     head->content_length = number;
     return GUARD_MORE;

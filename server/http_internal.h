@@ -110,6 +110,7 @@ struct http {
     size_t                  spare_count;
     struct http_listener   *listeners;
     struct event           *sweep;
+    struct timeval          sweep_every;
     bool                    sweeping, draining;
     int                     spare_fd; /* given up for a moment when descriptors run out, to refuse politely */
     uint64_t                random[2];
