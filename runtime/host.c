@@ -3,12 +3,14 @@
 #include <Python.h>
 
 #include "host.h"
+#include "host_boundary.h"
 #include "host_cell.h"
 #include "host_compile.h"
 #include "host_event.h"
 #include "host_memory.h"
 #include "host_module.h"
 #include "host_names.h"
+#include "host_park.h"
 #include "host_worker.h"
 
 #include <dirent.h>
@@ -173,6 +175,9 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
         return -1;
     if ((number = host_event_init()) != 0)
         return err_set(err, number, "pthread_atfork: %s", strerror(number));
+    if (host_boundary_init() != 0)
+        return err_errno(err, "the audit hook");
+    host_park_init();
     if (host_module_register() != 0)
         return err_set(err, 0, "the module _penny could not be registered");
     if (start_python(policy, err) != 0)
@@ -182,7 +187,7 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
         return fail(err, policy->python_library);
     if (start_runtime(package, policy, imports_json) != 0)
         return fail(err, "starting the Python side");
-    if (init_names(package) != 0 || host_cell_init(package) != 0 || host_worker_init(package) != 0)
+    if (host_boundary_install() != 0 || init_names(package) != 0 || host_cell_init(package) != 0 || host_worker_init(package) != 0)
         return fail(err, "our Python package is incomplete");
     return check_threads(err);
 }

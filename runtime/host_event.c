@@ -349,7 +349,7 @@ void host_event_begin(uint64_t execution)
 
 void host_event_eager(void)
 {
-    event.eager = true;
+    event.eager = event.owner; /* what libraries do while the zygote imports them is no session's */
 }
 
 void host_event_mute(bool muted)

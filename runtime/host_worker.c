@@ -6,6 +6,7 @@
 #include "host_account.h"
 #include "host_cell.h"
 #include "host_event.h"
+#include "host_park.h"
 #include "host_request.h"
 #include "host_signal.h"
 #include "host_worker.h"
@@ -69,6 +70,38 @@ static void answer_inspect(const struct host_request *request)
     host_event_flush();
 }
 
+static void send_ready(int restored)
+{
+    char text[128];
+    int  n = restored < 0 ? snprintf(text, sizeof text, "{\"python\":\"%s\",\"pid\":%d}", PY_VERSION, getpid())
+                          : snprintf(text, sizeof text, "{\"python\":\"%s\",\"pid\":%d,\"restored\":%d}", PY_VERSION, getpid(), restored);
+    host_event_begin(0);
+    host_event_queue(EVENT_READY, text, (size_t)n);
+    host_event_flush();
+}
+
+static void fix_state(void)
+{
+    const char *home = getenv("HOME"), *temporary = getenv("TMPDIR");
+    PyObject   *done = PyObject_CallFunction(after_fork, "zz", home, temporary);
+    if (done == NULL)
+        PyErr_Print();
+    Py_XDECREF(done);
+}
+
+/* This process is the session's worker from now on: a fork of the zygote, or a parked copy that was woken (restored >= 0). */
+static void become_ready(int restored)
+{
+    host_event_own();
+    host_signal_start();
+    fix_state();
+    if (restored < 0) {
+        host_cell_rehearse();
+        host_account_start();
+    }
+    send_ready(restored);
+}
+
 static void handle(const struct host_request *request)
 {
     switch (request->type) {
@@ -80,33 +113,10 @@ static void handle(const struct host_request *request)
     }
 }
 
-void host_worker_ready(int restored)
-{
-    char text[128];
-    int  n = restored < 0 ? snprintf(text, sizeof text, "{\"python\":\"%s\",\"pid\":%d}", PY_VERSION, getpid())
-                          : snprintf(text, sizeof text, "{\"python\":\"%s\",\"pid\":%d,\"restored\":%d}", PY_VERSION, getpid(), restored);
-    host_event_begin(0);
-    host_event_queue(EVENT_READY, text, (size_t)n);
-    host_event_flush();
-}
-
-void host_worker_fix(void)
-{
-    PyObject *done = PyObject_CallNoArgs(after_fork);
-    if (done == NULL)
-        PyErr_Print();
-    Py_XDECREF(done);
-}
-
 _Noreturn void host_worker_main(void)
 {
     struct host_request request;
-    host_event_own();
-    host_signal_start();
-    host_worker_fix();
-    host_cell_rehearse();
-    host_account_start();
-    host_worker_ready(-1);
+    become_ready(-1);
     while (host_request_read(&request))
         handle(&request);
     _exit(0);

@@ -9,10 +9,4 @@ enum { HOST_EXIT_PROTOCOL = 70 };
 /* `package` is our Python package. Returns 0, or -1 with an exception set. */
 int host_worker_init(PyObject *package);
 
-/* Gives this fork random state, ids and caches of its own. */
-void host_worker_fix(void);
-
-/* Sends EVENT_READY; restored is an execution count, or negative in a fresh worker. */
-void host_worker_ready(int restored);
-
 #endif

@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 
 import _penny
@@ -77,8 +78,18 @@ def _find_generators():
             _generators.append(found)
 
 
-def after_fork():
-    """In a worker, before anything else: nothing random is shared with another session."""
+def after_fork(home=None, temporary=None):
+    """In a worker, before anything else: what the zygote knows of itself, and whatever is random, becomes the session's own."""
+    reseed()
+    if home is not None and home != os.environ.get("HOME"):
+        os.environ["HOME"] = home
+    if temporary is not None and temporary != os.environ.get("TMPDIR"):
+        os.environ["TMPDIR"] = temporary
+        tempfile.tempdir = None
+
+
+def reseed():
+    """Nothing random is shared with another session."""
     for generator in _generators:
         _reseed(generator)
     main = threading.main_thread()
@@ -86,9 +97,7 @@ def after_fork():
     process = sys.modules.get("multiprocessing.process")
     if process is not None:
         process.current_process().authkey = os.urandom(32)
-    tempfile = sys.modules.get("tempfile")
-    if tempfile is not None:
-        tempfile._name_sequence = None
+    tempfile._name_sequence = None
     made = sys.modules.get("uuid")
     if made is not None:
         made._node = made._last_timestamp = None
@@ -168,7 +177,7 @@ def setup(payload):
     if "profile" in options:
         sandbox_env.set_profile(options["profile"])
     if options.get("reseed"):
-        after_fork()
+        reseed()
     if "plots" in options:
         plots.limits.update(options["plots"])
     if "envVars" in options:
