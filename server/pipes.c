@@ -25,8 +25,10 @@ static size_t read_raw_once(struct pipes *pipes, enum pipes_stream stream, size_
         pipes->events->on_raw(stream, raw_buffer, (size_t)n, pipes->arg);
         return (size_t)n;
     }
-    if (n == 0 || errno != EAGAIN)
-        (void)event_del(&pipes->raw_readable[stream]); /* the end: nobody can write there any more */
+    if (n == 0 || errno != EAGAIN) {
+        pipes->raw_ended[stream] = true; /* nobody can write there any more */
+        (void)event_del(&pipes->raw_readable[stream]);
+    }
     return 0;
 }
 
@@ -63,6 +65,15 @@ static void stop_reading(struct pipes *pipes)
     (void)event_del(&pipes->event_readable);
     for (int i = 0; i < PIPES_STREAM_COUNT; i++)
         (void)event_del(&pipes->raw_readable[i]);
+}
+
+static int start_reading(struct pipes *pipes)
+{
+    int result = event_add(&pipes->event_readable, NULL);
+    for (int i = 0; i < PIPES_STREAM_COUNT; i++)
+        if (!pipes->raw_ended[i] && event_add(&pipes->raw_readable[i], NULL) < 0)
+            result = -1;
+    return result;
 }
 
 /* Returns what the read said; FRAME_READ_STOPPED also when the pipes are broken now. */
@@ -138,8 +149,7 @@ int pipes_init(struct pipes *pipes, struct event_base *base, int request_fd, int
         event_assign(&pipes->request_writable, base, request_fd, EV_WRITE | EV_PERSIST, on_request_writable, pipes) < 0 ||
         event_assign(&pipes->raw_readable[0], base, stdout_fd, EV_READ | EV_PERSIST, on_raw_readable, pipes) < 0 ||
         event_assign(&pipes->raw_readable[1], base, stderr_fd, EV_READ | EV_PERSIST, on_raw_readable, pipes) < 0 ||
-        event_add(&pipes->event_readable, NULL) < 0 || event_add(&pipes->raw_readable[0], NULL) < 0 ||
-        event_add(&pipes->raw_readable[1], NULL) < 0) {
+        start_reading(pipes) < 0) {
         pipes_done(pipes);
         return err_set(err, ENOMEM, "cannot watch a worker's pipes");
     }
@@ -197,11 +207,13 @@ void pipes_reset(struct pipes *pipes)
     frame_writer_init(&pipes->writer);
 }
 
-void pipes_pause_raw(struct pipes *pipes, bool paused)
+void pipes_pause(struct pipes *pipes, bool paused)
 {
-    if (!pipes->open || pipes->raw_paused == paused)
+    if (!pipes->open || pipes->paused == paused)
         return;
-    pipes->raw_paused = paused;
-    for (int i = 0; i < PIPES_STREAM_COUNT; i++)
-        (void)(paused ? event_del(&pipes->raw_readable[i]) : event_add(&pipes->raw_readable[i], NULL));
+    pipes->paused = paused;
+    if (paused)
+        stop_reading(pipes);
+    else
+        (void)start_reading(pipes);
 }

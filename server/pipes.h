@@ -37,7 +37,8 @@ struct pipes {
     struct frame_writer        writer;
     unsigned                   generation; /* changes when the pipes are closed, so that a caller up the stack notices */
     bool                       open;
-    bool                       raw_paused;
+    bool                       paused;
+    bool                       raw_ended[PIPES_STREAM_COUNT];
 };
 
 /* Starts reading. `rules`: see frame.h, borrowed. The descriptors stay the caller's. Returns 0 or -1. */
@@ -53,7 +54,7 @@ void pipes_drain(struct pipes *pipes);
 /* The worker is another one from now on: forgets half-read frames and requests not sent yet. */
 void pipes_reset(struct pipes *pipes);
 
-/* While paused the raw pipes are left alone (except for FRAME_RAW_PENDING): whoever fills them has to wait. */
-void pipes_pause_raw(struct pipes *pipes, bool paused);
+/* While paused nothing is read, so that whoever fills the pipes has to wait. */
+void pipes_pause(struct pipes *pipes, bool paused);
 
 #endif

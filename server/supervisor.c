@@ -73,7 +73,7 @@ static void tell(struct child *child, char type, const int *fd)
 static int start_zygote(struct supervisor *s, int server_end, struct err *err)
 {
     char *argv[] = {s->config->zygote_path, NULL};
-    int   theirs, result;
+    int   theirs = -1, result;
     if (make_supervisor_socket(&s->zygote, &theirs, err) < 0)
         return -1;
     result = child_start(&s->zygote, s->config->zygote_path, argv, (int[]){server_end, s->policy_fd, theirs}, 3, SIGTERM, err);
@@ -84,7 +84,7 @@ static int start_zygote(struct supervisor *s, int server_end, struct err *err)
 static int start_server(struct supervisor *s, struct err *err)
 {
     char *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)SUPERVISOR_ARGUMENT};
-    int   fds[CHILD_FDS_MAX], theirs, result;
+    int   fds[CHILD_FDS_MAX], theirs = -1, result;
     for (size_t i = 1; s->argv[i] != NULL && i < ARGUMENTS_MAX - 2; i++)
         argv[i + 1] = s->argv[i];
     if (make_supervisor_socket(&s->server, &theirs, err) < 0)

@@ -13,7 +13,7 @@
 #include "workers.h"
 #include "zygote_client.h"
 
-enum { START_LIMIT_S = 30, END_LIMIT_S = 5 };
+enum { START_LIMIT_S = 30, END_LIMIT_S = 5, KILL_LIMIT_S = 5 };
 
 struct worker {
     struct workers             *workers;
@@ -197,7 +197,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (worker->state != WORKER_ENDING) {
-        worker_end(worker, "the interpreter was not ready in time");
+        worker_end(worker, worker->state == WORKER_SPAWNING || worker->state == WORKER_STARTING
+                               ? "the interpreter was not ready in time"
+                               : "the interpreter did not end when it was killed");
         return;
     }
     log_error("worker %u: the zygote did not report its end in time", worker->serial);
@@ -344,6 +346,7 @@ int worker_execute(struct worker *worker, uint64_t execution, const char *setup,
 {
     if (worker->state != WORKER_IDLE)
         return err_set(err, EBUSY, "the worker is %s", worker_state_name(worker->state));
+    pipes_pause(&worker->pipes, false);
     worker->execution = execution;
     if (setup != NULL && pipes_send(&worker->pipes, REQUEST_SETUP, execution, setup, setup_length, err) < 0)
         return -1;
@@ -378,6 +381,8 @@ void worker_interrupt(struct worker *worker)
 void worker_kill_interpreter(struct worker *worker)
 {
     control(worker, CONTROL_KILL_WORKER);
+    if (worker->state != WORKER_ENDING)
+        set_timer(worker, KILL_LIMIT_S);
 }
 
 void worker_respawn(struct worker *worker)
@@ -396,7 +401,7 @@ bool worker_ask_stats(struct worker *worker)
     return worker->state != WORKER_ENDING && zygote_client_stats(workers_zygote(worker->workers), worker->serial) == 0;
 }
 
-void worker_pause_raw(struct worker *worker, bool paused)
+void worker_pause(struct worker *worker)
 {
-    pipes_pause_raw(&worker->pipes, paused);
+    pipes_pause(&worker->pipes, true);
 }

@@ -66,13 +66,13 @@ int worker_input(struct worker *worker, const char *text, size_t length, struct 
 
 /* To init. A failure ends the jail. */
 void worker_interrupt(struct worker *worker);        /* SIGINT to the running cell */
-void worker_kill_interpreter(struct worker *worker); /* SIGKILL to all but init; on_exit follows */
+void worker_kill_interpreter(struct worker *worker); /* SIGKILL to all but init; on_exit follows, or on_gone if it does not work */
 void worker_respawn(struct worker *worker);          /* after on_exit: a fresh interpreter in the same jail; on_ready follows */
 
 /* on_stats follows, unless the zygote is away (returns false) or goes away. */
 bool worker_ask_stats(struct worker *worker);
-/* Back-pressure on what is written while nothing runs. */
-void worker_pause_raw(struct worker *worker, bool paused);
+/* Reads nothing until the next worker_execute: back-pressure on what is written while nothing runs. */
+void worker_pause(struct worker *worker);
 
 /* From the zygote, by way of workers.c. */
 void worker_on_spawned(struct worker *worker, const struct zygote_message *message, const int fds[SESSION_FD_COUNT]); /* fds are owned */

@@ -1,0 +1,73 @@
+#define _GNU_SOURCE
+#include "api_error.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "json.h"
+
+enum { RETRY_S = 1, MESSAGE_MAX = 256, GIVEN_MAX = 80 /* of an id that is not one */ };
+
+void api_error_no_session(struct http_request *request, const struct sessions *sessions, const char *given)
+{
+    struct id                   id;
+    const struct ended_session *ended = id_parse(given, &id) ? sessions_find_ended(sessions, &id) : NULL;
+    char                        message[MESSAGE_MAX], when[JSON_TIME_BYTES];
+
+    if (ended == NULL) {
+        (void)snprintf(message, sizeof message, "Session '%.*s' not found", GIVEN_MAX, given);
+        http_reply_error(request, 404, "SESSION_NOT_FOUND", message, NULL, 0);
+        return;
+    }
+    json_time_text(ended->ended_ms, when);
+    (void)snprintf(message, sizeof message, "Session '%s' %s at %s", given, ended->reason, when);
+    http_reply_error(request, 410, "SESSION_GONE", message, json_pack("{s:s, s:s}", "reason", ended->reason, "endedAt", when), 0);
+}
+
+void api_error_no_execution(struct http_request *request, const char *given)
+{
+    char message[MESSAGE_MAX];
+    (void)snprintf(message, sizeof message, "Execution '%.*s' not found", GIVEN_MAX, given);
+    http_reply_error(request, 404, "EXECUTION_NOT_FOUND", message, NULL, 0);
+}
+
+void api_error_busy(struct http_request *request, const char *code, const char *message)
+{
+    http_reply_error(request, 429, code, message, NULL, RETRY_S);
+}
+
+void api_error_unavailable(struct http_request *request, const char *code, const char *message)
+{
+    http_reply_error(request, 503, code, message, NULL, RETRY_S);
+}
+
+void api_error_refused(struct http_request *request, const struct err *err)
+{
+    switch (err->code) {
+    case EBUSY: http_reply_error(request, 409, "SESSION_BUSY", err->message, NULL, 0); break;
+    case ENOBUFS: api_error_busy(request, "QUEUE_FULL", err->message); break;
+    case EAGAIN: api_error_busy(request, "TOO_MANY_SESSIONS", err->message); break;
+    case ESHUTDOWN: api_error_unavailable(request, "DRAINING", err->message); break;
+    default: api_error_unavailable(request, "UNAVAILABLE", err->message); break;
+    }
+}
+
+struct session *api_session_of(struct http_request *request, const struct sessions *sessions)
+{
+    const char     *given = http_request_parameter(request, 0);
+    struct id       id;
+    struct session *session = id_parse(given, &id) ? sessions_find(sessions, &id) : NULL;
+    if (session == NULL)
+        api_error_no_session(request, sessions, given);
+    return session;
+}
+
+struct execution *api_execution_of(struct http_request *request, const struct sessions *sessions)
+{
+    const char       *given = http_request_parameter(request, 0);
+    struct id         id;
+    struct execution *execution = id_parse(given, &id) ? sessions_find_execution(sessions, &id) : NULL;
+    if (execution == NULL)
+        api_error_no_execution(request, given);
+    return execution;
+}

@@ -1,0 +1,24 @@
+/* api_error.h: the errors that several handlers answer with. Each answers the request, which is dead afterwards. */
+#ifndef PENNY_API_ERROR_H
+#define PENNY_API_ERROR_H
+
+#include "err.h"
+#include "http.h"
+#include "id.h"
+#include "sessions.h"
+
+/* 404 or, when the session is known to be over, 410 with the reason and when. `given` is the id as the client wrote it. */
+void api_error_no_session(struct http_request *request, const struct sessions *sessions, const char *given);
+void api_error_no_execution(struct http_request *request, const char *given);
+/* 429: a limit that time or the client can lift; 503: the service can't now. Both with Retry-After. */
+void api_error_busy(struct http_request *request, const char *code, const char *message);
+void api_error_unavailable(struct http_request *request, const char *code, const char *message);
+/* What sessions_create or session_submit said. */
+void api_error_refused(struct http_request *request, const struct err *err);
+
+/* The session of path parameter 0, or NULL: the request has been answered. */
+struct session *api_session_of(struct http_request *request, const struct sessions *sessions);
+/* Likewise the execution. */
+struct execution *api_execution_of(struct http_request *request, const struct sessions *sessions);
+
+#endif

@@ -1,0 +1,229 @@
+#define _GNU_SOURCE
+#include "api_sessions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_error.h"
+#include "json.h"
+#include "server.h"
+#include "session_body.h"
+#include "session_list.h"
+
+/* A request that waits for something of a session. */
+struct waiting {
+    struct server       *server;
+    struct http_request *request;
+    struct id            session;
+};
+
+static struct waiting *waiting_new(struct server *server, struct http_request *request, void (*on_gone)(void *arg))
+{
+    struct waiting *waiting = calloc(1, sizeof *waiting);
+    if (waiting == NULL) {
+        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
+        return NULL;
+    }
+    waiting->server  = server;
+    waiting->request = request;
+    http_request_on_gone(request, on_gone, waiting);
+    return waiting;
+}
+
+static json_t *describe(struct server *server, const struct session *session)
+{
+    return session_body_write(session, server_policies(server), server_isolation(server));
+}
+
+/* ---- create ---- */
+
+static void on_session(struct session *session, const char *reason, void *arg)
+{
+    struct waiting *waiting = arg;
+    if (session != NULL)
+        http_reply_json(waiting->request, 201, describe(waiting->server, session));
+    else
+        api_error_unavailable(waiting->request, "SESSION_UNAVAILABLE", reason);
+    free(waiting);
+}
+
+static void on_creator_gone(void *arg)
+{
+    struct waiting *waiting = arg;
+    sessions_cancel(server_sessions(waiting->server), waiting);
+    free(waiting);
+}
+
+void api_sessions_create(struct http_request *request, void *context)
+{
+    struct server         *server = context;
+    struct session_request wanted = {0};
+    struct json_check      check  = JSON_CHECK_INIT;
+    struct err             err    = {0};
+    struct waiting        *waiting;
+
+    if (sessions_are_draining(server_sessions(server))) {
+        api_error_unavailable(request, "DRAINING", "The service is about to stop");
+        return;
+    }
+    session_body_read(&check, http_request_json(request), server_policies(server), &wanted);
+    if (json_check_reply(&check, request) || (waiting = waiting_new(server, request, on_creator_gone)) == NULL)
+        return;
+    if (sessions_create(server_sessions(server), &wanted, on_session, waiting, &err) < 0) {
+        api_error_refused(request, &err);
+        free(waiting);
+    }
+}
+
+/* ---- look ---- */
+
+void api_sessions_list(struct http_request *request, void *context)
+{
+    struct session_list_query query;
+    json_t                   *list;
+    if (!session_list_read(&query, request))
+        return;
+    list = session_list_write(server_sessions(context), &query, server_policies(context), server_isolation(context));
+    if (list != NULL)
+        http_reply_json(request, 200, list);
+    else
+        api_error_unavailable(request, "NO_MEMORY", "No memory for the list");
+}
+
+void api_sessions_get(struct http_request *request, void *context)
+{
+    struct session *session = api_session_of(request, server_sessions(context));
+    if (session != NULL)
+        http_reply_json(request, 200, describe(context, session));
+}
+
+static json_t *write_stats(const struct session *session, const struct session_stats *stats)
+{
+    struct session_info info;
+    json_t             *json;
+    session_get_info(session, &info);
+    json = json_pack("{s:s, s:{s:I, s:f, s:I, s:f}, s:s, s:I, s:o}", "sessionId", info.id_text, "resourceUsage", "memory",
+                     (json_int_t)(stats != NULL ? stats->memory_bytes : info.memory_bytes), "cpu", session_body_cpu(&info), "executions",
+                     (json_int_t)info.executions, "totalExecutionTime", info.execution_ms, "status", session_body_status(&info), "uptime",
+                     (json_int_t)(json_time_now() - info.created_us / 1000), "lastActivity", json_time(info.last_activity_us / 1000));
+    if (json != NULL && stats != NULL)
+        (void)json_object_set_new(json, "live",
+                                  json_pack("{s:I, s:I, s:f, s:i}", "memory", (json_int_t)stats->memory_bytes, "memoryPeak",
+                                            (json_int_t)stats->memory_peak_bytes, "cpuTime", (double)stats->cpu_us / 1000.0, "processes",
+                                            (int)stats->processes));
+    return json;
+}
+
+static void on_stats(const struct session_stats *stats, void *arg)
+{
+    struct waiting *waiting = arg;
+    struct session *session = sessions_find(server_sessions(waiting->server), &waiting->session);
+    char            text[ID_TEXT_BYTES];
+    if (session != NULL) {
+        http_reply_json(waiting->request, 200, write_stats(session, stats));
+    } else {
+        id_format(&waiting->session, text);
+        api_error_no_session(waiting->request, server_sessions(waiting->server), text);
+    }
+    free(waiting);
+}
+
+static void on_stats_asker_gone(void *arg)
+{
+    struct waiting *waiting = arg;
+    struct session *session = sessions_find(server_sessions(waiting->server), &waiting->session);
+    if (session != NULL)
+        session_forget_stats(session, waiting);
+    free(waiting);
+}
+
+void api_sessions_stats(struct http_request *request, void *context)
+{
+    struct session *session = api_session_of(request, server_sessions(context));
+    struct waiting *waiting = session != NULL ? waiting_new(context, request, on_stats_asker_gone) : NULL;
+    if (waiting == NULL)
+        return;
+    waiting->session = *session_id(session);
+    session_ask_stats(session, on_stats, waiting);
+}
+
+/* ---- change ---- */
+
+void api_sessions_update(struct http_request *request, void *context)
+{
+    struct session   *session  = api_session_of(request, server_sessions(context));
+    struct json_check check    = JSON_CHECK_INIT;
+    json_t           *metadata = NULL, *variables = NULL;
+
+    if (session == NULL)
+        return;
+    (void)json_field_object(&check, http_request_json(request), "metadata", &metadata);
+    if (json_field_object(&check, http_request_json(request), "variables", &variables))
+        session_body_check_variables(&check, variables);
+    if (json_check_reply(&check, request))
+        return;
+    if (session_update(session, metadata, variables) < 0)
+        api_error_unavailable(request, "NO_MEMORY", "No memory for the change");
+    else
+        http_reply_json(request, 200, describe(context, session));
+}
+
+void api_sessions_interrupt(struct http_request *request, void *context)
+{
+    struct session *session = api_session_of(request, server_sessions(context));
+    if (session != NULL)
+        http_reply_json(request, 202, json_pack("{s:b}", "success", session_interrupt(session)));
+}
+
+void api_sessions_restart(struct http_request *request, void *context)
+{
+    struct session *session = api_session_of(request, server_sessions(context));
+    if (session == NULL)
+        return;
+    session_restart(session);
+    http_reply_json(request, 202, json_pack("{s:b}", "success", 1));
+}
+
+/* ---- delete ---- */
+
+static void reply_deleted(struct http_request *request, const struct id *id)
+{
+    char text[ID_TEXT_BYTES], message[96];
+    id_format(id, text);
+    (void)snprintf(message, sizeof message, "Session '%s' deleted successfully", text);
+    http_reply_json(request, 200, json_pack("{s:b, s:s}", "success", 1, "message", message));
+}
+
+static void on_deleted(void *arg)
+{
+    struct waiting *waiting = arg;
+    if (waiting->request != NULL)
+        reply_deleted(waiting->request, &waiting->session);
+    free(waiting);
+}
+
+static void on_deleter_gone(void *arg)
+{
+    ((struct waiting *)arg)->request = NULL; /* on_deleted follows and frees it */
+}
+
+void api_sessions_delete(struct http_request *request, void *context)
+{
+    struct sessions *sessions = server_sessions(context);
+    const char      *given    = http_request_parameter(request, 0);
+    struct waiting  *waiting;
+    struct session  *session;
+    struct id        id;
+
+    if (id_parse(given, &id) && sessions_find(sessions, &id) == NULL && sessions_find_ended(sessions, &id) != NULL) {
+        reply_deleted(request, &id);
+        return;
+    }
+    session = api_session_of(request, sessions);
+    waiting = session != NULL ? waiting_new(context, request, on_deleter_gone) : NULL;
+    if (waiting == NULL)
+        return;
+    waiting->session = id;
+    session_end(session, "deleted", on_deleted, waiting);
+}

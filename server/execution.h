@@ -1,0 +1,96 @@
+/*
+ * execution.h: one run of one cell, from the queue to its terminal event. Whatever happens to the worker, the jail, the zygote or the
+ * client, an execution that was made ends exactly once, with a status that is true.
+ */
+#ifndef PENNY_EXECUTION_H
+#define PENNY_EXECUTION_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "bytes.h"
+#include "err.h"
+#include "event_log.h"
+#include "id.h"
+#include "outcome.h"
+#include "output.h"
+#include "worker.h"
+
+struct execution_request {
+    const char *code; /* UTF-8, copied */
+    size_t      code_length;
+    json_t     *options;              /* the members of REQUEST_SETUP, or NULL; a reference is taken */
+    uint32_t    timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
+    bool        include_variables;
+};
+
+struct execution;
+
+/* Of the session. Called once, when the execution has ended and its events are in the log; it may start another one. */
+typedef void (*execution_on_finished)(struct execution *execution, void *arg);
+
+/* `result` is the whole ExecutionResult as JSON text, or NULL when the service failed: see execution_failure. */
+typedef void (*execution_on_result)(struct execution *execution, const struct bytes *result, void *arg);
+
+/* By which the session keeps it in its list, oldest first, and in its queue. */
+struct execution_node {
+    TAILQ_ENTRY(execution_node) all, queue;
+    struct execution *execution;
+};
+TAILQ_HEAD(execution_list, execution_node);
+
+/* A queued execution with a track in `log`. Returns NULL with err filled. */
+struct execution      *execution_new(struct event_base *base, struct event_log *log, uint64_t serial, const struct id *session,
+                                     const struct output_limits *limits, const struct execution_request *request,
+                                     execution_on_finished on_finished, void *arg, struct err *err);
+void                   execution_free(struct execution *execution); /* frees its track too; NULL is fine */
+struct execution_node *execution_node(struct execution *execution);
+
+/* Someone waits for the whole result. Set before the start, or NULL when that one has left. */
+void execution_set_waiter(struct execution *execution, execution_on_result on_result, void *arg);
+
+/* Starts a queued one on an idle worker. `extra` (borrowed, may be NULL): options of the session, over which the request's own win. */
+void execution_start(struct execution *execution, struct worker *worker, uint64_t execution_count, const json_t *extra);
+
+/* What the worker says, while it runs. */
+void execution_on_frame(struct execution *execution, const struct frame *frame);
+void execution_on_raw(struct execution *execution, enum pipes_stream stream, const char *data, size_t length);
+/* The interpreter died; `after` is what the session will be left with. The end may have to wait for on_stats. */
+void execution_on_exit(struct execution *execution, int status, const struct execution_state *after);
+/* oom: the kernel has ended a process of the jail since this was last asked; cpu_us: used since then. */
+void execution_on_stats(struct execution *execution, const struct session_stats *stats, bool oom, uint64_t cpu_us);
+/* The whole jail is gone. */
+void execution_on_gone(struct execution *execution, const struct worker_death *death);
+
+/* SIGINT; a queued one ends at once, as interrupted. On an ended one nothing happens. */
+void execution_interrupt(struct execution *execution);
+/* Ends a running or queued one now, as killed, with this reason; the worker is not touched. */
+void execution_kill(struct execution *execution, const char *reason, const struct execution_state *after);
+/* The service could not do it: ends as lost, with an `error` event. */
+void execution_fail(struct execution *execution, const char *code, const char *message);
+/* Answers input(). Returns 0, or -1 when none is waited for. */
+int execution_input(struct execution *execution, const char *text, size_t length, struct err *err);
+/* Told to the client with the result: something it should know that is no part of the run. `notice` is a constant. */
+void execution_set_notice(struct execution *execution, const char *notice);
+
+/* Writes what was appended to its log, so that a new watcher finds it. */
+void execution_flush(struct execution *execution);
+
+const struct id      *execution_id(const struct execution *execution);
+const char           *execution_id_text(const struct execution *execution);
+const struct id      *execution_session(const struct execution *execution);
+const char           *execution_session_text(const struct execution *execution);
+enum execution_status execution_status(const struct execution *execution);
+bool                  execution_has_ended(const struct execution *execution);
+bool                  execution_is_dying(const struct execution *execution); /* its interpreter has died, its end is being found out */
+const struct outcome *execution_outcome(const struct execution *execution); /* of an ended one: what it used; its error is gone */
+struct event_track   *execution_track(const struct execution *execution);
+/* Why the service failed; NULL when it did not. ret_code is a constant such as "SESSION_UNAVAILABLE". */
+const char *execution_failure(const struct execution *execution, const char **ret_code);
+double      execution_ms(const struct execution *execution); /* how long it ran, or has run so far */
+
+#endif

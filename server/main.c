@@ -1,0 +1,79 @@
+/*
+ * Penny Sandbox: live, jailed Python sessions over HTTP.
+ *
+ * Theory of operation
+ * ===================
+ * Three kinds of process, each trusting the next one less:
+ *
+ *   penny-sandbox   The first process is the supervisor (supervisor.c). It reads options and policies, opens the listening sockets,
+ *        |          starts the other two and starts either again when it dies. It reads no request and holds no session.
+ *        |
+ *        +-- penny-sandbox --as-server-process (server.c). One libevent loop, an unprivileged user, no Python. It parses what the world
+ *        |     sends: http.c hands a request to route.c, which hands it to a handler in api_*.c. It believes nothing a worker says.
+ *        |
+ *        +-- penny-zygote (runtime/zygote.c). Privileged where it can be. It hosts a CPython that has imported the libraries, and does
+ *              nothing but fork it: each fork jails itself and becomes a session's init, whose child is the interpreter.
+ *
+ * The server and the zygote share a socket (zygote_wire.h): "make session 7", "here are its pipes", "end it", "it has ended". The server
+ * and each interpreter share two pipes of frames (wire.h) and two raw ones for what C code and child processes print; and the server
+ * has a socket to each session's init, for signals. The zygote never sees a request, the server never a namespace.
+ *
+ * A cell's way down is plain calls:
+ *     http_on_request -> route_dispatch -> api_execute -> run_start -> session_submit -> execution_start -> worker_execute -> pipes_send
+ * Its answer comes up through callbacks that the upper module gave to the lower one, so that a file includes only what lies below it:
+ *     pipes.c on_event_readable -> worker.c on_frame -> session.c on_frame -> execution_on_frame -> output_text -> event_track_text
+ * and, once per wake-up, event_log_flush writes the events to the session's log and hands them to their watchers (watcher.c), which
+ * write to the HTTP streams. So an event is in the log before any client sees it, and a client that was cut off reads it from there.
+ *
+ * A session (session.c) is an id with a queue of executions. It outlives its interpreter and its jail: pool.c keeps jails with a ready
+ * interpreter, so that making a session is giving one of them an id. Whatever dies, every execution ends with exactly one terminal
+ * event, whose status and state are true (execution.c, outcome.c).
+ *
+ * What must not be lost when the server process dies is not in it: the listening sockets are the supervisor's.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+#include "log.h"
+#include "policies.h"
+#include "server.h"
+#include "supervisor.h"
+
+static int complain(const struct err *err)
+{
+    (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
+    return 1;
+}
+
+static int run(struct config *config, char **argv, bool as_server)
+{
+    struct policies policies = {0};
+    struct err      err      = {0};
+    int             result;
+
+    if (policies_load(&policies, config, &err) < 0)
+        return complain(&err);
+    result = as_server ? server_run(config, &policies, &err) : supervisor_run(config, &policies, argv, &err);
+    policies_done(&policies);
+    return result < 0 ? complain(&err) : 0;
+}
+
+int main(int argc, char **argv)
+{
+    bool          as_server = argc > 1 && strcmp(argv[1], SUPERVISOR_ARGUMENT) == 0;
+    struct config config;
+    struct err    err = {0};
+    int           loaded;
+
+    if (as_server) {
+        memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv);
+        argc--;
+    }
+    loaded = config_load(&config, argc, argv, &err);
+    if (loaded != 0)
+        return loaded < 0 ? complain(&err) : 0;
+    log_open(config.log_level, false, as_server ? "server" : "supervisor");
+    return run(&config, argv, as_server);
+}

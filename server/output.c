@@ -1,0 +1,136 @@
+#define _GNU_SOURCE
+#include "output.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "sse.h"
+#include "wire.h"
+
+void output_done(struct output *output)
+{
+    result_done(&output->result);
+}
+
+/* The result gets as much as the log let through. */
+static void publish(struct output *output, enum event_kind kind, const char *data, size_t length)
+{
+    struct err err     = {0};
+    uint64_t   dropped = event_track_dropped_bytes(output->track), kept;
+
+    if (length == 0)
+        return;
+    if (event_track_text(output->track, kind, data, length, &err) < 0)
+        log_warn("output is lost: %s", err.message);
+    kept = length - (event_track_dropped_bytes(output->track) - dropped);
+    if (!result_add_text(&output->result, kind, data, (size_t)kept))
+        output->result.cut = true;
+}
+
+static enum event_kind kind_of_stream(enum pipes_stream stream)
+{
+    return stream == PIPES_STDERR ? EVENT_KIND_ERR : EVENT_KIND_OUT;
+}
+
+void output_text(struct output *output, enum pipes_stream stream, enum output_way way, const char *data, size_t length)
+{
+    struct text_pair pair = text_carry_join(&output->carry[stream][way], data, length);
+    for (int i = 0; i < 2; i++)
+        publish(output, kind_of_stream(stream), pair.slice[i].data, pair.slice[i].length);
+}
+
+void output_end(struct output *output)
+{
+    for (int stream = 0; stream < PIPES_STREAM_COUNT; stream++) {
+        for (int way = 0; way < OUTPUT_WAY_COUNT; way++) {
+            char              bytes[4];
+            struct text_slice slice = text_carry_end(&output->carry[stream][way], bytes);
+            publish(output, kind_of_stream((enum pipes_stream)stream), slice.data, slice.length);
+        }
+    }
+}
+
+static void drop(struct output *output, const char *what, const char *why)
+{
+    char line[200];
+    int  n = snprintf(line, sizeof line, "[%s was dropped: %s]\n", what, why);
+    if (output->dropped++ < 16)
+        publish(output, EVENT_KIND_ERR, line, (size_t)n);
+}
+
+/* Whole numbers too long for 64 bits are read as floating point rather than refused. */
+static json_t *load(const struct frame *frame)
+{
+    json_error_t error;
+    json_t      *value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
+    if (value == NULL && json_error_code(&error) == json_error_numeric_overflow)
+        value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    if (json_is_object(value))
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
+static void pass_on(struct output *output, enum event_kind kind, const char *json, size_t length, const json_t *value)
+{
+    struct err err     = {0};
+    uint64_t   dropped = event_track_dropped_bytes(output->track);
+    if (event_track_json(output->track, kind, json, length, &err) < 0) {
+        log_warn("a %s is lost: %s", event_kind_name(kind), err.message);
+        return;
+    }
+    if (event_track_dropped_bytes(output->track) == dropped && !result_add_value(&output->result, kind, json, length, value))
+        output->result.cut = true;
+}
+
+/* The text as it came when it can stand on one line, else written anew. */
+static void publish_value(struct output *output, enum event_kind kind, const struct frame *frame, const json_t *value)
+{
+    char *text;
+    if (sse_value_is_line(frame->payload, frame->length)) {
+        pass_on(output, kind, frame->payload, frame->length, value);
+        return;
+    }
+    text = json_dumps(value, JSON_COMPACT);
+    if (text != NULL)
+        pass_on(output, kind, text, strlen(text), value);
+    free(text);
+}
+
+static const char *excess(struct output *output, enum event_kind kind, const struct frame *frame)
+{
+    const struct output_limits *limits = &output->limits;
+    if (kind == EVENT_KIND_PLOT && frame->length > limits->plot_bytes / 3 * 4 + 4096)
+        return "larger than the policy permits";
+    if (kind == EVENT_KIND_VARIABLE && frame->length > limits->variable_bytes)
+        return "larger than the policy permits";
+    if (kind == EVENT_KIND_PLOT && ++output->plots > limits->plots)
+        return "more plots than the policy permits";
+    if (kind == EVENT_KIND_VARIABLE && ++output->variables > limits->variables)
+        return "more variables than the policy permits";
+    return NULL;
+}
+
+void output_value(struct output *output, const struct frame *frame)
+{
+    enum event_kind kind = frame->type == EVENT_PLOT       ? EVENT_KIND_PLOT
+                           : frame->type == EVENT_VARIABLE ? EVENT_KIND_VARIABLE
+                                                           : EVENT_KIND_RESULT;
+    const char     *why;
+    json_t         *value;
+
+    if (kind == EVENT_KIND_VARIABLE && !output->include_variables)
+        return;
+    why   = excess(output, kind, frame);
+    value = why == NULL ? load(frame) : NULL;
+    if (why == NULL && (value == NULL || (kind == EVENT_KIND_VARIABLE && !json_is_string(json_object_get(value, "name")))))
+        why = "it is not JSON of the agreed form";
+    if (why != NULL)
+        drop(output, event_kind_name(kind), why);
+    else
+        publish_value(output, kind, frame, value);
+    json_decref(value);
+}

@@ -1,0 +1,432 @@
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "log.h"
+#include "workers.h"
+
+enum {
+    IN_FLIGHT_IDLE   = 3,  /* spawns at once to fill the pool: enough to keep the zygote busy */
+    IN_FLIGHT_WANTED = 16, /* and when someone waits */
+    DELAY_FIRST_MS   = 100,
+    DELAY_MAX_MS     = 5000,
+    CLAIM_LIMIT_S    = 30,
+    PRIORITY_LOW     = 2,
+};
+
+/* A spawn on its way, or a ready worker. */
+struct place {
+    TAILQ_ENTRY(place) entry;
+    struct pool       *pool;
+    struct pool_claim *claim; /* made for this one, because of its limits */
+    struct worker     *worker;
+};
+
+struct pool_claim {
+    TAILQ_ENTRY(pool_claim) entry;
+    struct pool         *pool;
+    struct worker_limits limits;
+    bool                 own_limits;
+    struct place        *place; /* of own_limits */
+    pool_on_worker       on_worker;
+    void                *arg;
+    struct event        *limit;
+};
+
+TAILQ_HEAD(place_list, place);
+TAILQ_HEAD(claim_list, pool_claim);
+
+struct pool {
+    struct event_base *base;
+    struct workers    *workers;
+    size_t             size;
+    struct place_list  ready, spawning;
+    size_t             ready_count, spawning_count;
+    struct claim_list  claims;
+    size_t             claim_count;
+    struct event      *refill; /* low priority: runs when nothing else wants to */
+    struct event      *retry;
+    uint32_t           delay_ms; /* 0: spawns succeed */
+    bool               waiting, stopped;
+    char               failure[256];
+    void (*on_first)(void *arg);
+    void *on_first_arg;
+};
+
+static const struct worker_events ready_events;
+
+static void schedule(struct pool *pool)
+{
+    if (!pool->stopped)
+        event_active(pool->refill, 0, 0);
+}
+
+static void tell_first(struct pool *pool)
+{
+    void (*on_first)(void *arg) = pool->on_first;
+    pool->on_first              = NULL;
+    if (on_first != NULL)
+        on_first(pool->on_first_arg);
+}
+
+static void free_claim(struct pool_claim *claim)
+{
+    TAILQ_REMOVE(&claim->pool->claims, claim, entry);
+    if (!claim->own_limits)
+        claim->pool->claim_count--;
+    event_free(claim->limit);
+    free(claim);
+}
+
+static void answer(struct pool_claim *claim, struct worker *worker, const char *reason)
+{
+    pool_on_worker on_worker = claim->on_worker;
+    void          *arg       = claim->arg;
+    if (claim->place != NULL)
+        claim->place->claim = NULL;
+    free_claim(claim);
+    on_worker(worker, reason, arg);
+}
+
+/* The first who waits for any worker. */
+static struct pool_claim *first_claim(const struct pool *pool)
+{
+    struct pool_claim *claim;
+    TAILQ_FOREACH(claim, &pool->claims, entry)
+    {
+        if (!claim->own_limits)
+            return claim;
+    }
+    return NULL;
+}
+
+static void on_ready(void *arg)
+{
+    struct place      *place  = arg;
+    struct pool       *pool   = place->pool;
+    struct worker     *worker = place->worker;
+    struct pool_claim *claim  = place->claim != NULL ? place->claim : first_claim(pool);
+
+    TAILQ_REMOVE(&pool->spawning, place, entry);
+    pool->spawning_count--;
+    pool->delay_ms   = 0;
+    pool->failure[0] = '\0';
+    if (claim != NULL) {
+        claim->place = NULL;
+        free(place);
+        answer(claim, worker, NULL);
+    } else {
+        TAILQ_INSERT_TAIL(&pool->ready, place, entry);
+        pool->ready_count++;
+        worker_set_owner(worker, &ready_events, place);
+    }
+    tell_first(pool);
+    schedule(pool);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool *pool = arg;
+    (void)fd;
+    (void)what;
+    pool->waiting = false;
+    schedule(pool);
+}
+
+static void back_off(struct pool *pool, const char *reason)
+{
+    struct timeval after;
+    if (strcmp(pool->failure, reason) != 0)
+        log_error("a session could not be made: %s", reason);
+    (void)snprintf(pool->failure, sizeof pool->failure, "%s", reason);
+    pool->delay_ms = pool->delay_ms == 0 ? DELAY_FIRST_MS : pool->delay_ms * 2;
+    if (pool->delay_ms > DELAY_MAX_MS)
+        pool->delay_ms = DELAY_MAX_MS;
+    after         = (struct timeval){.tv_sec = pool->delay_ms / 1000, .tv_usec = (pool->delay_ms % 1000) * 1000};
+    pool->waiting = true;
+    (void)evtimer_add(pool->retry, &after);
+}
+
+/* One that was being made will not be. While the zygote is away nobody is told: a claim then waits for the next zygote. */
+static void on_spawning_gone(const struct worker_death *death, void *arg)
+{
+    struct place      *place  = arg;
+    struct pool       *pool   = place->pool;
+    struct pool_claim *claim  = place->claim != NULL ? place->claim : first_claim(pool);
+    const char        *reason = death->reason[0] != '\0' ? death->reason : "its process ended before it was ready";
+
+    if (place->claim != NULL)
+        place->claim->place = NULL;
+    TAILQ_REMOVE(&pool->spawning, place, entry);
+    pool->spawning_count--;
+    free(place);
+    if (!pool->stopped && workers_zygote_is_up(pool->workers)) {
+        back_off(pool, reason);
+        if (claim != NULL)
+            answer(claim, NULL, reason);
+        tell_first(pool);
+    }
+    schedule(pool);
+}
+
+static void on_ready_gone(const struct worker_death *death, void *arg)
+{
+    struct place *place = arg;
+    struct pool  *pool  = place->pool;
+    log_warn("a pooled session ended: %s", death->reason[0] != '\0' ? death->reason : "its process is gone");
+    TAILQ_REMOVE(&pool->ready, place, entry);
+    pool->ready_count--;
+    free(place);
+    schedule(pool);
+}
+
+static void on_interpreter_exit(int status, void *arg)
+{
+    struct place *place = arg;
+    (void)status;
+    worker_end(place->worker, "its interpreter ended before it was used");
+}
+
+static void ignore_frame(const struct frame *frame, void *arg)
+{
+    (void)frame;
+    (void)arg;
+}
+
+static void ignore_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
+{
+    (void)stream;
+    (void)data;
+    (void)length;
+    (void)arg;
+}
+
+static void ignore_turn(void *arg)
+{
+    (void)arg;
+}
+
+static void ignore_stats(const struct session_stats *stats, void *arg)
+{
+    (void)stats;
+    (void)arg;
+}
+
+static const struct worker_events spawning_events = {on_ready,     ignore_frame,    ignore_raw, ignore_turn, on_interpreter_exit,
+                                                     ignore_stats, on_spawning_gone};
+static const struct worker_events ready_events    = {ignore_turn,         ignore_frame, ignore_raw,   ignore_turn,
+                                                     on_interpreter_exit, ignore_stats, on_ready_gone};
+
+/* Returns false when no more can be asked for now. */
+static bool spawn(struct pool *pool, struct pool_claim *claim)
+{
+    static const struct worker_limits none  = {0};
+    struct err                        err   = {0};
+    struct place                     *place = calloc(1, sizeof *place);
+    if (place == NULL)
+        return false;
+    place->pool   = pool;
+    place->claim  = claim;
+    place->worker = worker_spawn(pool->workers, claim != NULL ? &claim->limits : &none, &spawning_events, place, &err);
+    if (place->worker == NULL) {
+        free(place);
+        return false;
+    }
+    if (claim != NULL)
+        claim->place = place;
+    TAILQ_INSERT_TAIL(&pool->spawning, place, entry);
+    pool->spawning_count++;
+    return true;
+}
+
+static void spawn_own(struct pool *pool)
+{
+    struct pool_claim *claim;
+    TAILQ_FOREACH(claim, &pool->claims, entry)
+    {
+        if (claim->own_limits && claim->place == NULL && (pool->spawning_count >= IN_FLIGHT_WANTED || !spawn(pool, claim)))
+            return;
+    }
+}
+
+/* How many spawns for nobody in particular should be on their way. */
+static size_t wanted(const struct pool *pool)
+{
+    size_t missing = pool->size > pool->ready_count ? pool->size - pool->ready_count : 0;
+    if (missing > IN_FLIGHT_IDLE)
+        missing = IN_FLIGHT_IDLE;
+    if (missing < pool->claim_count)
+        missing = pool->claim_count;
+    return missing < IN_FLIGHT_WANTED ? missing : IN_FLIGHT_WANTED;
+}
+
+static void on_refill(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool *pool = arg;
+    (void)fd;
+    (void)what;
+    if (pool->waiting || pool->stopped || !workers_zygote_is_up(pool->workers))
+        return;
+    spawn_own(pool);
+    while (pool->spawning_count < wanted(pool))
+        if (!spawn(pool, NULL))
+            return;
+}
+
+/* What is being made with the limits of this claim is of use to nobody else. */
+static void drop_place(struct pool_claim *claim)
+{
+    struct place *place = claim->place;
+    if (place == NULL)
+        return;
+    claim->place = NULL;
+    TAILQ_REMOVE(&claim->pool->spawning, place, entry);
+    claim->pool->spawning_count--;
+    worker_release(place->worker);
+    free(place);
+}
+
+static void on_claim_limit(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool_claim *claim = arg;
+    (void)fd;
+    (void)what;
+    drop_place(claim);
+    answer(claim, NULL, "no session could be made in time");
+}
+
+struct pool *pool_new(struct event_base *base, struct workers *workers, size_t size, struct err *err)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL) {
+        (void)err_set(err, ENOMEM, "no memory for the pool");
+        return NULL;
+    }
+    pool->base    = base;
+    pool->workers = workers;
+    pool->size    = size;
+    TAILQ_INIT(&pool->ready);
+    TAILQ_INIT(&pool->spawning);
+    TAILQ_INIT(&pool->claims);
+    pool->refill = event_new(base, -1, 0, on_refill, pool);
+    pool->retry  = evtimer_new(base, on_retry, pool);
+    if (pool->refill == NULL || pool->retry == NULL || event_priority_set(pool->refill, PRIORITY_LOW) < 0) {
+        (void)err_set(err, ENOMEM, "cannot make the pool's events");
+        pool_free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+static void release_all(struct place_list *list)
+{
+    struct place *place;
+    while ((place = TAILQ_FIRST(list)) != NULL) {
+        TAILQ_REMOVE(list, place, entry);
+        worker_release(place->worker);
+        free(place);
+    }
+}
+
+void pool_free(struct pool *pool)
+{
+    if (pool == NULL)
+        return;
+    release_all(&pool->ready);
+    release_all(&pool->spawning);
+    if (pool->refill != NULL)
+        event_free(pool->refill);
+    if (pool->retry != NULL)
+        event_free(pool->retry);
+    free(pool);
+}
+
+struct worker *pool_take(struct pool *pool)
+{
+    struct place  *place = TAILQ_FIRST(&pool->ready);
+    struct worker *worker;
+    if (place == NULL)
+        return NULL;
+    TAILQ_REMOVE(&pool->ready, place, entry);
+    pool->ready_count--;
+    worker = place->worker;
+    free(place);
+    schedule(pool);
+    return worker;
+}
+
+struct pool_claim *pool_wait(struct pool *pool, const struct worker_limits *limits, pool_on_worker on_worker, void *arg, struct err *err)
+{
+    const struct timeval limit = {.tv_sec = CLAIM_LIMIT_S};
+    struct pool_claim   *claim = calloc(1, sizeof *claim);
+    if (claim != NULL)
+        claim->limit = evtimer_new(pool->base, on_claim_limit, claim);
+    if (claim == NULL || claim->limit == NULL || evtimer_add(claim->limit, &limit) < 0) {
+        free(claim);
+        (void)err_set(err, ENOMEM, "no memory to wait for a session");
+        return NULL;
+    }
+    claim->pool       = pool;
+    claim->own_limits = limits != NULL;
+    if (limits != NULL)
+        claim->limits = *limits;
+    claim->on_worker = on_worker;
+    claim->arg       = arg;
+    TAILQ_INSERT_TAIL(&pool->claims, claim, entry);
+    if (!claim->own_limits)
+        pool->claim_count++;
+    schedule(pool);
+    return claim;
+}
+
+void pool_cancel(struct pool_claim *claim)
+{
+    if (claim == NULL)
+        return;
+    drop_place(claim);
+    free_claim(claim);
+}
+
+void pool_on_zygote(struct pool *pool, bool up)
+{
+    if (!up)
+        return;
+    pool->waiting  = false;
+    pool->delay_ms = 0;
+    schedule(pool);
+    if (pool->size == 0)
+        tell_first(pool);
+}
+
+void pool_stop(struct pool *pool)
+{
+    pool->stopped = true;
+    while (!TAILQ_EMPTY(&pool->claims)) {
+        drop_place(TAILQ_FIRST(&pool->claims));
+        answer(TAILQ_FIRST(&pool->claims), NULL, "the service is about to stop");
+    }
+    release_all(&pool->ready);
+    release_all(&pool->spawning);
+    pool->ready_count = pool->spawning_count = 0;
+}
+
+size_t pool_ready_count(const struct pool *pool)
+{
+    return pool->ready_count;
+}
+
+const char *pool_failure(const struct pool *pool)
+{
+    return pool->failure[0] != '\0' ? pool->failure : NULL;
+}
+
+void pool_on_first(struct pool *pool, void (*on_first)(void *arg), void *arg)
+{
+    pool->on_first     = on_first;
+    pool->on_first_arg = arg;
+}

@@ -1,0 +1,197 @@
+#define _GNU_SOURCE
+#include "result_read.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "result.h"
+
+/* What is gathered from the events. */
+struct reading {
+    struct result result;
+    struct bytes  parts; /* of a value that came in parts */
+    struct bytes  last;  /* the terminal event's value */
+    bool          failed, missing;
+    uint64_t      next_seq;
+};
+
+/* The text of the event's `data`: what stands between its names, which a value can't imitate, since the search goes from outside. */
+static bool find_data(const struct event_view *event, const char **ret_text, size_t *ret_length)
+{
+    static const char before[] = ",\"data\":", after[] = ",\"timestamp\":\"";
+    const char       *start = memmem(event->json, event->json_length, before, sizeof before - 1), *end;
+    if (start == NULL)
+        return false;
+    start += sizeof before - 1;
+    for (end = event->json + event->json_length - (sizeof after - 1); end > start; end--) {
+        if (memcmp(end, after, sizeof after - 1) == 0) {
+            *ret_text   = start;
+            *ret_length = (size_t)(end - start);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_value(struct reading *reading, enum event_kind kind, const char *text, size_t length)
+{
+    json_error_t error;
+    json_t      *value = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    bool         fine  = value != NULL && result_add_value(&reading->result, kind, text, length, value);
+    json_decref(value);
+    return fine;
+}
+
+static bool add_text(struct reading *reading, enum event_kind kind, const char *text, size_t length)
+{
+    json_error_t error;
+    json_t      *value = json_loadb(text, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    bool fine = json_is_string(value) && result_add_text(&reading->result, kind, json_string_value(value), json_string_length(value));
+    json_decref(value);
+    return fine;
+}
+
+static enum event_kind kind_named(const char *name)
+{
+    for (int kind = 0; kind < EVENT_KIND_COUNT; kind++)
+        if (name != NULL && strcmp(event_kind_name((enum event_kind)kind), name) == 0)
+            return (enum event_kind)kind;
+    return EVENT_KIND_NONE;
+}
+
+static bool add_part(struct reading *reading, const char *text, size_t length)
+{
+    json_error_t error;
+    json_t      *part = json_loadb(text, length, JSON_ALLOW_NUL, &error), *chunk = json_object_get(part, "chunk");
+    json_int_t   index = json_integer_value(json_object_get(part, "part")), count = json_integer_value(json_object_get(part, "parts"));
+    bool         fine = json_is_string(chunk);
+    if (index == 0)
+        reading->parts.length = 0;
+    fine = fine && bytes_append(&reading->parts, json_string_value(chunk), json_string_length(chunk));
+    if (fine && index + 1 == count)
+        fine = add_value(reading, kind_named(json_string_value(json_object_get(part, "type"))), reading->parts.data, reading->parts.length);
+    json_decref(part);
+    return fine;
+}
+
+static bool take(struct reading *reading, enum event_kind kind, const char *text, size_t length)
+{
+    switch (kind) {
+    case EVENT_KIND_OUT:
+    case EVENT_KIND_ERR: return add_text(reading, kind, text, length);
+    case EVENT_KIND_PLOT:
+    case EVENT_KIND_RESULT:
+    case EVENT_KIND_VARIABLE: return add_value(reading, kind, text, length);
+    case EVENT_KIND_PART: return add_part(reading, text, length);
+    case EVENT_KIND_ERROR: reading->failed = true; return bytes_append(&reading->last, text, length);
+    case EVENT_KIND_COMPLETE: return bytes_append(&reading->last, text, length);
+    default: return true;
+    }
+}
+
+static bool on_event(const struct event_view *event, void *arg)
+{
+    struct reading *reading = arg;
+    const char     *text;
+    size_t          length;
+    if (event->seq != reading->next_seq)
+        reading->missing = true;
+    reading->next_seq = event->seq + 1;
+    if (!find_data(event, &text, &length) || !take(reading, event->kind, text, length))
+        reading->missing = true;
+    return true;
+}
+
+static int read_from(struct event_track *track, uint64_t after_seq, struct reading *reading, struct err *err)
+{
+    struct event_cursor cursor;
+    if (!event_track_seek(track, after_seq, &cursor))
+        reading->missing = true;
+    reading->next_seq = after_seq + 1;
+    return event_track_read(track, &cursor, SIZE_MAX, on_event, reading, err);
+}
+
+static double number(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+static void fill_metrics(struct result_metrics *metrics, const json_t *json)
+{
+    *metrics = (struct result_metrics){
+        .execution_ms      = number(json, "executionTime"),
+        .queued_ms         = number(json, "queued"),
+        .cpu_user_us       = (uint64_t)(number(json, "cpuUser") * 1000 + 0.5),
+        .cpu_system_us     = (uint64_t)(number(json, "cpuSystem") * 1000 + 0.5),
+        .memory_bytes      = (uint64_t)number(json, "memoryUsage"),
+        .memory_peak_bytes = (uint64_t)number(json, "memoryPeak"),
+        .bytes_out         = (uint64_t)number(json, "bytesOut"),
+        .cpu_is_split      = json_object_get(json, "cpuUser") != NULL,
+    };
+    if (!metrics->cpu_is_split)
+        metrics->cpu_user_us = (uint64_t)(number(json, "cpuUsage") * metrics->execution_ms * 10 + 0.5);
+}
+
+/* The terminal event's result again, with all the output that the events before it brought. */
+static bool write_whole(struct event_track *track, const struct reading *reading, const json_t *brief, struct bytes *out)
+{
+    json_t               *restored_to = json_object_get(brief, "restoredTo");
+    struct result_summary summary     = {
+            .status          = json_string_value(json_object_get(brief, "status")),
+            .state           = json_string_value(json_object_get(brief, "state")),
+            .session_id      = event_track_session_id(track),
+            .execution_id    = event_track_execution_id(track),
+            .success         = json_is_true(json_object_get(brief, "success")),
+            .restored_to     = restored_to != NULL ? json_integer_value(restored_to) : -1,
+            .execution_count = (uint64_t)json_integer_value(json_object_get(brief, "executionCount")),
+            .error           = json_object_get(brief, "error"),
+            .notice          = json_string_value(json_object_get(brief, "notice")),
+            .truncated       = event_track_is_truncated(track) || reading->missing,
+    };
+    if (summary.status == NULL || summary.state == NULL)
+        return false;
+    fill_metrics(&summary.metrics, json_object_get(brief, "metrics"));
+    return result_write(&reading->result, &summary, out);
+}
+
+static bool is_whole(const json_t *brief)
+{
+    return json_object_get(brief, "truncated") == NULL && json_array_size(json_object_get(json_object_get(brief, "output"), "plots")) == 0;
+}
+
+static int read_rest(struct event_track *track, const json_t *brief, struct bytes *out, struct err *err)
+{
+    struct reading reading = {.result = {.whole = true}};
+    int            result  = read_from(track, 0, &reading, err);
+    if (result == 0 && !write_whole(track, &reading, brief, out))
+        result = err_set(err, ENOMEM, "the result can't be put together again");
+    result_done(&reading.result);
+    bytes_done(&reading.parts);
+    bytes_done(&reading.last);
+    return result;
+}
+
+int result_read(struct event_track *track, struct bytes *out, bool *ret_failed, struct err *err)
+{
+    struct reading reading = {0};
+    json_error_t   error;
+    json_t        *brief;
+    int            result = read_from(track, event_track_last_seq(track) - 1, &reading, err);
+
+    if (result == 0 && reading.last.length == 0)
+        result = err_set(err, EIO, "the end of the execution can't be read");
+    *ret_failed = reading.failed;
+    brief       = result == 0 && !reading.failed
+                      ? json_loadb(reading.last.data, reading.last.length, JSON_ALLOW_NUL, &error)
+                      : NULL;
+    if (result == 0 && brief != NULL && !is_whole(brief))
+        result = read_rest(track, brief, out, err);
+    else if (result == 0 && !bytes_append(out, reading.last.data, reading.last.length))
+        result = err_set(err, ENOMEM, "no memory for a result");
+    json_decref(brief);
+    bytes_done(&reading.last);
+    bytes_done(&reading.parts);
+    result_done(&reading.result);
+    return result;
+}

@@ -1,0 +1,17 @@
+/* result_read.h: the whole ExecutionResult of an execution that has ended, from its events in the log. */
+#ifndef PENNY_RESULT_READ_H
+#define PENNY_RESULT_READ_H
+
+#include <stdbool.h>
+
+#include "bytes.h"
+#include "err.h"
+#include "event_log.h"
+
+/*
+ * Appends the result as JSON text to *out. *ret_failed: the execution ended with an `error` event, and the text is that event's
+ * {error, message}. What the log has dropped meanwhile is missing, and "truncated" says so. Returns 0 or -1.
+ */
+int result_read(struct event_track *track, struct bytes *out, bool *ret_failed, struct err *err);
+
+#endif

@@ -1,0 +1,344 @@
+#define _GNU_SOURCE
+#include "server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "fdio.h"
+#include "http.h"
+#include "log.h"
+#include "pool.h"
+#include "route.h"
+#include "service_status.h"
+#include "static.h"
+#include "supervisor_wire.h"
+#include "workers.h"
+
+enum {
+    PRIORITIES       = 3, /* 2 is for what can wait until nothing else is to be done */
+    BODY_BYTES       = 16 * 1024 * 1024,
+    HEAD_BYTES       = 32 * 1024,
+    HEAD_TIMEOUT_MS  = 10000,
+    IDLE_TIMEOUT_MS  = 72000,
+    WRITE_TIMEOUT_MS = 60000,
+    CONNECTIONS      = 10000,
+    END_LIMIT_S      = 8, /* how long the end waits for the last jail */
+};
+
+struct server {
+    const struct config   *config;
+    const struct policies *policies;
+    struct event_base     *base;
+    struct http           *http;
+    struct router         *router;
+    struct static_files   *files;
+    struct workers        *workers;
+    struct pool           *pool;
+    struct sessions       *sessions;
+    struct watcher_hub    *watchers;
+    struct event          *supervisor_readable, *limit;
+    bool                   stopping, announced;
+};
+
+/* ---- the supervisor ---- */
+
+static void tell_supervisor(char type, const char *text)
+{
+    struct supervisor_packet packet = {.type = type};
+    (void)snprintf(packet.text, sizeof packet.text, "%s", text);
+    if (fdio_send(SERVER_SUPERVISOR_FD, &packet, sizeof packet, NULL, 0) < 0)
+        log_error("cannot tell the supervisor: %s", strerror(errno));
+}
+
+static void on_first_worker(void *arg)
+{
+    struct server *server  = arg;
+    const char    *failure = pool_failure(server->pool);
+    if (server->announced)
+        return;
+    server->announced = true;
+    tell_supervisor(failure == NULL ? SUPERVISOR_READY : SUPERVISOR_FAILED, failure != NULL ? failure : "");
+}
+
+static void on_zygote(bool up, void *arg)
+{
+    struct server *server = arg;
+    if (!up)
+        log_warn("the zygote is away; living sessions go on");
+    pool_on_zygote(server->pool, up);
+}
+
+/* ---- the end ---- */
+
+static void leave_when_empty(struct server *server)
+{
+    if (server->stopping && workers_count(server->workers) == 0)
+        (void)event_base_loopexit(server->base, NULL);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    leave_when_empty(arg);
+}
+
+static void on_end_limit(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *server = arg;
+    (void)fd;
+    (void)what;
+    log_warn("%zu sessions did not end in time", workers_count(server->workers));
+    (void)event_base_loopexit(server->base, NULL);
+}
+
+/* Ends all sessions, gives their last events and answers the time of a tick to be sent, then leaves the loop. */
+static void stop(struct server *server)
+{
+    static const struct timeval tick = {.tv_usec = 10000}, limit = {.tv_sec = END_LIMIT_S};
+    struct event               *ticker;
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    http_stop_listening(server->http);
+    sessions_end_all(server->sessions, "ended, since the service stops");
+    pool_stop(server->pool);
+    ticker = event_new(server->base, -1, EV_PERSIST, on_tick, server);
+    if (ticker != NULL)
+        (void)event_add(ticker, &tick);
+    event_free(server->limit);
+    server->limit = evtimer_new(server->base, on_end_limit, server);
+    if (server->limit != NULL)
+        (void)evtimer_add(server->limit, &limit);
+}
+
+static void on_idle(void *arg)
+{
+    stop(arg);
+}
+
+static void on_drain_limit(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    stop(arg);
+}
+
+static void drain(struct server *server)
+{
+    uint32_t       ms    = server->config->drain_ms;
+    struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+    http_stop_listening(server->http);
+    (void)evtimer_add(server->limit, &limit);
+    sessions_drain(server->sessions, on_idle, server);
+}
+
+static void on_supervisor(evutil_socket_t fd, short what, void *arg)
+{
+    struct server           *server   = arg;
+    struct supervisor_packet packet   = {0};
+    int                      zygote   = -1;
+    size_t                   fd_count = 1;
+    ssize_t                  n        = fdio_receive(fd, &packet, sizeof packet, &zygote, &fd_count);
+    struct err               err      = {0};
+
+    (void)what;
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0 || packet.type == SUPERVISOR_STOP)
+        stop(server);
+    else if (packet.type == SUPERVISOR_DRAIN)
+        drain(server);
+    else if (packet.type == SUPERVISOR_ZYGOTE && fd_count == 1 && workers_attach_zygote(server->workers, zygote, &err) < 0)
+        log_error("cannot use the zygote's socket: %s", err.message);
+    if (n <= 0)
+        (void)event_del(server->supervisor_readable);
+}
+
+/* ---- the start ---- */
+
+/* Root has done its work in the supervisor; from here on nobody's rights are enough. */
+static int drop_privileges(const struct config *config, struct err *err)
+{
+    const struct passwd *user;
+    pid_t                parent = getppid();
+    if (geteuid() == 0) {
+        user = getpwnam(config->user);
+        if (user == NULL)
+            return err_set(err, 0, "there is no user '%s' for the server process to become", config->user);
+        if (setgroups(0, NULL) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+            setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
+            return err_errno(err, "cannot become the user '%s'", config->user);
+    }
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) /* setresuid has cleared it */
+        return err_errno(err, "cannot restrict the server process");
+    return getppid() == parent ? 0 : err_set(err, 0, "the supervisor is gone");
+}
+
+static struct event_base *new_base(struct err *err)
+{
+    struct event_base *base = event_base_new();
+    if (base == NULL || event_base_priority_init(base, PRIORITIES) < 0) {
+        (void)err_set(err, errno, "cannot make an event loop");
+        return NULL;
+    }
+    return base;
+}
+
+static void fill_settings(const struct server *server, struct sessions_settings *settings)
+{
+    const struct policies *policies = server->policies;
+    *settings                       = (struct sessions_settings){
+                              .max_sessions    = policies->concurrent_sessions,
+                              .max_queue       = server->config->max_queue,
+                              .max_running     = policies->concurrent_executions,
+                              .idle_timeout_ms = policies->session_timeout_ms,
+                              .sweep_ms        = policies->cleanup_interval_ms,
+                              .output          = {.plots          = policies->plots,
+                                                  .variables      = policies->variables,
+                                                  .plot_bytes     = policies->plot_bytes,
+                                                  .variable_bytes = policies->variable_bytes},
+                              .log             = {.output_bytes = policies->output_bytes,
+                                                  .log_bytes    = policies->output_bytes * 3,
+                                                  .retain_bytes = policies->output_bytes * 4},
+    };
+    (void)snprintf(settings->profile, sizeof settings->profile, "%s", server->config->profile);
+}
+
+static int start_core(struct server *server, struct err *err)
+{
+    struct sessions_settings settings;
+    fill_settings(server, &settings);
+    server->workers = workers_new(server->base, on_zygote, server, err);
+    if (server->workers == NULL)
+        return -1;
+    server->pool = pool_new(server->base, server->workers, server->config->pool_size, err);
+    if (server->pool == NULL)
+        return -1;
+    pool_on_first(server->pool, on_first_worker, server);
+    server->sessions = sessions_new(server->base, server->pool, &settings, err);
+    server->watchers = server->sessions != NULL ? watcher_hub_new(server->base, WATCHER_SILENCE_MS, err) : NULL;
+    return server->watchers != NULL ? 0 : -1;
+}
+
+static int start_http(struct server *server, struct err *err)
+{
+    static const struct http_limits limits = {.body_bytes       = BODY_BYTES,
+                                              .head_bytes       = HEAD_BYTES,
+                                              .head_timeout_ms  = HEAD_TIMEOUT_MS,
+                                              .idle_timeout_ms  = IDLE_TIMEOUT_MS,
+                                              .connections      = CONNECTIONS,
+                                              .write_timeout_ms = WRITE_TIMEOUT_MS};
+    size_t                          count;
+    const struct route             *table = route_table(&count);
+
+    server->files  = static_open(server->config, err);
+    server->router = server->files != NULL ? router_new(server->config, table, count, server->files, server, err) : NULL;
+    server->http   = server->router != NULL ? http_new(server->base, &limits, route_dispatch, server->router, err) : NULL;
+    if (server->http == NULL)
+        return -1;
+    for (size_t i = 0; i < server->config->listen_count; i++)
+        if (http_add_listener(server->http, SERVER_LISTEN_FD + (int)i, err) < 0)
+            return -1;
+    return 0;
+}
+
+static int start(struct server *server, struct err *err)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)prctl(PR_SET_NAME, "penny-server");
+    if (drop_privileges(server->config, err) < 0)
+        return -1;
+    server->base = new_base(err);
+    if (server->base == NULL || start_core(server, err) < 0 || start_http(server, err) < 0)
+        return -1;
+    server->limit               = evtimer_new(server->base, on_drain_limit, server);
+    server->supervisor_readable = event_new(server->base, SERVER_SUPERVISOR_FD, EV_READ | EV_PERSIST, on_supervisor, server);
+    if (server->limit == NULL || server->supervisor_readable == NULL || evutil_make_socket_nonblocking(SERVER_SUPERVISOR_FD) < 0 ||
+        event_add(server->supervisor_readable, NULL) < 0)
+        return err_set(err, ENOMEM, "cannot watch the supervisor's socket");
+    return 0;
+}
+
+static void finish(struct server *server)
+{
+    http_free(server->http);
+    router_free(server->router);
+    static_close(server->files);
+    sessions_free(server->sessions);
+    watcher_hub_free(server->watchers);
+    pool_free(server->pool);
+    workers_free(server->workers);
+    if (server->limit != NULL)
+        event_free(server->limit);
+    if (server->supervisor_readable != NULL)
+        event_free(server->supervisor_readable);
+    if (server->base != NULL)
+        event_base_free(server->base);
+}
+
+int server_run(const struct config *config, const struct policies *policies, struct err *err)
+{
+    struct server server = {.config = config, .policies = policies};
+    int           result = start(&server, err);
+    if (result == 0)
+        (void)event_base_dispatch(server.base);
+    finish(&server);
+    return result;
+}
+
+/* ---- what handlers ask ---- */
+
+const struct config *server_config(const struct server *server)
+{
+    return server->config;
+}
+
+const struct policies *server_policies(const struct server *server)
+{
+    return server->policies;
+}
+
+struct sessions *server_sessions(const struct server *server)
+{
+    return server->sessions;
+}
+
+struct watcher_hub *server_watchers(const struct server *server)
+{
+    return server->watchers;
+}
+
+const json_t *server_isolation(const struct server *server)
+{
+    return workers_isolation(server->workers);
+}
+
+void service_status_get(void *context, struct service_status *ret)
+{
+    const struct server   *server = context;
+    struct sessions_totals totals = sessions_totals(server->sessions);
+    *ret                          = (struct service_status){
+                                 .sessions_active    = (uint32_t)sessions_count(server->sessions),
+                                 .sessions_pooled    = (uint32_t)pool_ready_count(server->pool),
+                                 .sessions_total     = totals.sessions,
+                                 .sessions_limit     = server->policies->concurrent_sessions,
+                                 .executions_running = (uint32_t)totals.running,
+                                 .executions_queued  = (uint32_t)totals.queued,
+                                 .executions_total   = totals.executions,
+                                 .zygote_up          = workers_zygote_is_up(server->workers),
+                                 .draining           = server->stopping || sessions_are_draining(server->sessions),
+                                 .isolation          = (json_t *)workers_isolation(server->workers),
+                                 .default_timeout_ms = server->policies->execution_time_ms,
+                                 .output_bytes       = server->policies->output_bytes,
+    };
+    (void)snprintf(ret->profile, sizeof ret->profile, "%s", server->config->profile);
+}

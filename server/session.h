@@ -1,0 +1,110 @@
+/*
+ * session.h: a live Python with an id: one jail at a time, its executions in the order they came, its event log. When the interpreter
+ * or the whole jail dies the session goes on under its id, and the answers say what was lost.
+ */
+#ifndef PENNY_SESSION_H
+#define PENNY_SESSION_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "err.h"
+#include "event_log.h"
+#include "execution.h"
+#include "id.h"
+#include "worker.h"
+
+struct sessions; /* sessions.h */
+struct session;
+
+/* What a session is made with. */
+struct session_request {
+    bool                 has_id;
+    struct id            id;       /* the caller's choice, when has_id */
+    json_t              *metadata; /* object or NULL; references are taken */
+    json_t              *variables, *environment;
+    char                 profile[16];     /* "": the default */
+    struct worker_limits limits;          /* all 0: the policy's */
+    uint32_t             idle_timeout_ms; /* 0: the policy's */
+};
+
+enum session_state {
+    SESSION_READY,      /* its interpreter takes cells */
+    SESSION_RECOVERING, /* it died; a fresh one is on its way */
+    SESSION_ENDED,      /* deleted, expired or beyond repair: no id any more, only readers of what it said */
+};
+
+/* By which sessions.c keeps it in its lists. */
+struct session_node {
+    TAILQ_ENTRY(session_node) ended, runnable;
+    struct session *session;
+    bool            is_runnable; /* in the list of those that wait until one more may run */
+};
+TAILQ_HEAD(session_list, session_node);
+
+/* What can be said of it. */
+struct session_info {
+    const struct id     *id;
+    const char          *id_text;
+    int64_t created_us, last_activity_us, expires_ms; /* since 1970 */
+    bool                 busy;
+    const json_t        *metadata; /* borrowed; NULL: none */
+    const char          *profile;  /* never "" */
+    struct worker_limits limits;
+    uint64_t             executions;
+    uint64_t             memory_bytes, cpu_us; /* as last heard */
+    double               execution_ms;         /* of all executions together */
+};
+
+/* On a worker that is ready (owned from then on, also on failure). Used by sessions.c. Returns NULL with err filled. */
+struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err);
+void            session_free(struct session *session); /* NULL is fine */
+
+/*
+ * Adds an execution to the queue and starts it when it is its turn. on_result may be NULL; see execution_set_waiter. The execution is
+ * the session's. Returns NULL with err: EBUSY (!may_queue, and something runs), ENOBUFS (the queue is full), or another errno.
+ */
+struct execution *session_submit(struct session *session, const struct execution_request *request, bool may_queue,
+                                 execution_on_result on_result, void *arg, struct err *err);
+/* SIGINT to what runs. Returns whether anything did. */
+bool session_interrupt(struct session *session);
+/* A fresh interpreter; what runs or waits is ended. Files stay. */
+void session_restart(struct session *session);
+/* Starts the next in the queue if it can. */
+void session_go_on(struct session *session);
+
+/*
+ * Ends it for ever, with all that runs or waits; `reason` is a constant ("deleted"). on_gone (may be NULL) is called when no process of
+ * it is left, possibly before this returns.
+ */
+void session_end(struct session *session, const char *reason, void (*on_gone)(void *arg), void *arg);
+/* The caller of session_end has left. */
+void session_forget_gone(struct session *session, void *arg);
+
+/* Metadata (merged member by member) and variables for the next cell; either may be NULL. Returns 0, or -1: no memory. */
+int session_update(struct session *session, json_t *metadata, json_t *variables);
+
+/*
+ * Asks for live figures; on_stats gets them, or NULL when they can't be had, possibly before this returns. It is not called when the
+ * session is freed before.
+ */
+void session_ask_stats(struct session *session, void (*on_stats)(const struct session_stats *stats, void *arg), void *arg);
+void session_forget_stats(struct session *session, void *arg); /* who asked has left */
+
+void                 session_get_info(const struct session *session, struct session_info *ret);
+struct session_node *session_node(struct session *session);
+enum session_state   session_state(const struct session *session);
+const struct id     *session_id(const struct session *session);
+struct event_log    *session_log(struct session *session);
+size_t               session_queue_length(const struct session *session);
+/* Time to end for want of use. */
+bool session_is_expired(const struct session *session, int64_t monotonic_ms);
+/* Ended, all processes gone, and nobody reads. */
+bool session_is_over(const struct session *session);
+/* Since when it is ended, ms since 1970. */
+int64_t session_ended_ms(const struct session *session);
+
+#endif

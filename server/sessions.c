@@ -1,0 +1,490 @@
+#define _GNU_SOURCE
+#include "sessions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "json.h"
+#include "log.h"
+#include "table.h"
+
+enum { READERS_KEPT_MS = 60 * 1000 /* how long a session that is over stays for readers who lag */ };
+
+/* Someone who waits for a session being made. */
+struct asker {
+    TAILQ_ENTRY(asker) entry;
+    sessions_on_session on_session;
+    void               *arg;
+};
+
+/* A session being made. */
+struct birth {
+    TAILQ_ENTRY(birth) entry;
+    struct sessions       *sessions;
+    struct session_request request;
+    struct pool_claim     *claim;
+    TAILQ_HEAD(, asker) askers;
+};
+
+struct sessions {
+    struct event_base       *base;
+    struct pool             *pool;
+    struct sessions_settings settings;
+    struct table            *by_id, *executions;
+    struct ended            *ended;
+    struct session_list      over, runnable;
+    TAILQ_HEAD(, birth) births;
+    size_t                 birth_count;
+    struct sessions_totals totals;
+    uint64_t               last_serial;
+    struct event          *sweep, *bury;
+    bool                   draining;
+    void (*on_idle)(void *arg);
+    void *on_idle_arg;
+};
+
+/* ---- making ---- */
+
+static void free_birth(struct birth *birth)
+{
+    TAILQ_REMOVE(&birth->sessions->births, birth, entry);
+    birth->sessions->birth_count--;
+    while (!TAILQ_EMPTY(&birth->askers)) {
+        struct asker *asker = TAILQ_FIRST(&birth->askers);
+        TAILQ_REMOVE(&birth->askers, asker, entry);
+        free(asker);
+    }
+    json_decref(birth->request.metadata);
+    json_decref(birth->request.variables);
+    json_decref(birth->request.environment);
+    free(birth);
+}
+
+static struct session *make(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
+{
+    struct session *session = session_new(sessions, request, worker, err);
+    if (session == NULL)
+        return NULL;
+    if (table_put(sessions->by_id, session_id(session), session) < 0) {
+        session_free(session);
+        (void)err_set(err, ENOMEM, "no memory for a session");
+        return NULL;
+    }
+    sessions->totals.sessions++;
+    return session;
+}
+
+static void on_worker(struct worker *worker, const char *reason, void *arg)
+{
+    struct birth    *birth    = arg;
+    struct sessions *sessions = birth->sessions;
+    struct err       err      = {0};
+    struct session  *session  = worker != NULL ? make(sessions, &birth->request, worker, &err) : NULL;
+
+    while (!TAILQ_EMPTY(&birth->askers)) {
+        struct asker asker = *TAILQ_FIRST(&birth->askers);
+        TAILQ_REMOVE(&birth->askers, TAILQ_FIRST(&birth->askers), entry);
+        asker.on_session(session, session != NULL ? NULL : worker != NULL ? err.message : reason, asker.arg);
+    }
+    free_birth(birth);
+}
+
+static int add_asker(struct birth *birth, sessions_on_session on_session, void *arg, struct err *err)
+{
+    struct asker *asker = malloc(sizeof *asker);
+    if (asker == NULL)
+        return err_set(err, ENOMEM, "no memory to wait for a session");
+    asker->on_session = on_session;
+    asker->arg        = arg;
+    TAILQ_INSERT_TAIL(&birth->askers, asker, entry);
+    return 0;
+}
+
+static bool has_limits(const struct session_request *request)
+{
+    static const struct worker_limits none = {0};
+    return memcmp(&request->limits, &none, sizeof none) != 0;
+}
+
+static int begin_birth(struct sessions *sessions, const struct session_request *request, sessions_on_session on_session, void *arg,
+                       struct err *err)
+{
+    struct birth *birth = calloc(1, sizeof *birth);
+    if (birth == NULL)
+        return err_set(err, ENOMEM, "no memory for a session");
+    birth->sessions = sessions;
+    birth->request  = *request;
+    (void)json_incref(request->metadata);
+    (void)json_incref(request->variables);
+    (void)json_incref(request->environment);
+    TAILQ_INIT(&birth->askers);
+    TAILQ_INSERT_TAIL(&sessions->births, birth, entry);
+    sessions->birth_count++;
+    if (add_asker(birth, on_session, arg, err) < 0 ||
+        (birth->claim = pool_wait(sessions->pool, has_limits(request) ? &request->limits : NULL, on_worker, birth, err)) == NULL) {
+        free_birth(birth);
+        return -1;
+    }
+    return 0;
+}
+
+static struct birth *find_birth(const struct sessions *sessions, const struct id *id)
+{
+    struct birth *birth;
+    TAILQ_FOREACH(birth, &sessions->births, entry)
+    {
+        if (birth->request.has_id && memcmp(&birth->request.id, id, sizeof *id) == 0)
+            return birth;
+    }
+    return NULL;
+}
+
+int sessions_create(struct sessions *sessions, const struct session_request *request, sessions_on_session on_session, void *arg,
+                    struct err *err)
+{
+    struct birth   *birth = request->has_id ? find_birth(sessions, &request->id) : NULL;
+    struct worker  *worker;
+    struct session *session;
+
+    if (birth != NULL)
+        return add_asker(birth, on_session, arg, err);
+    if (request->has_id && sessions_find(sessions, &request->id) != NULL)
+        return err_set(err, EEXIST, "there is a session with this id");
+    if (sessions_count(sessions) + sessions->birth_count >= sessions->settings.max_sessions)
+        return err_set(err, EAGAIN, "there are %u sessions already, which is the limit", sessions->settings.max_sessions);
+    worker = has_limits(request) ? NULL : pool_take(sessions->pool);
+    if (worker == NULL)
+        return begin_birth(sessions, request, on_session, arg, err);
+    session = make(sessions, request, worker, err);
+    if (session == NULL)
+        return -1;
+    on_session(session, NULL, arg);
+    return 0;
+}
+
+void sessions_cancel(struct sessions *sessions, void *arg)
+{
+    struct birth *birth, *next_birth;
+    struct asker *asker, *next;
+    for (birth = TAILQ_FIRST(&sessions->births); birth != NULL; birth = next_birth) {
+        next_birth = TAILQ_NEXT(birth, entry);
+        for (asker = TAILQ_FIRST(&birth->askers); asker != NULL; asker = next) {
+            next = TAILQ_NEXT(asker, entry);
+            if (asker->arg != arg)
+                continue;
+            TAILQ_REMOVE(&birth->askers, asker, entry);
+            free(asker);
+        }
+        if (TAILQ_EMPTY(&birth->askers)) {
+            pool_cancel(birth->claim);
+            free_birth(birth);
+        }
+    }
+}
+
+/* ---- expiry ---- */
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+struct expired {
+    struct session **found;
+    size_t           count;
+    int64_t          now_ms;
+};
+
+static void note_expired(void *value, void *arg)
+{
+    struct expired *expired = arg;
+    if (session_is_expired(value, expired->now_ms))
+        expired->found[expired->count++] = value;
+}
+
+static void expire(struct sessions *sessions)
+{
+    struct expired expired = {.now_ms = monotonic_ms()};
+    if (table_count(sessions->by_id) == 0)
+        return;
+    expired.found = calloc(table_count(sessions->by_id), sizeof *expired.found);
+    if (expired.found == NULL)
+        return; /* the next sweep finds them again */
+    table_each(sessions->by_id, note_expired, &expired);
+    for (size_t i = 0; i < expired.count; i++)
+        session_end(expired.found[i], "expired", NULL, NULL);
+    free(expired.found);
+}
+
+static void bury(struct sessions *sessions)
+{
+    struct session_node *node, *next;
+    for (node = TAILQ_FIRST(&sessions->over); node != NULL; node = next) {
+        next = TAILQ_NEXT(node, ended);
+        if (!session_is_over(node->session) && json_time_now() < session_ended_ms(node->session) + READERS_KEPT_MS)
+            continue;
+        TAILQ_REMOVE(&sessions->over, node, ended);
+        session_free(node->session);
+    }
+}
+
+static void on_bury(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    bury(arg);
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct sessions *sessions = arg;
+    (void)fd;
+    (void)what;
+    expire(sessions);
+    bury(sessions);
+    ended_sweep(sessions->ended, json_time_now());
+}
+
+void sessions_on_ended(struct sessions *sessions, struct session *session, const char *reason)
+{
+    struct session_info  info;
+    struct ended_session record;
+
+    session_get_info(session, &info);
+    record = (struct ended_session){.id               = *info.id,
+                                    .reason           = reason,
+                                    .created_us       = info.created_us,
+                                    .last_activity_us = info.last_activity_us,
+                                    .ended_ms         = session_ended_ms(session)};
+    (void)table_take(sessions->by_id, info.id);
+    if (session_node(session)->is_runnable)
+        TAILQ_REMOVE(&sessions->runnable, session_node(session), runnable);
+    session_node(session)->is_runnable = false;
+    TAILQ_INSERT_TAIL(&sessions->over, session_node(session), ended);
+    ended_add(sessions->ended, &record);
+}
+
+void sessions_on_gone(struct sessions *sessions)
+{
+    event_active(sessions->bury, 0, 0);
+}
+
+/* ---- the whole ---- */
+
+struct sessions *sessions_new(struct event_base *base, struct pool *pool, const struct sessions_settings *settings, struct err *err)
+{
+    struct sessions *sessions = calloc(1, sizeof *sessions);
+    uint32_t         sweep_ms = settings->sweep_ms > 0 && settings->sweep_ms < 1000 ? settings->sweep_ms : 1000;
+    struct timeval   every    = {.tv_sec = sweep_ms / 1000, .tv_usec = (sweep_ms % 1000) * 1000};
+
+    if (sessions == NULL) {
+        (void)err_set(err, ENOMEM, "no memory for sessions");
+        return NULL;
+    }
+    sessions->base     = base;
+    sessions->pool     = pool;
+    sessions->settings = *settings;
+    TAILQ_INIT(&sessions->over);
+    TAILQ_INIT(&sessions->runnable);
+    TAILQ_INIT(&sessions->births);
+    sessions->by_id      = table_new(ID_BYTES);
+    sessions->executions = table_new(ID_BYTES);
+    sessions->ended      = ended_new();
+    sessions->sweep      = event_new(base, -1, EV_PERSIST, on_sweep, sessions);
+    sessions->bury       = event_new(base, -1, 0, on_bury, sessions);
+    if (sessions->by_id == NULL || sessions->executions == NULL || sessions->ended == NULL || sessions->sweep == NULL ||
+        sessions->bury == NULL || event_add(sessions->sweep, &every) < 0) {
+        (void)err_set(err, ENOMEM, "no memory for sessions");
+        sessions_free(sessions);
+        return NULL;
+    }
+    return sessions;
+}
+
+static void free_session(void *session, void *arg)
+{
+    (void)arg;
+    session_free(session);
+}
+
+void sessions_free(struct sessions *sessions)
+{
+    if (sessions == NULL)
+        return;
+    while (!TAILQ_EMPTY(&sessions->births)) {
+        pool_cancel(TAILQ_FIRST(&sessions->births)->claim);
+        free_birth(TAILQ_FIRST(&sessions->births));
+    }
+    while (!TAILQ_EMPTY(&sessions->over)) {
+        struct session *session = TAILQ_FIRST(&sessions->over)->session;
+        TAILQ_REMOVE(&sessions->over, session_node(session), ended);
+        session_free(session);
+    }
+    if (sessions->by_id != NULL)
+        table_each(sessions->by_id, free_session, NULL);
+    table_free(sessions->by_id);
+    table_free(sessions->executions);
+    ended_free(sessions->ended);
+    if (sessions->sweep != NULL)
+        event_free(sessions->sweep);
+    if (sessions->bury != NULL)
+        event_free(sessions->bury);
+    free(sessions);
+}
+
+struct session *sessions_find(const struct sessions *sessions, const struct id *id)
+{
+    return table_get(sessions->by_id, id);
+}
+
+struct execution *sessions_find_execution(const struct sessions *sessions, const struct id *id)
+{
+    return table_get(sessions->executions, id);
+}
+
+const struct ended_session *sessions_find_ended(const struct sessions *sessions, const struct id *id)
+{
+    return ended_find(sessions->ended, id);
+}
+
+const struct ended *sessions_ended(const struct sessions *sessions)
+{
+    return sessions->ended;
+}
+
+void sessions_each(struct sessions *sessions, void (*on_value)(void *session, void *arg), void *arg)
+{
+    table_each(sessions->by_id, on_value, arg);
+}
+
+size_t sessions_count(const struct sessions *sessions)
+{
+    return table_count(sessions->by_id);
+}
+
+struct sessions_totals sessions_totals(const struct sessions *sessions)
+{
+    return sessions->totals;
+}
+
+/* ---- draining ---- */
+
+static void tell_if_idle(struct sessions *sessions)
+{
+    void (*on_idle)(void *arg) = sessions->on_idle;
+    if (!sessions->draining || on_idle == NULL || sessions->totals.running + sessions->totals.queued > 0)
+        return;
+    sessions->on_idle = NULL;
+    on_idle(sessions->on_idle_arg);
+}
+
+void sessions_drain(struct sessions *sessions, void (*on_idle)(void *arg), void *arg)
+{
+    sessions->draining    = true;
+    sessions->on_idle     = on_idle;
+    sessions->on_idle_arg = arg;
+    tell_if_idle(sessions);
+}
+
+bool sessions_are_draining(const struct sessions *sessions)
+{
+    return sessions->draining;
+}
+
+struct all {
+    struct session **found;
+    size_t           count;
+};
+
+static void note(void *value, void *arg)
+{
+    struct all *all          = arg;
+    all->found[all->count++] = value;
+}
+
+void sessions_end_all(struct sessions *sessions, const char *reason)
+{
+    struct all all = {.found = calloc(table_count(sessions->by_id) + 1, sizeof *all.found)};
+    if (all.found == NULL)
+        return; /* the zygote ends what is left */
+    table_each(sessions->by_id, note, &all);
+    for (size_t i = 0; i < all.count; i++)
+        session_end(all.found[i], reason, NULL, NULL);
+    free(all.found);
+}
+
+/* ---- for session.c ---- */
+
+struct event_base *sessions_base(const struct sessions *sessions)
+{
+    return sessions->base;
+}
+
+struct pool *sessions_pool(const struct sessions *sessions)
+{
+    return sessions->pool;
+}
+
+const struct sessions_settings *sessions_settings(const struct sessions *sessions)
+{
+    return &sessions->settings;
+}
+
+uint64_t sessions_next_serial(struct sessions *sessions)
+{
+    return ++sessions->last_serial;
+}
+
+int sessions_add_execution(struct sessions *sessions, struct execution *execution)
+{
+    if (table_put(sessions->executions, execution_id(execution), execution) < 0)
+        return -1;
+    sessions->totals.executions++;
+    return 0;
+}
+
+void sessions_remove_execution(struct sessions *sessions, struct execution *execution)
+{
+    (void)table_take(sessions->executions, execution_id(execution));
+}
+
+bool sessions_may_run(struct sessions *sessions, struct session *session)
+{
+    struct session_node *node = session_node(session);
+    if (sessions->settings.max_running == 0 || sessions->totals.running < sessions->settings.max_running)
+        return true;
+    if (!node->is_runnable)
+        TAILQ_INSERT_TAIL(&sessions->runnable, node, runnable);
+    node->is_runnable = true;
+    return false;
+}
+
+void sessions_on_start(struct sessions *sessions)
+{
+    sessions->totals.running++;
+}
+
+void sessions_on_stop(struct sessions *sessions)
+{
+    struct session_node *first = TAILQ_FIRST(&sessions->runnable);
+    sessions->totals.running--;
+    if (first != NULL) {
+        TAILQ_REMOVE(&sessions->runnable, first, runnable);
+        first->is_runnable = false;
+        session_go_on(first->session);
+    }
+}
+
+void sessions_on_queued(struct sessions *sessions, int change)
+{
+    sessions->totals.queued = (size_t)((ptrdiff_t)sessions->totals.queued + change);
+}
+
+void sessions_on_progress(struct sessions *sessions)
+{
+    tell_if_idle(sessions);
+}
