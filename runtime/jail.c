@@ -185,6 +185,7 @@ void jail_release(const struct jail *jail, const struct jail_session *session)
 void jail_done(struct jail *jail)
 {
     jail_cgroup_done(jail);
+    jail_workspace_done(jail);
     for (int i = 0; i < CGROUP_KINDS; i++)
         fdio_close(&jail->cgroup_fd[i]);
     fdio_close(&jail->proc_fd);

@@ -22,6 +22,7 @@ void jail_workspace_name(const struct jail *jail, struct jail_session *session);
 int  jail_workspace_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
 int  jail_workspace_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 void jail_workspace_release(const struct jail *jail, const struct jail_session *session);
+void jail_workspace_done(const struct jail *jail);
 
 /* jail_cgroup.c: memory, processes and processor time, held by the kernel; stats.c reads them. */
 int  jail_cgroup_prepare(struct jail *jail, struct err *err);

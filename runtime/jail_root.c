@@ -6,6 +6,7 @@
  * Where there is no mount namespace there is no root: Landlock rules take its place (jail_landlock.c).
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -22,10 +23,9 @@
 #include "fdio.h"
 #include "jail_layers.h"
 
-#define VENV_IN_ROOT       "/opt/penny/venv"
-#define LIBRARY_IN_ROOT    "/opt/penny/python"
-#define MATPLOTLIB_IN_ROOT "/opt/penny/matplotlib"
-#define FONT_CACHE         "/share/penny/matplotlib"
+#define VENV_IN_ROOT    "/opt/penny/venv"
+#define LIBRARY_IN_ROOT "/opt/penny/python"
+#define FONT_CACHE      "/share/penny/matplotlib"
 
 /* mkdir -p below `root`; components that exist are fine. */
 static int make_directories(const char *root, const char *path, struct err *err)
@@ -209,19 +209,17 @@ static int enter_root(const char *root, struct err *err)
 
 static int build(const struct jail *jail, const char *root, struct err *err)
 {
-    char cache[PATH_MAX];
-
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return err_errno(err, "private mounts");
     if (mkdir(root, 0755) < 0 && errno != EEXIST)
         return err_errno(err, "mkdir %s", root);
     if (mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=512,mode=0755") < 0)
         return err_errno(err, "tmpfs %s", root);
-    (void)snprintf(cache, sizeof cache, "%s" FONT_CACHE, jail->venv);
     if (bind_system(jail, root, err) < 0 || make_etc(root, err) < 0 || make_dev(root, err) < 0 || make_proc(root, err) < 0 ||
-        make_writable(root, err) < 0 || bind_read_only(root, cache, MATPLOTLIB_IN_ROOT, false, err) < 0)
+        make_writable(root, err) < 0 || enter_root(root, err) < 0)
         return -1;
-    return enter_root(root, err);
+    (void)unlinkat(jail->state_fd, "root", AT_REMOVEDIR); /* the mount needs no name any more, and nobody has to clean it up later */
+    return 0;
 }
 
 /* policy->python is <venv>/bin/python; the interpreter it links to is <base>/bin/python3.x. */
@@ -235,8 +233,48 @@ static int find_python(struct jail *jail, struct err *err)
         return err_errno(err, "interpreter %s", jail->policy->python);
     (void)snprintf(jail->python_base, sizeof jail->python_base, "%s", dirname(dirname(real)));
     (void)snprintf(jail->library, sizeof jail->library, "%s", jail->policy->python_library);
-    (void)snprintf(jail->matplotlib, sizeof jail->matplotlib, "%s" FONT_CACHE, jail->venv);
     return 0;
+}
+
+static int copy_file(int from_dir, int to_dir, const char *name, struct err *err)
+{
+    int     from = openat(from_dir, name, O_RDONLY | O_CLOEXEC), to = openat(to_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), failed = 0;
+    char    buffer[16384];
+    ssize_t n = -1;
+
+    while (from >= 0 && to >= 0 && !failed && (n = read(from, buffer, sizeof buffer)) > 0)
+        failed = fdio_write_all(to, buffer, (size_t)n);
+    if (from < 0 || to < 0 || failed || n < 0)
+        failed = err_errno(err, "font cache %s", name);
+    fdio_close(&from);
+    fdio_close(&to);
+    return failed;
+}
+
+/*
+ * matplotlib wants a directory it can write, with the list of fonts that the build has made (else it searches for seconds). It is the
+ * zygote's alone: a session has its own /tmp over it, and the list in memory.
+ */
+static int copy_fonts(const struct jail *jail, struct err *err)
+{
+    char           path[PATH_MAX];
+    DIR           *dir;
+    struct dirent *entry;
+    int            to_fd, failed = 0;
+
+    (void)snprintf(path, sizeof path, "%s" FONT_CACHE, jail->venv);
+    if (mkdir(jail->matplotlib, 0755) < 0 && errno != EEXIST)
+        return err_errno(err, "mkdir %s", jail->matplotlib);
+    dir   = opendir(path);
+    to_fd = open(jail->matplotlib, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (dir != NULL && to_fd >= 0 && !failed && (entry = readdir(dir)) != NULL) {
+        if (entry->d_type == DT_REG)
+            failed = copy_file(dirfd(dir), to_fd, entry->d_name, err);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    fdio_close(&to_fd);
+    return failed;
 }
 
 int jail_root_prepare(struct jail *jail, struct err *err)
@@ -248,7 +286,8 @@ int jail_root_prepare(struct jail *jail, struct err *err)
         return -1;
     if (!jail->report[LAYER_MOUNT_NAMESPACE].active) {
         jail_inactive(jail, LAYER_ROOT, "no mount namespace");
-        return 0;
+        (void)snprintf(jail->matplotlib, sizeof jail->matplotlib, "%s/matplotlib", jail->policy->state_dir);
+        return copy_fonts(jail, err);
     }
     (void)snprintf(root, sizeof root, "%s/root", jail->policy->state_dir);
     if (unshare(CLONE_NEWNS) < 0)
@@ -260,7 +299,7 @@ int jail_root_prepare(struct jail *jail, struct err *err)
     jail->has_root = true;
     (void)snprintf(jail->venv, sizeof jail->venv, VENV_IN_ROOT);
     (void)snprintf(jail->library, sizeof jail->library, LIBRARY_IN_ROOT);
-    (void)snprintf(jail->matplotlib, sizeof jail->matplotlib, MATPLOTLIB_IN_ROOT);
+    (void)snprintf(jail->matplotlib, sizeof jail->matplotlib, "/tmp/matplotlib");
     jail_active(jail, LAYER_ROOT, "tmpfs with read-only binds of the interpreter and /usr");
-    return 0;
+    return copy_fonts(jail, err);
 }

@@ -125,6 +125,7 @@ int jail_workspace_enter(const struct jail *jail, const struct jail_session *ses
     return 0;
 }
 
+/* For nftw(). */
 static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *walk)
 {
     (void)st;
@@ -142,4 +143,10 @@ void jail_workspace_release(const struct jail *jail, const struct jail_session *
         return;
     (void)snprintf(parent, sizeof parent, "%s/s%u", jail->policy->state_dir, session->session);
     (void)nftw(parent, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+void jail_workspace_done(const struct jail *jail)
+{
+    if (!jail->has_root && jail->state_fd >= 0)
+        (void)nftw(jail->matplotlib, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }

@@ -54,6 +54,8 @@ static int make_environment(const struct jail *jail, struct err *err)
 {
     char path[600];
 
+    for (char **variable = environ; *variable != NULL; variable++)
+        memset(*variable, 0, strlen(*variable)); /* clearenv() forgets the strings, but forks would still inherit their bytes */
     (void)snprintf(path, sizeof path, "%s/bin:/usr/bin:/bin", jail->venv);
     if (clearenv() != 0 || setenv("PATH", path, 1) || setenv("HOME", "/workspace", 1) || setenv("TMPDIR", "/tmp", 1) ||
         setenv("LANG", "C.UTF-8", 1) || setenv("USER", "sandbox", 1) || setenv("MPLBACKEND", "agg", 1) || setenv("MPLCONFIGDIR", jail->matplotlib, 1) ||
