@@ -18,7 +18,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg);
 void http_connection_wake(struct http_connection *connection)
 {
     if (!connection->dispatching)
-        event_active(&connection->read_event, EV_READ, 1);
+        event_active(&connection->wake_event, EV_READ, 1);
 }
 
 /* ---- In ---- */
@@ -304,6 +304,8 @@ static void settle(struct http_connection *connection)
         settle_end(connection);
         connection->dispatching = false;
     }
+    if (!connection->blocked)
+        http_connection_flush(connection);
     if (connection->state == HTTP_HEAD_STATE && connection->closing && !connection->broken && http_connection_pending(connection) == 0) {
         if (!connection->lingers || connection->peer_eof)
             connection->broken = true;
@@ -320,6 +322,25 @@ static void settle(struct http_connection *connection)
         http_connection_wake(connection);
 }
 
+static void use_input(struct http_connection *connection)
+{
+    if (connection->input.length > 0 && (connection->state == HTTP_HEAD_STATE || connection->state == HTTP_BODY_STATE))
+        http_buffer_drop(&connection->input, take(connection, connection->input.data, connection->input.length));
+}
+
+static void use_room(struct http_connection *connection)
+{
+    struct http_stream *stream = &connection->stream;
+
+    http_connection_flush(connection);
+    if (connection->state != HTTP_STREAMING || connection->broken || !stream->above ||
+        http_connection_pending(connection) > stream->low_water)
+        return;
+    stream->above = false;
+    if (stream->on_drain != NULL)
+        stream->on_drain(stream->drain_arg);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct http_connection *connection = arg;
@@ -327,8 +348,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     connection->dispatching = true;
-    if (connection->input.length > 0 && (connection->state == HTTP_HEAD_STATE || connection->state == HTTP_BODY_STATE))
-        http_buffer_drop(&connection->input, take(connection, connection->input.data, connection->input.length));
+    use_input(connection);
     if (!connection->broken && connection->reading)
         receive(connection);
     connection->dispatching = false;
@@ -338,18 +358,26 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct http_connection *connection = arg;
-    struct http_stream     *stream     = &connection->stream;
 
     (void)fd;
     (void)what;
     connection->dispatching = true;
-    http_connection_flush(connection);
-    if (connection->state == HTTP_STREAMING && !connection->broken && stream->above &&
-        http_connection_pending(connection) <= stream->low_water) {
-        stream->above = false;
-        if (stream->on_drain != NULL)
-            stream->on_drain(stream->drain_arg);
-    }
+    use_room(connection);
+    connection->dispatching = false;
+    settle(connection);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_connection *connection = arg;
+
+    (void)fd;
+    (void)what;
+    connection->dispatching = true;
+    if (!connection->blocked)
+        use_room(connection);
+    if (!connection->broken)
+        use_input(connection);
     connection->dispatching = false;
     settle(connection);
 }
@@ -379,6 +407,7 @@ void http_connection_accept(struct http *http, int fd, const char *peer)
     strncpy(connection->peer, peer, sizeof connection->peer - 1);
     event_assign(&connection->read_event, http->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
     event_assign(&connection->write_event, http->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
+    event_assign(&connection->wake_event, http->base, -1, 0, on_wake, connection);
     connection->fresh = true;
     expect_head(connection);
     count_in(http, connection);
@@ -415,6 +444,7 @@ void http_connection_destroy(struct http_connection *connection)
 
     event_del(&connection->read_event);
     event_del(&connection->write_event);
+    event_del(&connection->wake_event);
     tell_gone(connection);
     http_request_free(connection->request);
     TAILQ_REMOVE(&http->connections, connection, link);
@@ -430,7 +460,7 @@ void http_connection_sweep(struct http_connection *connection, int64_t now_ms)
 {
     bool late = connection->deadline_ms != 0 && now_ms >= connection->deadline_ms;
 
-    if (connection->write_deadline_ms != 0 && now_ms >= connection->write_deadline_ms) {
+    if (connection->write_deadline_ms != 0 && now_ms >= connection->write_deadline_ms && !http_connection_progresses(connection)) {
         connection->broken = true;
     } else if (!late || (connection->state == HTTP_HEAD_STATE && http_connection_pending(connection) > 0)) {
         return;

@@ -79,6 +79,7 @@ struct http_connection {
     int                  fd;
     enum http_state      state;
     struct event         read_event, write_event;
+    struct event         wake_event;  /* for event_active(): libevent does not poll for an event that is added while it is active */
     bool                 reading;     /* read_event is added */
     bool                 blocked;     /* the socket took less than it was given; write_event is added */
     bool                 fresh;       /* no request has been answered yet */
@@ -93,6 +94,7 @@ struct http_connection {
     uint64_t             lingered;
     size_t               body_step;                      /* body length at which the deadline moves on */
     int64_t              deadline_ms, write_deadline_ms; /* 0: none */
+    int                  untaken; /* bytes the client had not taken when its progress was last looked at; -1: not yet */
     char                 peer[46];
 };
 
@@ -145,7 +147,9 @@ void http_connection_write_buffer(struct http_connection *connection, struct iov
 /* Queues without sending: it goes with the next write, at the latest when the loop turns. */
 void   http_connection_hold(struct http_connection *connection, const void *data, size_t length);
 size_t http_connection_pending(const struct http_connection *connection);
-void   http_connection_flush(struct http_connection *connection); /* writes what is queued, as far as the socket takes it */
+/* Called at write_deadline_ms: whether the client has taken anything since the last look; then the deadline is moved on. */
+bool http_connection_progresses(struct http_connection *connection);
+void http_connection_flush(struct http_connection *connection); /* writes what is queued, as far as the socket takes it */
 
 /* http_connection.c */
 void http_connection_accept(struct http *http, int fd, const char *peer);

@@ -1,7 +1,9 @@
 /* http_output.c: bytes out: at once where the socket takes them, queued in order where it does not. */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "http_internal.h"
@@ -11,12 +13,31 @@ size_t http_connection_pending(const struct http_connection *connection)
     return connection->output != NULL ? evbuffer_get_length(connection->output) : 0;
 }
 
+/* Progress is looked at twice in the time a reader may take nothing. */
+static void await_progress(struct http_connection *connection)
+{
+    connection->write_deadline_ms = http_deadline_in(connection->http->limits.write_timeout_ms / 2);
+}
+
+/* The socket's own buffer is large: a slow reader can be taking bytes for long before there is room for more. */
+bool http_connection_progresses(struct http_connection *connection)
+{
+    int untaken, before = connection->untaken;
+
+    if (ioctl(connection->fd, SIOCOUTQ, &untaken) != 0 || untaken == before)
+        return false;
+    connection->untaken = untaken;
+    await_progress(connection);
+    return true;
+}
+
 static void block(struct http_connection *connection)
 {
     if (connection->blocked)
         return;
-    connection->blocked           = true;
-    connection->write_deadline_ms = http_deadline_in(connection->http->limits.write_timeout_ms);
+    connection->blocked = true;
+    connection->untaken = -1;
+    await_progress(connection);
     if (event_add(&connection->write_event, NULL) != 0)
         connection->broken = true;
 }
@@ -26,8 +47,9 @@ void http_connection_flush(struct http_connection *connection)
     while (!connection->broken && http_connection_pending(connection) > 0) {
         int n = evbuffer_write(connection->output, connection->fd);
         if (n > 0) {
+            connection->untaken = -1;
             if (connection->blocked)
-                connection->write_deadline_ms = http_deadline_in(connection->http->limits.write_timeout_ms);
+                await_progress(connection);
         } else if (n < 0 && errno == EINTR) {
             continue;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -147,6 +169,5 @@ void http_connection_hold(struct http_connection *connection, const void *data, 
 {
     if (!has_output(connection) || evbuffer_add(connection->output, data, length) != 0)
         connection->broken = true;
-    if (!connection->blocked)
-        event_active(&connection->write_event, EV_WRITE, 1);
+    http_connection_wake(connection);
 }
