@@ -59,6 +59,7 @@ static _Noreturn void become_worker(const struct init *init, bool first)
     struct err err;
 
     (void)setpgid(0, 0); /* a group of its own: an interrupt reaches it and its children, not init and not parked copies */
+    (void)prctl(PR_SET_NAME, "penny-worker", 0, 0, 0);
     (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* its /proc/self is its own to read */
     if (!init->own_namespace)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
