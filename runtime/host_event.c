@@ -19,6 +19,8 @@
 enum {
     BUFFER_BYTES = 32768,
     INTERVAL_NS  = 5000000,
+    RAW_STEP_NS  = 10000,
+    RAW_STEPS    = 150, /* some 10 ms, a step being 60 us on most machines */
     FLUSH_SIGNAL = WAKE_SIGNAL + 1,
     EXIT_PIPES   = 70,
 };
@@ -100,14 +102,30 @@ static void write_raw(uint8_t type, const void *text, size_t length)
     }
 }
 
-static uint8_t raw_pending(void)
+static bool is_raw_pending(void)
 {
     int out = 0, error = 0;
     if (ioctl(STDOUT_FILENO, FIONREAD, &out) != 0)
         out = 0;
     if (ioctl(STDERR_FILENO, FIONREAD, &error) != 0)
         error = 0;
-    return out > 0 || error > 0 ? FRAME_RAW_PENDING : 0;
+    return out > 0 || error > 0;
+}
+
+/*
+ * What C code and children have written to the raw pipes comes before the frame that is about to be sent, what they write from now on
+ * after it. The reader can keep the two apart only if it has read the first when the frame is sent: so wait for it, but not for one that
+ * never finds the pipe empty.
+ */
+static uint8_t raw_flag(void)
+{
+    struct timespec moment = {.tv_nsec = RAW_STEP_NS};
+    for (int i = 0; is_raw_pending(); i++) {
+        if (i == RAW_STEPS)
+            return FRAME_RAW_PENDING;
+        (void)nanosleep(&moment, NULL);
+    }
+    return 0;
 }
 
 static void put_head(uint8_t *at, uint8_t type, uint8_t flags, size_t length)
@@ -147,7 +165,7 @@ static void flush_locked(void)
         return;
     }
     close_frame();
-    event.bytes[offsetof(struct frame_head, flags)] |= raw_pending();
+    event.bytes[offsetof(struct frame_head, flags)] |= raw_flag();
     vector.iov_len = event.used;
     event.used     = 0;
     write_vector(WORKER_EVENT_FD, &vector, 1);
@@ -162,7 +180,7 @@ static void send_direct(uint8_t type, const void *payload, size_t length)
         size_t       part = length < FRAME_PAYLOAD_MAX ? length : FRAME_PAYLOAD_MAX;
         uint8_t      head[FRAME_HEAD_BYTES];
         struct iovec vector[2] = {{.iov_base = head, .iov_len = sizeof head}, {.iov_base = (void *)p, .iov_len = part}};
-        put_head(head, type, (uint8_t)((part < length ? FRAME_MORE : 0) | raw_pending()), part);
+        put_head(head, type, (uint8_t)((part < length ? FRAME_MORE : 0) | raw_flag()), part);
         write_vector(WORKER_EVENT_FD, vector, part > 0 ? 2 : 1);
         p += part;
         length -= part;

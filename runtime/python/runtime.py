@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import importlib
+import io
 import json
 import linecache
 import os
@@ -59,6 +60,8 @@ def start(preload, imports_json, profile):
 def _install_streams():
     sys.stdout = sys.__stdout__ = _penny.stdout
     sys.stderr = sys.__stderr__ = _penny.stderr
+    io.TextIOBase.register(type(_penny.stdout))
+    io.BufferedIOBase.register(type(_penny.stdout.buffer))
 
 
 def _put_path():

@@ -28,7 +28,13 @@ class Ended(Exception):
 
 class Event:
     def __init__(self, kind, payload, execution, raw_pending):
-        self.kind, self.payload, self.execution, self.raw_pending = kind, payload, execution, raw_pending
+        self.kind, self.pieces, self.execution, self.raw_pending = kind, [payload], execution, raw_pending
+
+    @property
+    def payload(self):
+        if len(self.pieces) > 1:
+            self.pieces = [b"".join(self.pieces)]
+        return self.pieces[0]
 
     @property
     def text(self):
@@ -54,7 +60,7 @@ class Result:
     def add(self, event):
         last = self.events[-1] if self.events else None
         if last is not None and last.kind == event.kind and event.kind in (STDOUT, STDERR):
-            last.payload += event.payload
+            last.pieces.append(event.payload)
         else:
             self.events.append(event)
 
@@ -115,6 +121,7 @@ class Worker:
             os.set_blocking(fd, False)
         self.buffer = b""
         self.parts = {}
+        self.owed = {}  # bytes of the raw pipes that were there before the frames that are being read
         self.execution = 0
         self.ended = False
 
@@ -150,18 +157,20 @@ class Worker:
             if not piece:
                 break
             data += piece
+        self.owed[kind] = self.owed.get(kind, 0) - len(data)
         return [Event(kind, data, self.execution, False)] if data else []
 
     def pump(self, timeout):
         """Waits for something and returns the events it makes, in the order of wire.h's rule for the raw pipes."""
         ready, _, _ = select.select([self.event, self.out, self.err], [], [], timeout)
         events = []
-        waiting = [(kind, self.raw_waiting(fd)) for kind, fd in ((STDOUT, self.out), (STDERR, self.err)) if fd in ready]
+        self.owed = {kind: self.raw_waiting(fd) for kind, fd in ((STDOUT, self.out), (STDERR, self.err)) if fd in ready}
         if ready:
             events += self.read_frames()
-        for kind, size in waiting:
-            if size:
+        for kind, size in list(self.owed.items()):
+            if size > 0:  # what a frame has not asked for meanwhile
                 events += self.drain(kind, size)
+        self.owed = {}
         return events
 
     def read_frames(self):
