@@ -83,18 +83,26 @@ static int start_python(struct zygote *zygote, struct err *err)
     return failed;
 }
 
-static int prepare_descriptors(struct zygote *zygote, struct err *err)
+/* Blocked from the first moment: an end that is asked for while Python starts is seen by the loop, and cleans up. */
+static int prepare_signals(struct zygote *zygote, struct err *err)
 {
     sigset_t signals;
-    int      pair[2];
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
+    zygote->signal_fd = -1;
     if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0 || (zygote->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
         return err_errno(err, "signals");
+    return 0;
+}
+
+static int prepare_descriptors(struct zygote *zygote, struct err *err)
+{
+    int pair[2];
+
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_errno(err, "report socket");
     zygote->report_fd    = pair[0];
@@ -121,21 +129,32 @@ static uint64_t address_space(int proc_fd)
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static int start_in_jail(struct zygote *zygote, struct err *err)
+{
+    if (start_python(zygote, err) < 0 || prepare_descriptors(zygote, err) < 0 || (zygote->children = children_new(&zygote->jail, err)) == NULL)
+        return -1;
+    zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
+    return zygote_send_ready(zygote, err);
+}
+
 /* Returns 0, or the exit status. */
 static int start(struct zygote *zygote, struct err *err)
 {
+    int status = 0;
+
     (void)setsid(); /* Ctrl-C at the terminal is the supervisor's to handle */
     (void)prctl(PR_SET_NAME, "penny-zygote", 0, 0, 0);
     umask(022);
     zygote->policy = map_policy(err);
-    if (zygote->policy == NULL)
+    if (zygote->policy == NULL || prepare_signals(zygote, err) < 0)
         return EXIT_FAILED;
     if (jail_prepare(&zygote->jail, zygote->policy, err) < 0)
-        return jail_level(&zygote->jail) < zygote->policy->require_isolation ? EXIT_REFUSED : EXIT_FAILED;
-    if (start_python(zygote, err) < 0 || prepare_descriptors(zygote, err) < 0 || (zygote->children = children_new(&zygote->jail, err)) == NULL)
-        return EXIT_FAILED;
-    zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
-    return zygote_send_ready(zygote, err) < 0 ? EXIT_FAILED : 0;
+        status = jail_level(&zygote->jail) < zygote->policy->require_isolation ? EXIT_REFUSED : EXIT_FAILED;
+    else if (start_in_jail(zygote, err) < 0)
+        status = EXIT_FAILED;
+    if (status != 0)
+        jail_done(&zygote->jail); /* groups and directories made so far */
+    return status;
 }
 
 int main(void)
