@@ -36,7 +36,8 @@ def _ask(prompt, password):
 def _line(prompt="", password=False):
     """One line with its newline, or "" at the end of a given input."""
     if _given is None:
-        return _ask(prompt, password) + "\n"
+        answer = _ask(prompt, password)
+        return "" if answer == "\x04" else answer + "\n"  # Ctrl-D, as on a terminal: the end of the input
     if prompt:
         sys.stdout.write(prompt)
     return _given.readline()

@@ -39,7 +39,7 @@ enum request_type {
                             REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
                             to set, so that a plain cell is one frame. */
     REQUEST_EXECUTE = 2, /* the cell: raw UTF-8 source, no JSON */
-    REQUEST_INPUT   = 3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline */
+    REQUEST_INPUT   = 3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline; U+0004 alone means that there is no more input */
     REQUEST_INSPECT = 4, /* JSON {"op": "list"|"get"|"set"|"delete"|"clear"|"names"|..., ...} between cells; answered by EVENT_REPLY */
     REQUEST_PARK    = 5, /* between cells: fork a parked copy of the interpreter; answered by EVENT_PARKED */
 };
