@@ -72,6 +72,7 @@ for top, dirs, files in os.walk('/'):
     dirs[:] = [d for d in dirs if os.path.join(top, d) not in ('/usr', '/proc', '/opt/penny', '/lib', '/lib64') and not os.path.islink(os.path.join(top, d))]
     for name in files:
         path = os.path.join(top, name)
+        if os.path.islink(path): continue # /dev/stdin and its like: reading them waits
         seen += 1
         try:
             with open(path, 'rb') as f:

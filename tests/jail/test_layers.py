@@ -30,7 +30,7 @@ def test_namespaces_are_the_sessions_own(tier_server, layers, inside):
     pids = inits(tier_server)
     assert pids
     for layer, name in NAMESPACES.items():
-        session, ours = os.readlink(f"/proc/{pids[0]}/ns/{name}"), os.readlink(f"/proc/self/ns/{name}")
+        session, ours = os.readlink(f"/proc/{pids[0]}/ns/{name}"), os.readlink(f"/proc/{tier_server.pid}/ns/{name}")
         assert (session != ours) == layers[layer], layer
 
 
