@@ -9,14 +9,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Below this many page faults since the last look, resident memory cannot have moved by an amount worth a system call. */
-enum { FAULTS_WORTH_A_LOOK = 16 };
+/* Below so many page faults since the last look, memory cannot have grown by an amount worth a system call; below so many bytes in use,
+   it cannot have shrunk. */
+enum { FAULTS_WORTH_A_LOOK = 16, BYTES_WORTH_A_LOOK = 1 << 20 };
 
 static struct {
     struct rusage self, children;
-    uint64_t      inherited, resident; /* bytes */
-    long          faults;              /* when `resident` was read */
-    long          peak_kb;             /* of the process, when the cell began */
+    uint64_t      inherited; /* anonymous bytes that came with the fork */
+    uint64_t      anonymous; /* resident, when last read */
+    uint64_t      total;     /* resident, when last read: what the kernel's peak is a peak of */
+    long          faults;    /* when they were read */
 } account;
 
 static uint64_t microseconds(struct timeval t)
@@ -36,30 +38,47 @@ static ssize_t read_file(const char *path, char *text, size_t size)
     return n;
 }
 
-/* Resident anonymous memory; 0 when /proc does not say. */
-static uint64_t read_resident(void)
+static void read_resident(void)
 {
     char          text[128];
-    unsigned long size, resident, shared;
+    unsigned long size, resident, shared, page = (unsigned long)sysconf(_SC_PAGESIZE);
     if (read_file("/proc/self/statm", text, sizeof text) <= 0 || sscanf(text, "%lu %lu %lu", &size, &resident, &shared) != 3)
-        return 0;
-    return resident > shared ? (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+        return;
+    account.total     = resident * page;
+    account.anonymous = resident > shared ? (resident - shared) * page : 0;
+}
+
+static uint64_t own(void)
+{
+    return account.anonymous > account.inherited ? account.anonymous - account.inherited : 0;
 }
 
 static void look(const struct rusage *usage)
 {
-    if (usage->ru_minflt + usage->ru_majflt - account.faults < FAULTS_WORTH_A_LOOK)
+    long faults = usage->ru_minflt + usage->ru_majflt;
+    if (faults - account.faults < FAULTS_WORTH_A_LOOK && own() < BYTES_WORTH_A_LOOK)
         return;
-    account.faults   = usage->ru_minflt + usage->ru_majflt;
-    account.resident = read_resident();
+    account.faults = faults;
+    read_resident();
+}
+
+/* So that the next peak is the next cell's own. Where the kernel refuses, it stays that of the process. */
+static void reset_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!write(fd, "5", 1);
+    (void)close(fd);
 }
 
 void host_account_start(void)
 {
     (void)getrusage(RUSAGE_SELF, &account.self);
-    account.faults    = account.self.ru_minflt + account.self.ru_majflt;
-    account.inherited = account.resident = read_resident();
-    account.peak_kb                      = account.self.ru_maxrss;
+    account.faults = account.self.ru_minflt + account.self.ru_majflt;
+    read_resident();
+    account.inherited = account.anonymous;
+    reset_peak();
 }
 
 void host_account_begin(void)
@@ -68,10 +87,19 @@ void host_account_begin(void)
     (void)getrusage(RUSAGE_CHILDREN, &account.children);
 }
 
+/* At most in use during the cell, given what was in use before it. */
+static uint64_t peak(uint64_t before, uint64_t before_total, long kernel_peak_kb)
+{
+    uint64_t kernel_peak = (uint64_t)kernel_peak_kb * 1024, result = own() > before ? own() : before;
+    if (kernel_peak > before_total && before + (kernel_peak - before_total) > result)
+        result = before + (kernel_peak - before_total);
+    return result;
+}
+
 void host_account_end(struct host_account *ret)
 {
     struct rusage self, children;
-    uint64_t      growth;
+    uint64_t      before = own(), before_total = account.total;
     (void)getrusage(RUSAGE_SELF, &self);
     (void)getrusage(RUSAGE_CHILDREN, &children);
     look(&self);
@@ -79,14 +107,11 @@ void host_account_end(struct host_account *ret)
                        microseconds(account.children.ru_utime);
     ret->cpu_system_us = microseconds(self.ru_stime) - microseconds(account.self.ru_stime) + microseconds(children.ru_stime) -
                          microseconds(account.children.ru_stime);
-    ret->memory_bytes      = account.resident > account.inherited ? account.resident - account.inherited : 0;
-    ret->memory_peak_bytes = ret->memory_bytes;
-    if (self.ru_maxrss > account.peak_kb) {
-        growth = (uint64_t)(self.ru_maxrss - account.peak_kb) * 1024;
-        if (growth > ret->memory_peak_bytes)
-            ret->memory_peak_bytes = growth;
-    }
-    ret->threads = host_account_threads();
+    ret->memory_bytes      = own();
+    ret->memory_peak_bytes = peak(before, before_total, self.ru_maxrss);
+    ret->threads           = host_account_threads();
+    if ((uint64_t)self.ru_maxrss * 1024 > account.total + BYTES_WORTH_A_LOOK)
+        reset_peak();
 }
 
 uint32_t host_account_threads(void)

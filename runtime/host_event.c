@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -32,6 +33,7 @@ static struct {
     uint8_t     open_type;
     bool        eager, muted, owner, has_timer;
     pid_t       pid;
+    ino_t       inode; /* of the event pipe */
     uint64_t    execution;
     uint64_t    flushed_ns; /* when something was last sent; 0 when a cell has just begun */
     timer_t     timer;
@@ -153,6 +155,14 @@ static bool check_owner(void)
     return event.owner;
 }
 
+/* User code that closed the pipe, and perhaps opened a file in its place, has ended its session: nothing more can be said or heard. */
+static void check_pipe(void)
+{
+    struct stat present;
+    if (fstat(WORKER_EVENT_FD, &present) != 0 || present.st_ino != event.inode)
+        _exit(EXIT_PIPES);
+}
+
 static void flush_locked(void)
 {
     struct iovec vector = {.iov_base = event.bytes};
@@ -164,6 +174,7 @@ static void flush_locked(void)
         event.used = 0;
         return;
     }
+    check_pipe();
     close_frame();
     event.bytes[offsetof(struct frame_head, flags)] |= raw_flag();
     vector.iov_len = event.used;
@@ -176,6 +187,7 @@ static void send_direct(uint8_t type, const void *payload, size_t length)
 {
     const char *p = payload;
     flush_locked();
+    check_pipe();
     do {
         size_t       part = length < FRAME_PAYLOAD_MAX ? length : FRAME_PAYLOAD_MAX;
         uint8_t      head[FRAME_HEAD_BYTES];
@@ -384,6 +396,10 @@ bool host_event_is_owner(void)
 
 void host_event_own(void)
 {
+    struct stat present;
+    if (fstat(WORKER_EVENT_FD, &present) != 0)
+        _exit(EXIT_PIPES);
+    event.inode      = present.st_ino;
     event.used       = 0;
     event.open_type  = 0;
     event.owner      = true;

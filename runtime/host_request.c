@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A buffer that has grown beyond this for one big request is given back. */
@@ -17,6 +18,7 @@ enum { KEEP_BYTES = 65536, REQUEST_MAX = 256 * 1024 * 1024 };
 
 static char  *buffer;
 static size_t capacity;
+static ino_t  inode; /* of the request pipe */
 
 static void reserve(size_t bytes)
 {
@@ -71,9 +73,26 @@ static bool read_frames(struct host_request *ret)
     return true;
 }
 
+void host_request_own(void)
+{
+    struct stat present;
+    if (fstat(WORKER_REQUEST_FD, &present) != 0)
+        _exit(HOST_EXIT_PROTOCOL);
+    inode = present.st_ino;
+}
+
+/* User code can close the pipe, and open something else in its place. */
+static void check_pipe(void)
+{
+    struct stat present;
+    if (fstat(WORKER_REQUEST_FD, &present) != 0 || present.st_ino != inode)
+        _exit(HOST_EXIT_PROTOCOL);
+}
+
 bool host_request_read(struct host_request *ret)
 {
     bool present;
+    check_pipe();
     if (capacity > KEEP_BYTES) {
         free(buffer);
         buffer   = NULL;

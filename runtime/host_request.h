@@ -13,6 +13,9 @@ struct host_request {
     size_t      length;
 };
 
+/* Makes the pipe that is on its descriptor now the one to read from. */
+void host_request_own(void);
+
 /*
  * Waits for the next request, the GIL released meanwhile. Returns false at the end of the pipe. A pipe that says what wire.h does not
  * allow ends the process.

@@ -93,6 +93,7 @@ static void fix_state(void)
 static void become_ready(int restored)
 {
     host_event_own();
+    host_request_own();
     host_signal_start();
     fix_state();
     if (restored < 0) {

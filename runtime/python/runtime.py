@@ -132,7 +132,10 @@ def transform(source):
 def remember_source(filename, source):
     """Makes the lines of a cell findable by tracebacks and inspect; the oldest are forgotten."""
     global _source_characters
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    lines = source.splitlines(True)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"  # traceback counts on it
+    linecache.cache[filename] = (len(source), None, lines, filename)
     _sources[filename] = len(source)
     _source_characters += len(source)
     while len(_sources) > 1 and (len(_sources) > SOURCES_KEPT or _source_characters > SOURCE_CHARACTERS):

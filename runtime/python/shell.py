@@ -114,6 +114,8 @@ def start(main_module):
     shell = Shell.instance(
         config=config, user_module=main_module, user_ns=main_module.__dict__, display_pub_class=Publisher, displayhook_class=ResultHook
     )
+    for name in ("_", "__", "___"):
+        main_module.__dict__.pop(name, None)
     builtins.get_ipython = shell.get_ipython
     return shell
 
