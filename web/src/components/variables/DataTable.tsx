@@ -1,0 +1,82 @@
+/** A DataFrame, an array or a list as a table, page by page where the service gives pages. */
+
+import { useEffect, useState } from 'react';
+import type { VariableData } from '@penny/sandbox-client';
+import { formatCount } from '../../state/format';
+import { cellText, tableOf, type TablePart } from '../../state/variables';
+import { IconButton } from '../ui/IconButton';
+
+export type LoadPage = (name: string, offset: number, limit: number, signal: AbortSignal) => Promise<VariableData>;
+
+interface Props {
+    name: string;
+    data: VariableData;
+    first: TablePart;
+    loadPage: LoadPage | undefined;
+}
+
+const PAGE = 50;
+
+/** One page at a time; what is shown stays until the next one is there. */
+function usePages({ name, data, first, loadPage }: Props) {
+    const [offset, setOffset] = useState(0);
+    const [part, setPart] = useState(first);
+    const [failure, setFailure] = useState<string>();
+    const paged = loadPage !== undefined && (first.rows.length < first.total || first.total > PAGE);
+    useEffect(() => {
+        setPart(first);
+        if (!paged) return undefined;
+        const stop = new AbortController();
+        loadPage(name, offset, PAGE, stop.signal).then(
+            (page) => {
+                const { value: _value, data: _data, head: _head, preview: _preview, index: _index, ...known } = data;
+                const next = tableOf({ ...known, ...page });
+                if (next && !stop.signal.aborted) setPart(next);
+                setFailure(undefined);
+            },
+            (error: unknown) => {
+                if (!stop.signal.aborted) setFailure(error instanceof Error ? error.message : String(error));
+            },
+        );
+        return () => stop.abort();
+        // A new description of the variable (data) means that it may have changed: its page is asked for again.
+    }, [name, data, offset, paged]); // eslint-disable-line react-hooks/exhaustive-deps
+    return { part, paged, offset, setOffset, failure };
+}
+
+export function DataTable(props: Props) {
+    const { part, paged, offset, setOffset, failure } = usePages(props);
+    const end = part.offset + part.rows.length;
+    return (
+        <div className="data-table">
+            <div className="data-scroll" tabIndex={0} role="region" aria-label={`Rows of ${props.name}`}>
+                <table>
+                    <thead>
+                        <tr><th scope="col" className="data-index" aria-label="Index" />{part.columns.map((name, i) => <th key={i} scope="col">{name}</th>)}</tr>
+                    </thead>
+                    <tbody>
+                        {part.rows.map((row, i) => (
+                            <tr key={part.offset + i}>
+                                <th scope="row" className="data-index">{cellText(part.index[i])}</th>
+                                {row.map((cell, j) => <td key={j} className={typeof cell === 'number' ? 'number' : ''}>{cellText(cell)}</td>)}
+                            </tr>
+                        ))}
+                    </tbody>
+                </table>
+            </div>
+            <footer>
+                {failure && <span className="bad" role="alert">{failure}</span>}
+                <span className="quiet" aria-live="polite">
+                    {part.rows.length < part.total ? `Rows ${formatCount(part.offset + 1)}–${formatCount(end)} of ${formatCount(part.total)}` : `${formatCount(part.total)} rows`}
+                </span>
+                {paged && (
+                    <>
+                        <span className="spacer" />
+                        <IconButton icon="left" label="Previous rows" disabled={offset === 0} onClick={() => setOffset(Math.max(0, offset - PAGE))} />
+                        <IconButton icon="right" label="Next rows" disabled={end >= part.total} onClick={() => setOffset(offset + PAGE)} />
+                    </>
+                )}
+            </footer>
+        </div>
+    );
+}

@@ -1,0 +1,33 @@
+/** Everything that can happen to the page's state. */
+
+import type { Checkpoint, PlotData, Session, StreamEvent, VariableData } from '@penny/sandbox-client';
+import type { Features } from './features';
+import type { TextKind } from './log';
+import type { Sample } from './model';
+
+export type Action =
+    | { readonly type: 'sessionOpening' }
+    | { readonly type: 'sessionOpened'; readonly id: string; readonly info?: Session }
+    | { readonly type: 'sessionInfo'; readonly info: Session }
+    | { readonly type: 'sessionFailed'; readonly message: string }
+    | { readonly type: 'sessionClosed' }
+    /** The interpreter is new; its variables are gone. */
+    | { readonly type: 'restarted' }
+    /** `keep`: the output of earlier runs stays, and `echo` is shown below it. */
+    | { readonly type: 'runRequested'; readonly key: number; readonly at: number; readonly keep: boolean; readonly echo?: string }
+    | { readonly type: 'events'; readonly key: number; readonly events: readonly StreamEvent[]; readonly at: number }
+    | { readonly type: 'runBroken'; readonly key: number; readonly message: string }
+    | { readonly type: 'stopRequested' }
+    | { readonly type: 'answered'; readonly text: string }
+    | { readonly type: 'text'; readonly kind: TextKind; readonly text: string }
+    | { readonly type: 'sampled'; readonly sample: Sample }
+    | { readonly type: 'online'; readonly online: boolean }
+    | { readonly type: 'features'; readonly features: Features }
+    | { readonly type: 'variables'; readonly variables: Record<string, VariableData> }
+    | { readonly type: 'variableGone'; readonly name: string }
+    | { readonly type: 'plotDeleted'; readonly index: number }
+    | { readonly type: 'plots'; readonly plots: readonly PlotData[] }
+    | { readonly type: 'checkpoints'; readonly checkpoints: readonly Checkpoint[] }
+    | { readonly type: 'outputCleared' }
+    | { readonly type: 'markCleared' }
+    | { readonly type: 'notice'; readonly message: string | undefined };

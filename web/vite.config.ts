@@ -1,0 +1,18 @@
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+import { compress } from './build/compress';
+
+const client = fileURLToPath(new URL('../clients/typescript/src/index.ts', import.meta.url));
+const server = process.env.PENNY_BASE_URL ?? 'http://127.0.0.1:3003';
+const proxied = Object.fromEntries(['/api', '/health', '/openapi.json'].map((path) => [path, server]));
+
+export default defineConfig({
+    plugins: [react(), compress()],
+    resolve: { alias: { '@penny/sandbox-client': client } },
+    server: { host: '127.0.0.1', port: 25173, proxy: proxied },
+    // No asset inside a script or a style sheet: the page's policy wants each from its own address.
+    build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 4000 },
+    worker: { format: 'es' },
+    test: { environment: 'jsdom', include: ['tests/**/*.test.{ts,tsx}'], setupFiles: ['tests/setup.ts'], restoreMocks: true },
+});
