@@ -26,6 +26,7 @@ class Publisher(DisplayPublisher):
 class ResultHook(DisplayHook):
     def __call__(self, result=None):
         if result is not None:
+            self.fill_exec_result(result)
             output_handler.show_result(result)
 
     def flush(self):
@@ -89,7 +90,12 @@ class Shell(InteractiveShell):
         pass
 
     def enable_matplotlib(self, gui=None):
-        """Figures reach the client whatever is chosen here: there is one way, and it is on."""
+        """Figures reach the client whatever is chosen here: there is one way, and it is on. Only its settings are made known."""
+        from matplotlib_inline.config import InlineBackend
+
+        settings = InlineBackend.instance(parent=self)
+        if settings not in self.configurables:
+            self.configurables.append(settings)
         return "inline", "agg"
 
     def enable_pylab(self, gui=None, import_all=True, welcome_message=False):
@@ -101,7 +107,7 @@ class Shell(InteractiveShell):
         return "inline", "agg", set()
 
 
-def _print_page(self, text, start=0, screen_lines=0):
+def _print_page(text, start=0, screen_lines=0):
     plain = text.get("text/plain", "") if isinstance(text, dict) else text
     sys.stdout.write(plain if plain.endswith("\n") else plain + "\n")
 
@@ -124,6 +130,7 @@ def transform(source):
     """The Python that a cell in IPython's syntax stands for, or None when it is not in that syntax."""
     shell = Shell.instance()
     shell.execution_count = _penny.execution_count()
+    shell.user_ns.setdefault("_dh", shell.history_manager.dir_hist)  # %cd wants it; plain cells never see it
     try:
         text = shell.transform_cell(source)
     except SyntaxError:

@@ -21,7 +21,7 @@ _main = None
 def start(main_module):
     global _main
     _main = main_module.__dict__
-    for name in (*_main, "_", "__", "___", "_exit_code", "get_ipython", "display", "Out"):
+    for name in (*_main, "_", "__", "___", "_exit_code", "_dh", "get_ipython", "display", "Out"):
         _hidden.add(name)
 
 

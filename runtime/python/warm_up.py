@@ -58,3 +58,11 @@ def _plot():
     for kind in ("png", "svg"):
         figure.canvas.print_figure(io.BytesIO(), format=kind, bbox_inches="tight")
     pyplot.close(figure)
+    _forget_fonts()
+
+
+def _forget_fonts():
+    """A font in matplotlib's cache holds its file open, and a worker inherits no descriptor."""
+    from matplotlib import font_manager
+
+    font_manager._get_font.cache_clear()
