@@ -5,6 +5,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class Cutter {
     connections = 0;
     cuts = 0;
+    private readonly sockets = new Set<Socket>();
 
     private constructor(
         private readonly server: Server,
@@ -22,7 +23,8 @@ export class Cutter {
 
     private join(client: Socket, service: Socket, limit: number): void {
         let left = limit;
-        const end = () => (client.destroy(), service.destroy());
+        const end = () => void [client, service].forEach((socket) => (socket.destroy(), this.sockets.delete(socket)));
+        this.sockets.add(client).add(service);
         client.on('error', end).on('close', end).pipe(service);
         service.on('error', end).on('close', end).on('data', (data) => {
             const part = data.subarray(0, left);
@@ -35,6 +37,7 @@ export class Cutter {
     }
 
     stop(): Promise<void> {
+        for (const socket of this.sockets) socket.destroy();
         return new Promise((resolve) => this.server.close(() => resolve()));
     }
 }

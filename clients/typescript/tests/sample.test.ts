@@ -42,7 +42,7 @@ test('the samples of README.md', async () => {
     for (const { title, program } of readmeSamples(root)) {
         if (program.includes('installPackages')) continue;
         const printed = runProgram('readme.mjs', program);
-        if (title === 'Run code') assert.equal(printed, 'Hello, World!\n');
+        if (title === 'Run code') assert.equal(printed, 'Hello, World!\n\n');
         if (program.includes('input(')) assert.match(printed, /Hello Ann/);
         if (program.includes('AbortController')) assert.equal(printed, 'AbortError true\n');
         if (program.includes('session.interrupt')) assert.match(printed, /^2\n/);

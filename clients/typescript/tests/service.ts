@@ -1,7 +1,8 @@
 /* The service under test: PENNY_BASE_URL=http://127.0.0.1:3003, and PENNY_API_KEY where it asks for one. */
 
+import assert from 'node:assert/strict';
 import { test as nodeTest, type TestContext } from 'node:test';
-import { SandboxClient, SandboxError, type SandboxSession } from '@penny/sandbox-client';
+import { SandboxClient, SandboxError, type SandboxSession, type SessionOptions } from '@penny/sandbox-client';
 
 export const baseUrl = process.env['PENNY_BASE_URL'] ?? '';
 const apiKey = process.env['PENNY_API_KEY'];
@@ -15,13 +16,21 @@ export function test(name: string, body: (client: SandboxClient, t: TestContext)
     nodeTest(name, { skip, timeout: 60000 }, (t) => body(newClient(), t));
 }
 
-export async function withSession(client: SandboxClient, body: (session: SandboxSession) => Promise<void>): Promise<void> {
-    const session = client.session(await client.createSession());
+export async function withSession(client: SandboxClient, body: (session: SandboxSession) => Promise<void>, options: SessionOptions = {}): Promise<void> {
+    const session = client.session(await client.createSession(options));
     try {
         await body(session);
     } finally {
         await session.delete();
     }
+}
+
+/** As assert.equal for texts too long to be printed. */
+export function assertSame(actual: string, expected: string): void {
+    if (actual === expected) return;
+    let at = 0;
+    while (actual[at] === expected[at]) at++;
+    assert.fail(`${actual.length} characters, not ${expected.length}; they differ at ${at}: ${JSON.stringify(actual.slice(at, at + 60))}, not ${JSON.stringify(expected.slice(at, at + 60))}`);
 }
 
 export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
