@@ -68,7 +68,7 @@ void        http_request_set_json(struct http_request *request, json_t *owned);
 /*
  * Called once if the client leaves before the answer is complete (also after http_stream_begin). Always from the loop, never from inside
  * a call of this header. A client that only closed its sending side still gets its answer, unless http_request_gone_on_eof() was called;
- * a reader of a stream that closes its sending side counts as gone.
+ * a reader that closes its sending side while a stream is under way counts as gone.
  */
 void http_request_on_gone(struct http_request *request, void (*on_gone)(void *arg), void *arg);
 void http_request_gone_on_eof(struct http_request *request);

@@ -138,19 +138,25 @@ static size_t take_plain_body(struct http_connection *connection, const char *da
     return n;
 }
 
+/* Whether the body that has come, with the chunk that is coming, is more than is taken. */
+static bool is_too_large(const struct http_connection *connection, size_t piece_length)
+{
+    size_t limit = connection->http->limits.body_bytes, have = connection->request->body.length + piece_length;
+    return have > limit || connection->chunked.left > limit - have;
+}
+
 static size_t take_chunked_body(struct http_connection *connection, const char *data, size_t length)
 {
     size_t left = length;
 
     while (connection->state == HTTP_BODY_STATE) {
         const char       *piece;
-        size_t            piece_length;
-        enum chunk_result result = http_chunked_next(&connection->chunked, &data, &left, &piece, &piece_length);
-        if (result == CHUNK_BAD)
-            refuse_with(connection, 400, "BAD_REQUEST", "The chunked body is not well-formed");
-        else if (connection->request->body.length + (result == CHUNK_DATA ? piece_length : 0) + connection->chunked.left >
-                 connection->http->limits.body_bytes)
+        size_t            piece_length = 0;
+        enum chunk_result result       = http_chunked_next(&connection->chunked, &data, &left, &piece, &piece_length);
+        if (is_too_large(connection, piece_length))
             refuse_with(connection, 413, "PAYLOAD_TOO_LARGE", "The request's body is too large");
+        else if (result == CHUNK_BAD)
+            refuse_with(connection, 400, "BAD_REQUEST", "The chunked body is not well-formed");
         else if (result == CHUNK_DATA)
             add_body(connection, piece, piece_length);
         else if (result == CHUNK_END)

@@ -268,15 +268,12 @@ static enum guard_result too_long(const struct http_guard *guard, struct http_re
     return refuse(ret, 431, "HEADERS_TOO_LARGE", "The request's headers are too large");
 }
 
-/* The line's end has not come yet: refuse what can't become right any more, at once. */
-static enum guard_result check_partial(const struct http_guard *guard, const char *data, size_t length, size_t head_max,
-                                       struct http_refusal *ret)
+/* What can be said before the line's end has come: refuse at once what can't become right any more. */
+static enum guard_result check_start(const struct http_guard *guard, const char *data, size_t length, struct http_refusal *ret)
 {
-    size_t partial = length - guard->line;
-    if (partial > 0 && !guard->started && data[guard->line] != '\r' && !all_of(data + guard->line, 1, TOKEN))
+    const char *line = data + guard->line;
+    if (!guard->started && guard->line < length && *line != '\r' && !all_of(line, 1, TOKEN))
         return bad(ret, "This is not an HTTP request");
-    if (partial > GUARD_LINE_MAX || length >= head_max)
-        return too_long(guard, ret);
     return GUARD_MORE;
 }
 
@@ -284,17 +281,17 @@ enum guard_result http_guard_head(struct http_guard *guard, const char *data, si
 {
     for (;;) {
         const char       *feed = guard->scanned < length ? memchr(data + guard->scanned, '\n', length - guard->scanned) : NULL;
-        size_t            end, after;
-        enum guard_result result;
+        size_t            end = feed != NULL ? (size_t)(feed - data) : length, after = end + 1;
+        enum guard_result result = check_start(guard, data, length, ret);
 
-        if (feed == NULL) {
-            guard->scanned = length;
-            return check_partial(guard, data, length, head_max, ret);
-        }
-        end   = (size_t)(feed - data);
-        after = end + 1;
+        if (result != GUARD_MORE)
+            return result;
         if (end - guard->line > GUARD_LINE_MAX || after > head_max)
             return too_long(guard, ret);
+        if (feed == NULL) {
+            guard->scanned = length;
+            return GUARD_MORE;
+        }
         if (end == guard->line || data[end - 1] != '\r')
             return bad(ret, "A line does not end with CR LF");
         result = check_line(guard, data, end - 1 - guard->line, after, ret);

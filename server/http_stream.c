@@ -28,10 +28,6 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
     connection->state   = HTTP_STREAMING;
     connection->request = NULL;
     http_request_free(request);
-    if (connection->peer_eof) {
-        connection->broken = true;
-        http_connection_wake(connection);
-    }
     return stream;
 }
 
