@@ -17,8 +17,9 @@ export interface Session {
     installedPackages: string[];
     resourceUsage: { memory: number; cpu: number; executions: number };
     limits?: Record<string, any>;
-    policy?: string;
-    isolation?: any;
+    policy?: { profile: string; [field: string]: any };
+    /** The level of isolation it got. */
+    isolation?: string;
     metadata?: Record<string, any>;
 }
 
