@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,13 +104,26 @@ bool host_request_read(struct host_request *ret)
     Py_END_ALLOW_THREADS return present;
 }
 
-int host_request_read_interruptibly(struct host_request *ret)
+/* Signals are let in only while it waits, so that none can be handled just before and be forgotten in the wait. */
+static int wait_for_request(void)
 {
     struct pollfd ready = {.fd = WORKER_REQUEST_FD, .events = POLLIN};
-    int           n;
-    do {
-        Py_BEGIN_ALLOW_THREADS n = poll(&ready, 1, -1);
-        Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return -1;
-    } while (n <= 0);
+    sigset_t      all, before;
+    int           n = -1;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    if (PyErr_CheckSignals() == 0) {
+        Py_BEGIN_ALLOW_THREADS n = ppoll(&ready, 1, NULL, &before);
+        Py_END_ALLOW_THREADS
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
+int host_request_read_interruptibly(struct host_request *ret)
+{
+    while (wait_for_request() <= 0)
+        if (PyErr_Occurred() || PyErr_CheckSignals() != 0)
+            return -1;
     return host_request_read(ret) ? 1 : 0;
 }

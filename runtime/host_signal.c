@@ -4,20 +4,25 @@
 
 #include "host_event.h"
 #include "host_signal.h"
+#include "shared/wire.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { ALTERNATE_BYTES = 65536 };
+enum { ALTERNATE_BYTES = 65536, NUDGE_SIGNAL = WAKE_SIGNAL + 3, NUDGE_NS = 20000000 };
 
 static struct {
     pid_t                 init, thread;
     volatile sig_atomic_t running;
     volatile uint32_t     value; /* what an interrupt for the present execution carries */
     struct sigaction      interrupt;
+    timer_t               nudge;
+    bool                  has_nudge;
+    volatile sig_atomic_t nudging;
 } state;
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -30,15 +35,48 @@ static bool hand_to_main(siginfo_t *info)
     return syscall(SYS_gettid) != state.thread && syscall(SYS_rt_tgsigqueueinfo, getpid(), state.thread, SIGINT, info) == 0;
 }
 
+/*
+ * A signal that comes just before a system call blocks has set Python's flag, and the call does not know. So it is followed by others,
+ * which do nothing but interrupt system calls, until the cell has ended.
+ */
+static void nudge(bool on)
+{
+    struct itimerspec when = {.it_value = {.tv_nsec = on ? NUDGE_NS : 0}, .it_interval = {.tv_nsec = on ? NUDGE_NS : 0}};
+    if (state.has_nudge && on != (state.nudging != 0))
+        (void)timer_settime(state.nudge, 0, &when, NULL);
+    state.nudging = on;
+}
+
+static void on_nudge(int number)
+{
+    (void)number;
+}
+
+static void make_nudge(void)
+{
+    struct sigaction action = {.sa_handler = on_nudge, .sa_flags = SA_ONSTACK};
+    struct sigevent  how    = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = NUDGE_SIGNAL};
+    how._sigev_un._tid      = state.thread;
+    state.nudging           = 0;
+    state.has_nudge         = sigaction(NUDGE_SIGNAL, &action, NULL) == 0 && timer_create(CLOCK_MONOTONIC, &how, &state.nudge) == 0;
+}
+
+static void trip(void)
+{
+    (void)PyErr_SetInterruptEx(SIGINT);
+    nudge(true);
+}
+
 static void on_interrupt(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
+    (void)number;
     (void)context;
     if (info->si_code == SI_QUEUE) {
         if (state.running && (uint32_t)info->si_value.sival_int == state.value && !hand_to_main(info))
-            (void)PyErr_SetInterruptEx(number);
+            trip();
     } else if (!(info->si_code == SI_USER && info->si_pid == state.init) && !hand_to_main(info)) {
-        (void)PyErr_SetInterruptEx(number);
+        trip();
     }
     errno = saved;
 }
@@ -78,6 +116,7 @@ void host_signal_start(void)
     state.thread    = (pid_t)syscall(SYS_gettid);
     state.interrupt = (struct sigaction){.sa_sigaction = on_interrupt, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     (void)sigaction(SIGINT, &state.interrupt, NULL);
+    make_nudge();
     catch_fatal();
 }
 
@@ -110,6 +149,7 @@ void host_signal_enter(uint64_t execution)
 void host_signal_leave(void)
 {
     state.running = 0;
+    nudge(false);
     if (PyErr_CheckSignals() != 0)
         PyErr_Clear();
 }

@@ -336,10 +336,18 @@ def _cell(value):
     return data["value"] if data.get("serializable") and "value" in data else data.get("repr") or short_repr(value)
 
 
-def _records(frame):
+def _column(series):
+    """A column as JSON: what is missing is null, but for floats, in which NaN is a value."""
+    cells = [_cell(v) for v in series.tolist()]
+    if getattr(series.dtype, "kind", "O") in "fc":
+        return cells
+    return [None if c == "NaN" and m else c for c, m in zip(cells, series.isna().tolist())]
+
+
+def _records(frame, limit=COLUMNS_LIMIT):
     """Rows as objects, made by columns: a row of a mixed frame would be converted cell by cell."""
-    names = [_key(c) for c in frame.columns[:COLUMNS_LIMIT].tolist()]
-    columns = [[_cell(v) for v in frame.iloc[:, i].tolist()] for i in range(len(names))]
+    names = [_key(c) for c in frame.columns[:limit].tolist()]
+    columns = [_column(frame.iloc[:, i]) for i in range(len(names))]
     return [dict(zip(names, row)) for row in zip(*columns)] if columns else [{} for _ in range(len(frame))]
 
 
@@ -432,7 +440,7 @@ def mark(value):
     """Something that differs, with high probability, after a change. It never touches every element of a big object."""
     kind = type(value)
     module = kind.__module__
-    if isinstance(module, str) and module.partition(".")[0] == "pandas" and hasattr(kind, "_mgr"):
+    if isinstance(module, str) and module.partition(".")[0] == "pandas" and hasattr(value, "_mgr"):
         return _mark_blocks(value)
     attributes = getattr(value, "__dict__", None)
     if type(attributes) is not dict:
@@ -528,7 +536,7 @@ def _within(answer):
 def _to_json(value):
     maker = _library_maker(type(value))
     if maker is _frame:
-        value = [row for start in range(0, len(value), 1000) for row in _all_records(value.iloc[start : start + 1000])]
+        value = _records(value, None)
     elif maker in (_series, _index):
         value = [_cell(v) for v in value.tolist()]
     elif maker is _array:
@@ -536,12 +544,6 @@ def _to_json(value):
     else:
         value = payload.clean(value)
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _all_records(frame):
-    names = [_key(c) for c in frame.columns.tolist()]
-    columns = [[_cell(v) for v in frame.iloc[:, i].tolist()] for i in range(len(names))]
-    return [dict(zip(names, row)) for row in zip(*columns)]
 
 
 def _to_csv(value):

@@ -54,7 +54,9 @@ def _bounded(value, detail):
             return values.describe(value, detail)
     except Deadline:
         return {"type": values.type_name(value), "serializable": False, "error": f"describing it took more than {PREPARE_MS} ms"}
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a __repr__ may raise SystemExit too
         return {"type": values.type_name(value), "serializable": False, "error": f"describing it failed: {type(error).__name__}"}
 
 
@@ -91,7 +93,7 @@ def on_deadline(number, frame):
 def report(changes):
     """Sends EVENT_VARIABLE for (name, value) pairs that a cell has created or changed."""
     sent = 0
-    for name, value in changes[:REPORT_LIMIT]:
+    for name, value in [pair for pair in changes if is_listed(*pair)][:REPORT_LIMIT]:
         text = payload.dumps(data_of(name, value))
         sent += len(text)
         if sent > REPORT_BYTES:
