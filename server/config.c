@@ -48,7 +48,7 @@ static bool clean_value(const char *text, char ret_value[VALUE_MAX])
             goto done;
         }
     }
-    for (; text[length] != '\0' && length < VALUE_MAX; length++) {
+    for (; length < VALUE_MAX && text[length] != '\0'; length++) {
         if (text[length] == '#' && (length == 0 || isspace((unsigned char)text[length - 1])))
             break;
         ret_value[length] = text[length];

@@ -43,6 +43,10 @@ struct config {
     uint32_t session_timeout_ms;     /* SESSION_TIMEOUT; 0: the policy's */
     uint32_t cleanup_interval_ms;    /* CLEANUP_INTERVAL; 0: the policy's */
     uint32_t drain_ms;               /* how long SIGTERM waits for running executions */
+    uint32_t head_timeout_ms;        /* SANDBOX_HEAD_TIMEOUT: a request's head, and each 64 KiB of its body, must come within this */
+    uint32_t idle_timeout_ms;        /* SANDBOX_IDLE_TIMEOUT: how long a connection is kept between requests */
+    uint32_t write_timeout_ms;       /* SANDBOX_WRITE_TIMEOUT: a reader that takes nothing for this long is dropped */
+    uint32_t max_connections;        /* SANDBOX_MAX_CONNECTIONS: open at once */
     uint32_t rate_limit;             /* RATE_LIMIT_MAX requests per RATE_LIMIT_WINDOW per peer; 0: none (default) */
     uint32_t rate_window_ms;
     uint8_t  require_isolation;     /* enum isolation_level: --require-isolation none|process|namespace|full */

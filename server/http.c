@@ -194,12 +194,11 @@ static void drop_listeners(struct http *http)
 
 void http_stop_listening(struct http *http)
 {
-    struct http_connection *connection;
+    struct http_connection *connection = TAILQ_FIRST(&http->connections);
 
     drop_listeners(http);
     http->draining = true;
-    TAILQ_FOREACH(connection, &http->connections, link)
-    {
+    for (; connection != NULL; connection = TAILQ_NEXT(connection, link)) {
         if (connection->state == HTTP_HEAD_STATE && connection->input.length == 0) {
             connection->closing = true;
             http_connection_wake(connection);

@@ -10,7 +10,7 @@
 
 #include "json.h"
 
-enum { LINE_MAX_BYTES = 1024 };
+enum { LINE_BYTES = 1024, MESSAGE_BYTES = LINE_BYTES - 160 };
 
 static struct {
     enum log_level least;
@@ -54,43 +54,54 @@ static char *escape(char *to, const char *end, const char *text, bool json_lines
     return to;
 }
 
-/* One line, unless standard error would make us wait. */
-static bool emit(const char *line, size_t length)
-{
-    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-    return poll(&ready, 1, 0) == 1 && (ready.revents & POLLOUT) != 0 && write(STDERR_FILENO, line, length) == (ssize_t)length;
-}
+struct line {
+    size_t length;
+    char   text[LINE_BYTES];
+};
 
-static size_t compose(char line[LINE_MAX_BYTES], enum log_level level, const char *message)
+static void compose(struct line *line, enum log_level level, const char *message)
 {
     char        time[JSON_TIME_BYTES];
     char       *to;
-    const char *end = line + LINE_MAX_BYTES - 4;
+    const char *end = line->text + sizeof line->text - 4;
 
     json_time_text(json_time_now(), time);
-    to = line + snprintf(line, 128,
-                         state.json_lines ? "{\"time\":\"%s\",\"level\":\"%s\",\"name\":\"%.40s\",\"message\":\"" : "%s %-5s %.40s: ", time,
-                         NAMES[level], state.name);
-    to = escape(to, end, message, state.json_lines);
-    to = stpcpy(to, state.json_lines ? "\"}\n" : "\n");
-    return (size_t)(to - line);
+    to = line->text +
+         snprintf(line->text, 128,
+                  state.json_lines ? "{\"time\":\"%s\",\"level\":\"%s\",\"name\":\"%.40s\",\"message\":\"" : "%s %-5s %.40s: ", time,
+                  NAMES[level], state.name);
+    to           = escape(to, end, message, state.json_lines);
+    to           = stpcpy(to, state.json_lines ? "\"}\n" : "\n");
+    line->length = (size_t)(to - line->text);
+}
+
+/* Writes one line, unless standard error would make us wait. */
+static bool emit(enum log_level level, const char *message)
+{
+    struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct line   line  = {.length = 0};
+
+    if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0)
+        return false;
+    compose(&line, level, message);
+    return write(STDERR_FILENO, line.text, line.length) == (ssize_t)line.length;
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
-    char    message[LINE_MAX_BYTES - 160], line[LINE_MAX_BYTES];
+    char    message[MESSAGE_BYTES];
     va_list ap;
 
     if (!log_enabled(level))
         return;
     if (state.dropped > 0) {
         snprintf(message, sizeof message, "%lu lines were dropped, standard error was full", state.dropped);
-        if (emit(line, compose(line, LOG_WARN, message)))
+        if (emit(LOG_WARN, message))
             state.dropped = 0;
     }
     va_start(ap, format);
     vsnprintf(message, sizeof message, format, ap);
     va_end(ap);
-    if (!emit(line, compose(line, level, message)))
+    if (!emit(level, message))
         state.dropped++;
 }
