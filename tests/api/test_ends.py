@@ -118,10 +118,12 @@ def test_a_child_that_outlives_the_cell(client, session, neighbour):
 
 
 def test_a_forked_copy_of_the_interpreter_that_returns(client, session, neighbour):
-    result = client.execute("import os\npid = os.fork()\nprint('child' if pid == 0 else 'parent', flush=True)", session)
-    assert result["status"] == "ok" and "parent\n" in result["output"]["stdout"]
-    for n in range(5):
-        assert client.stdout(f"print({n})", session) == f"{n}\n", "one answer for one cell, from one interpreter"
+    """One answer for one cell, from one interpreter; what the copy prints late is shown once, wherever it falls."""
+    first = client.execute("import os\npid = os.fork()\nprint('child' if pid == 0 else 'parent', flush=True)", session)
+    assert first["status"] == "ok" and "parent\n" in first["output"]["stdout"]
+    text = first["output"]["stdout"] + "".join(client.stdout(f"print({n})", session) for n in range(5))
+    assert text.count("child\n") == 1
+    assert text.replace("child\n", "") == "parent\n0\n1\n2\n3\n4\n"
 
 
 def test_a_daemon_holding_the_output_does_not_hold_the_answer(client, session):

@@ -6,7 +6,7 @@ import socket
 
 from .sse import Stream
 
-SECONDS = 100  # more than any answer takes; a hang ends as a failure with a name
+SECONDS = 60  # more than any answer takes; a hang ends as a failure with a name
 
 
 class Response:

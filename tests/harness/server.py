@@ -104,7 +104,7 @@ class Server:
             RUNNING.pop(self.process.pid, None)
             raise ServerFailed(self.process.returncode, self.log())
         try:
-            return self.client.get("/health").status == 200
+            return self.client.get("/ready").status == 200
         except OSError:
             return False
 
@@ -131,7 +131,8 @@ class Server:
         return found[0] if len(found) == 1 else None
 
     def server_pid(self):
-        found = [p for p in processes.children(self.pid) if processes.name(p).startswith("penny-sandbox") or processes.name(p) == "penny-server"]
+        found = [p for p in processes.children(self.pid) if not processes.name(p).startswith(("penny-zygote", "penny-init"))
+                 and "penny-zygote" not in processes.command(p)]
         return found[0] if len(found) == 1 else None
 
     def signal(self, number=signal.SIGTERM):
