@@ -83,11 +83,19 @@ static int start_python(struct zygote *zygote, struct err *err)
     return failed;
 }
 
+/* A shell that starts us in the background has SIGINT ignored, and Python would leave it so: no session could be interrupted. */
+static void reset_signals(void)
+{
+    for (int number = 1; number < NSIG; number++)
+        (void)signal(number, SIG_DFL); /* EINVAL for those that have no handler */
+}
+
 /* Blocked from the first moment: an end that is asked for while Python starts is seen by the loop, and cleans up. */
 static int prepare_signals(struct zygote *zygote, struct err *err)
 {
     sigset_t signals;
 
+    reset_signals();
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
