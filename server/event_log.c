@@ -38,7 +38,7 @@ void event_log_set_limits(struct event_log *log, const struct event_log_limits *
 
 bool event_log_is_dirty(const struct event_log *log)
 {
-    return log->batch.length > 0;
+    return log->batch.length > 0 || log->open_track != NULL; /* text that later text may still join is unwritten too */
 }
 
 bool event_log_is_in_memory(const struct event_log *log)
