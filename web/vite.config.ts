@@ -7,8 +7,15 @@ const client = fileURLToPath(new URL('../clients/typescript/src/index.ts', impor
 const server = process.env.PENNY_BASE_URL ?? 'http://127.0.0.1:3003';
 const proxied = Object.fromEntries(['/api', '/health', '/openapi.json'].map((path) => [path, server]));
 
+/** While developing, Vite puts a script into the page, which the page's policy forbids. */
+const withoutPolicy = {
+    name: 'without-policy',
+    apply: 'serve' as const,
+    transformIndexHtml: (html: string) => html.replace(/<meta\s+http-equiv="Content-Security-Policy"[^>]*>/, ''),
+};
+
 export default defineConfig({
-    plugins: [react(), compress()],
+    plugins: [react(), compress(), withoutPolicy],
     resolve: { alias: { '@penny/sandbox-client': client } },
     server: { host: '127.0.0.1', port: 25173, proxy: proxied },
     // No asset inside a script or a style sheet: the page's policy wants each from its own address.

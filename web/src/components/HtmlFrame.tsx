@@ -8,8 +8,8 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; fo
 
 const LOOK = `
 :root { color-scheme: light; }
-body { margin: 8px 12px; font: 13px/1.45 system-ui, sans-serif; color: #20262e; background: #fff; }
-table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; }
+body { margin: 6px 0; font: 13px/1.45 system-ui, sans-serif; color: #20262e; background: #fff; }
+table { border-collapse: collapse; border: 0; font-size: 12.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 10px; text-align: right; border: 0; border-bottom: 1px solid #e6e9ee; white-space: nowrap; }
 thead th { color: #566072; font-weight: 600; border-bottom-color: #c6ccd6; }
 tbody th { color: #566072; font-weight: 500; }

@@ -61,6 +61,11 @@ export function rowAt(log: OutputLog, index: number): Row | undefined {
     return log.chunks[Math.floor(index / CHUNK)]?.[index % CHUNK];
 }
 
+/** The row's text as it is to be shown: an open one may hold a carriage return. */
+export function shownText(row: TextRow): string {
+    return row.text.includes('\r') ? overwrite(row.text, false) : row.text;
+}
+
 /** The same log with `rows` in place of what comes after its first `keep` rows. */
 function replaceTail(log: OutputLog, keep: number, rows: Row[], open: boolean): OutputLog {
     const whole = Math.floor(keep / CHUNK);
@@ -146,7 +151,7 @@ export function logText(log: OutputLog): string {
     const lines: string[] = [];
     for (const row of log.chunks.flat()) {
         if (row.type === 'covered') continue;
-        const text = row.type === 'text' ? stripAnsi(row.text) : blockText(row.block);
+        const text = row.type === 'text' ? stripAnsi(shownText(row)) : blockText(row.block);
         if (row.type === 'text' && row.joined && lines.length > 0) lines[lines.length - 1] += text;
         else lines.push(text);
     }

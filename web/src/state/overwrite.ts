@@ -9,17 +9,22 @@ function backspaced(text: string): string {
     return out.join('');
 }
 
-/** A carriage return goes back to the line's beginning; what comes then lies over what was there. */
+/**
+ * A carriage return goes back to the line's beginning; what comes then lies over what was there. While the line may go on, the return
+ * of a text that does not cover the line yet stays in it: what comes next goes on there.
+ */
 export function overwrite(line: string, open: boolean): string {
     if (!line.includes('\r') && !line.includes('\b')) return line;
     const text = line.includes('\b') ? backspaced(line) : line;
-    const body = text.replace(/\r+$/, '');
-    // While the line may go on, a return at its end waits for what comes.
-    const waiting = open && body.length < text.length ? '\r' : '';
-    const parts = body.split('\r');
-    const shown = parts.reduce((under, over) => (over === '' ? under : lay(over, under)));
-    return shown + waiting;
+    if (!open) return flatten(text.replace(/\r+$/, ''));
+    const at = text.lastIndexOf('\r');
+    if (at < 0) return text;
+    const under = flatten(text.slice(0, at));
+    const over = text.slice(at + 1);
+    return over !== '' && lay(over, under) === over ? over : `${under}\r${over}`;
 }
+
+const flatten = (text: string): string => text.split('\r').reduce((under, over) => (over === '' ? under : lay(over, under)));
 
 function lay(over: string, under: string): string {
     // With colours in it, places cannot be counted in characters: the new text replaces the old.

@@ -49,7 +49,7 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
         case 'sessionFailed':
             return { ...state, session: { phase: 'failed', message: action.message } };
         case 'sessionClosed':
-            return { ...initialState(), features: state.features, online: state.online, run: { ...state.run, phase: 'idle' } };
+            return { ...initialState(), features: state.features, online: state.online };
         case 'restarted':
             return withoutInterpreter({ ...state, log: appendText(state.log, 'note', 'The interpreter was restarted; the files are still there.\n') });
         case 'runRequested':
@@ -59,7 +59,7 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
             return action.events.reduce((next, event) => onEvent(next, event, action.at), state);
         case 'runBroken':
             if (action.key !== state.run.key) return state;
-            return { ...state, log: appendText(state.log, 'error', `${action.message}\n`), prompt: undefined, run: { ...state.run, phase: 'idle' } };
+            return { ...state, log: appendText(state.log, 'error', action.message && `${action.message}\n`), prompt: undefined, run: { ...state.run, phase: 'idle' } };
         case 'stopRequested':
             return state.run.phase === 'idle' ? state : { ...state, prompt: undefined, run: { ...state.run, phase: 'stopping' } };
         case 'answered':

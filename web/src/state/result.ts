@@ -58,6 +58,7 @@ export function rowsOf(shown: Shown): number {
     if (shown.form === 'image') return IMAGE_ROWS;
     if (shown.form === 'text') return 0;
     // The frame cannot tell its height: a guess from what makes lines.
-    const lines = (shown.html.match(/<(tr|p|div|li|h[1-6]|br|pre)\b/gi)?.length ?? 0) + Math.ceil(shown.html.length / 4000);
-    return Math.min(22, Math.max(4, Math.round(lines * 1.35) + 2));
+    const count = (pattern: RegExp) => shown.html.match(pattern)?.length ?? 0;
+    const lines = count(/<tr\b/gi) * 1.42 + count(/<(p|li|h[1-6]|br|pre|dt)\b/gi) * 1.3;
+    return Math.min(22, Math.max(3, Math.ceil(lines + 1.2)));
 }

@@ -1,7 +1,7 @@
 /** Finding text in the output, continued from the last result when the log has only grown. */
 
 import { stripAnsi } from './ansi';
-import { rowAt, type OutputLog } from './log';
+import { rowAt, shownText, type OutputLog } from './log';
 
 export interface SearchResult {
     readonly query: string;
@@ -20,7 +20,7 @@ export function searchLog(log: OutputLog, query: string, before?: SearchResult):
     if (wanted === '') return { query, rows: [], scanned: log.length, epoch: log.epoch };
     for (let i = from; i < log.length; i++) {
         const row = rowAt(log, i);
-        if (row?.type === 'text' && stripAnsi(row.text).toLowerCase().includes(wanted)) rows.push(i);
+        if (row?.type === 'text' && stripAnsi(shownText(row)).toLowerCase().includes(wanted)) rows.push(i);
     }
     return { query, rows, scanned: log.length, epoch: log.epoch };
 }

@@ -2,7 +2,7 @@
 
 import { memo, type CSSProperties } from 'react';
 import { parseAnsi, type AnsiStyle } from '../../state/ansi';
-import type { TextRow } from '../../state/log';
+import { shownText, type TextRow } from '../../state/log';
 import { splitHits } from '../../state/search';
 
 function colours(style: AnsiStyle): { fg: AnsiStyle['fg']; bg: AnsiStyle['bg'] } {
@@ -36,7 +36,7 @@ interface Props {
 }
 
 export const LogRow = memo(function LogRow({ row, query, current }: Props) {
-    const { spans } = parseAnsi(row.text, row.style);
+    const { spans } = parseAnsi(shownText(row), row.style);
     return (
         <div className={`log-row log-${row.kind}${current ? ' log-current' : ''}`} data-joined={row.joined || undefined}>
             {spans.map(({ text, style }, i) => (

@@ -1,0 +1,216 @@
+/** What the page does: every request to the service begins here, and its outcome becomes actions. */
+
+import { GoneError, NotFoundError, SandboxClient, type EventStream, type SandboxSession } from '@penny/sandbox-client';
+import { kept } from '../api/kept';
+import { watchedFetch } from '../api/online';
+import { pump } from '../api/pump';
+import type { Action } from '../state/actions';
+import { NO_FEATURES, featuresOf } from '../state/features';
+import { initialState, isBusy, sessionId, type SandboxState } from '../state/model';
+import { reduce } from '../state/reducer';
+import { createStore } from '../state/store';
+
+export function say(error: unknown): string {
+    return error instanceof Error ? error.message : String(error);
+}
+
+const isGone = (error: unknown): boolean => error instanceof NotFoundError || error instanceof GoneError;
+
+export interface RunOptions {
+    /** The output of earlier runs stays, and this is shown below it. */
+    echo?: string;
+    /** ms */
+    timeout?: number;
+}
+
+export class Sandbox {
+    readonly store = createStore<SandboxState, Action>(reduce, initialState());
+    readonly client: SandboxClient;
+    private keys = 0;
+    private opening: Promise<string> | undefined;
+
+    constructor(baseUrl = '') {
+        const onOnline = (online: boolean) => this.dispatch({ type: 'online', online });
+        this.client = new SandboxClient({ baseUrl, fetch: watchedFetch(onOnline), resumeAttempts: 60, maxResumeDelay: 2000 });
+    }
+
+    get state(): SandboxState {
+        return this.store.get();
+    }
+
+    get session(): SandboxSession | undefined {
+        const id = sessionId(this.state);
+        return id === undefined ? undefined : this.client.session(id);
+    }
+
+    dispatch(action: Action): void {
+        this.store.dispatch(action);
+    }
+
+    /** What is asked for by a click: a failure is told. */
+    async attempt(work: () => Promise<unknown>): Promise<boolean> {
+        try {
+            await work();
+            return true;
+        } catch (error) {
+            this.dispatch({ type: 'notice', message: say(error) });
+            return false;
+        }
+    }
+
+    /* The session */
+
+    /** Finds out what the server can do, and takes up the tab's session or opens one. */
+    async begin(): Promise<void> {
+        const features = this.client.getOpenApi().then(featuresOf, () => NO_FEATURES);
+        await this.resume().catch(() => this.open().catch(() => undefined));
+        this.dispatch({ type: 'features', features: await features });
+        await this.refresh();
+    }
+
+    private async resume(): Promise<void> {
+        const id = kept.session;
+        if (id === undefined) throw new Error('There is no session to resume');
+        this.dispatch({ type: 'sessionOpening' });
+        const info = await this.client.getSession(id);
+        if (info.status === 'terminated') throw new GoneError('The session has ended', 'GONE', 410);
+        this.dispatch({ type: 'sessionOpened', id, info });
+        if (kept.execution !== undefined) void this.watch(kept.execution);
+    }
+
+    /** The id of the session there is, or of a new one. */
+    async open(): Promise<string> {
+        const id = sessionId(this.state);
+        if (id !== undefined) return id;
+        this.opening ??= this.create().finally(() => (this.opening = undefined));
+        return this.opening;
+    }
+
+    private async create(): Promise<string> {
+        this.dispatch({ type: 'sessionOpening' });
+        try {
+            const info = await this.client.createSession({ metadata: { client: 'web' } });
+            kept.session = info.id;
+            kept.execution = undefined;
+            this.dispatch({ type: 'sessionOpened', id: info.id, info });
+            return info.id;
+        } catch (error) {
+            this.dispatch({ type: 'sessionFailed', message: say(error) });
+            throw error;
+        }
+    }
+
+    /** Another session in this page's place. */
+    async enter(id: string): Promise<void> {
+        this.dispatch({ type: 'sessionClosed' });
+        kept.session = id;
+        kept.execution = undefined;
+        this.dispatch({ type: 'sessionOpened', id });
+        await this.refresh();
+    }
+
+    /** Ends the session; `fresh`: and opens another. */
+    async end(fresh: boolean): Promise<void> {
+        const old = this.session;
+        kept.session = undefined;
+        kept.execution = undefined;
+        this.keys++;
+        this.dispatch({ type: 'sessionClosed' });
+        if (old) await old.delete().catch((error: unknown) => { if (!isGone(error)) throw error; });
+        if (fresh) await this.open();
+    }
+
+    async restart(): Promise<void> {
+        await this.session?.restart();
+        this.dispatch({ type: 'restarted' });
+    }
+
+    /** Reads again what a run may have changed without saying so. */
+    async refresh(): Promise<void> {
+        const { session } = this;
+        if (!session) return;
+        const { features } = this.state;
+        const same = () => sessionId(this.state) === session.id;
+        const quietly = async <T>(wanted: boolean, ask: () => Promise<T>, use: (answer: T) => void) => {
+            if (!wanted) return;
+            const answer = await ask().catch(() => undefined);
+            if (answer !== undefined && same()) use(answer);
+        };
+        await Promise.all([
+            quietly(features.variables, () => session.variables.list(), ({ variables }) => this.dispatch({ type: 'variables', variables: variables ?? {} })),
+            quietly(features.checkpoints, () => session.listCheckpoints(), (checkpoints) => this.dispatch({ type: 'checkpoints', checkpoints })),
+            quietly(true, () => session.get(), (info) => this.dispatch({ type: 'sessionInfo', info })),
+        ]);
+    }
+
+    /* Runs */
+
+    async run(code: string, { echo, timeout }: RunOptions = {}): Promise<void> {
+        if (isBusy(this.state) || code.trim() === '') return;
+        const key = ++this.keys;
+        this.dispatch({ type: 'runRequested', key, at: Date.now(), keep: echo !== undefined, ...(echo === undefined ? {} : { echo }) });
+        const start = (id: string) => this.client.stream({ code, sessionId: id, ...(timeout === undefined ? {} : { timeout }) }, { onAbort: 'detach' });
+        await this.follow(key, async () => {
+            const id = await this.open();
+            try {
+                await this.carry(key, start(id));
+            } catch (error) {
+                // The session has ended meanwhile, and so nothing has run: in a new one it can.
+                if (!isGone(error) || this.state.run.executionId !== undefined) throw error;
+                this.dispatch({ type: 'text', kind: 'note', text: 'The session had ended; this is a new one.\n' });
+                this.dispatch({ type: 'sessionFailed', message: say(error) });
+                await this.carry(key, start(await this.open()));
+            }
+        });
+        await this.refresh();
+    }
+
+    /** Takes up a run that this tab began before the page was loaded again. */
+    private async watch(executionId: string): Promise<void> {
+        const key = ++this.keys;
+        this.dispatch({ type: 'runRequested', key, at: Date.now(), keep: false });
+        try {
+            await this.carry(key, this.client.watch(executionId, { onAbort: 'detach' }));
+        } catch (error) {
+            kept.execution = undefined;
+            this.dispatch({ type: 'runBroken', key, message: isGone(error) ? '' : say(error) });
+        }
+        await this.refresh();
+    }
+
+    private async follow(key: number, work: () => Promise<void>): Promise<void> {
+        try {
+            await work();
+        } catch (error) {
+            this.dispatch({ type: 'runBroken', key, message: say(error) });
+        }
+    }
+
+    private async carry(key: number, stream: EventStream): Promise<void> {
+        await pump(stream, (events) => {
+            if (key === this.keys && stream.executionId !== undefined) kept.execution = stream.executionId;
+            this.dispatch({ type: 'events', key, events, at: Date.now() });
+        });
+    }
+
+    async interrupt(): Promise<void> {
+        this.dispatch({ type: 'stopRequested' });
+        const { executionId } = this.state.run;
+        await (executionId === undefined ? this.session?.interrupt() : this.client.cancelExecution(executionId));
+    }
+
+    async answer(text: string): Promise<void> {
+        const { executionId } = this.state.run;
+        if (executionId === undefined) return;
+        await this.client.sendInput(executionId, text);
+        this.dispatch({ type: 'answered', text });
+    }
+
+    async sample(): Promise<void> {
+        const { session } = this;
+        if (!session) return;
+        const { resourceUsage: usage } = await session.stats();
+        if (sessionId(this.state) !== session.id) return;
+        this.dispatch({ type: 'sampled', sample: { at: Date.now(), cpu: usage.cpu ?? 0, memory: usage.memory ?? 0 } });
+    }
+}

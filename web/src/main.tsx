@@ -1,0 +1,12 @@
+import { createRoot } from 'react-dom/client';
+import { App } from './app/App';
+import { Sandbox } from './app/sandbox';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/layout.css';
+import './styles/output.css';
+import './styles/panels.css';
+
+const sandbox = new Sandbox();
+void sandbox.begin();
+createRoot(document.getElementById('root')!).render(<App sandbox={sandbox} />);
