@@ -26,6 +26,7 @@ struct execution_request {
     json_t     *options;              /* the members of REQUEST_SETUP, or NULL; a reference is taken */
     uint32_t    timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
     bool        include_variables;
+    bool        interactive; /* someone may answer input(); else it sees the end of input */
 };
 
 struct execution;
@@ -87,7 +88,7 @@ const char           *execution_session_text(const struct execution *execution);
 enum execution_status execution_status(const struct execution *execution);
 bool                  execution_has_ended(const struct execution *execution);
 bool                  execution_is_dying(const struct execution *execution); /* its interpreter has died, its end is being found out */
-const struct outcome *execution_outcome(const struct execution *execution); /* of an ended one: what it used; its error is gone */
+const struct outcome *execution_outcome(const struct execution *execution);  /* of an ended one: what it used; its error is gone */
 struct event_track   *execution_track(const struct execution *execution);
 /* Why the service failed; NULL when it did not. ret_code is a constant such as "SESSION_UNAVAILABLE". */
 const char *execution_failure(const struct execution *execution, const char **ret_code);

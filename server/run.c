@@ -149,6 +149,7 @@ void run_start(struct server *server, struct http_request *request, enum run_ans
         run_free(run);
         return;
     }
+    run->body.execution.interactive = answer != RUN_ANSWER_RESULT;
     http_request_on_gone(request, on_client_gone, run);
     find_or_make(run);
 }

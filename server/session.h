@@ -49,7 +49,7 @@ TAILQ_HEAD(session_list, session_node);
 struct session_info {
     const struct id     *id;
     const char          *id_text;
-    int64_t created_us, last_activity_us, expires_ms; /* since 1970 */
+    int64_t              created_us, last_activity_us, expires_ms; /* since 1970 */
     bool                 busy;
     const json_t        *metadata; /* borrowed; NULL: none */
     const char          *profile;  /* never "" */

@@ -3,188 +3,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "json.h"
-#include "log.h"
+#include "sessions_private.h"
 #include "table.h"
 
 enum { READERS_KEPT_MS = 60 * 1000 /* how long a session that is over stays for readers who lag */ };
-
-/* Someone who waits for a session being made. */
-struct asker {
-    TAILQ_ENTRY(asker) entry;
-    sessions_on_session on_session;
-    void               *arg;
-};
-
-/* A session being made. */
-struct birth {
-    TAILQ_ENTRY(birth) entry;
-    struct sessions       *sessions;
-    struct session_request request;
-    struct pool_claim     *claim;
-    TAILQ_HEAD(, asker) askers;
-};
-
-struct sessions {
-    struct event_base       *base;
-    struct pool             *pool;
-    struct sessions_settings settings;
-    struct table            *by_id, *executions;
-    struct ended            *ended;
-    struct session_list      over, runnable;
-    TAILQ_HEAD(, birth) births;
-    size_t                 birth_count;
-    struct sessions_totals totals;
-    uint64_t               last_serial;
-    struct event          *sweep, *bury;
-    bool                   draining;
-    void (*on_idle)(void *arg);
-    void *on_idle_arg;
-};
-
-/* ---- making ---- */
-
-static void free_birth(struct birth *birth)
-{
-    TAILQ_REMOVE(&birth->sessions->births, birth, entry);
-    birth->sessions->birth_count--;
-    while (!TAILQ_EMPTY(&birth->askers)) {
-        struct asker *asker = TAILQ_FIRST(&birth->askers);
-        TAILQ_REMOVE(&birth->askers, asker, entry);
-        free(asker);
-    }
-    json_decref(birth->request.metadata);
-    json_decref(birth->request.variables);
-    json_decref(birth->request.environment);
-    free(birth);
-}
-
-static struct session *make(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
-{
-    struct session *session = session_new(sessions, request, worker, err);
-    if (session == NULL)
-        return NULL;
-    if (table_put(sessions->by_id, session_id(session), session) < 0) {
-        session_free(session);
-        (void)err_set(err, ENOMEM, "no memory for a session");
-        return NULL;
-    }
-    sessions->totals.sessions++;
-    return session;
-}
-
-static void on_worker(struct worker *worker, const char *reason, void *arg)
-{
-    struct birth    *birth    = arg;
-    struct sessions *sessions = birth->sessions;
-    struct err       err      = {0};
-    struct session  *session  = worker != NULL ? make(sessions, &birth->request, worker, &err) : NULL;
-
-    while (!TAILQ_EMPTY(&birth->askers)) {
-        struct asker asker = *TAILQ_FIRST(&birth->askers);
-        TAILQ_REMOVE(&birth->askers, TAILQ_FIRST(&birth->askers), entry);
-        asker.on_session(session, session != NULL ? NULL : worker != NULL ? err.message : reason, asker.arg);
-    }
-    free_birth(birth);
-}
-
-static int add_asker(struct birth *birth, sessions_on_session on_session, void *arg, struct err *err)
-{
-    struct asker *asker = malloc(sizeof *asker);
-    if (asker == NULL)
-        return err_set(err, ENOMEM, "no memory to wait for a session");
-    asker->on_session = on_session;
-    asker->arg        = arg;
-    TAILQ_INSERT_TAIL(&birth->askers, asker, entry);
-    return 0;
-}
-
-static bool has_limits(const struct session_request *request)
-{
-    static const struct worker_limits none = {0};
-    return memcmp(&request->limits, &none, sizeof none) != 0;
-}
-
-static int begin_birth(struct sessions *sessions, const struct session_request *request, sessions_on_session on_session, void *arg,
-                       struct err *err)
-{
-    struct birth *birth = calloc(1, sizeof *birth);
-    if (birth == NULL)
-        return err_set(err, ENOMEM, "no memory for a session");
-    birth->sessions = sessions;
-    birth->request  = *request;
-    (void)json_incref(request->metadata);
-    (void)json_incref(request->variables);
-    (void)json_incref(request->environment);
-    TAILQ_INIT(&birth->askers);
-    TAILQ_INSERT_TAIL(&sessions->births, birth, entry);
-    sessions->birth_count++;
-    if (add_asker(birth, on_session, arg, err) < 0 ||
-        (birth->claim = pool_wait(sessions->pool, has_limits(request) ? &request->limits : NULL, on_worker, birth, err)) == NULL) {
-        free_birth(birth);
-        return -1;
-    }
-    return 0;
-}
-
-static struct birth *find_birth(const struct sessions *sessions, const struct id *id)
-{
-    struct birth *birth;
-    TAILQ_FOREACH(birth, &sessions->births, entry)
-    {
-        if (birth->request.has_id && memcmp(&birth->request.id, id, sizeof *id) == 0)
-            return birth;
-    }
-    return NULL;
-}
-
-int sessions_create(struct sessions *sessions, const struct session_request *request, sessions_on_session on_session, void *arg,
-                    struct err *err)
-{
-    struct birth   *birth = request->has_id ? find_birth(sessions, &request->id) : NULL;
-    struct worker  *worker;
-    struct session *session;
-
-    if (birth != NULL)
-        return add_asker(birth, on_session, arg, err);
-    if (request->has_id && sessions_find(sessions, &request->id) != NULL)
-        return err_set(err, EEXIST, "there is a session with this id");
-    if (sessions_count(sessions) + sessions->birth_count >= sessions->settings.max_sessions)
-        return err_set(err, EAGAIN, "there are %u sessions already, which is the limit", sessions->settings.max_sessions);
-    worker = has_limits(request) ? NULL : pool_take(sessions->pool);
-    if (worker == NULL)
-        return begin_birth(sessions, request, on_session, arg, err);
-    session = make(sessions, request, worker, err);
-    if (session == NULL)
-        return -1;
-    on_session(session, NULL, arg);
-    return 0;
-}
-
-void sessions_cancel(struct sessions *sessions, void *arg)
-{
-    struct birth *birth, *next_birth;
-    struct asker *asker, *next;
-    for (birth = TAILQ_FIRST(&sessions->births); birth != NULL; birth = next_birth) {
-        next_birth = TAILQ_NEXT(birth, entry);
-        for (asker = TAILQ_FIRST(&birth->askers); asker != NULL; asker = next) {
-            next = TAILQ_NEXT(asker, entry);
-            if (asker->arg != arg)
-                continue;
-            TAILQ_REMOVE(&birth->askers, asker, entry);
-            free(asker);
-        }
-        if (TAILQ_EMPTY(&birth->askers)) {
-            pool_cancel(birth->claim);
-            free_birth(birth);
-        }
-    }
-}
-
-/* ---- expiry ---- */
 
 static int64_t monotonic_ms(void)
 {
@@ -193,31 +18,35 @@ static int64_t monotonic_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-struct expired {
-    struct session **found;
+/* Found by a walk, to be changed after it. */
+struct found {
+    struct session **session;
     size_t           count;
     int64_t          now_ms;
 };
 
+static int found_init(struct found *found, const struct sessions *sessions)
+{
+    *found = (struct found){.session = calloc(table_count(sessions->by_id) + 1, sizeof *found->session), .now_ms = monotonic_ms()};
+    return found->session != NULL ? 0 : -1;
+}
+
 static void note_expired(void *value, void *arg)
 {
-    struct expired *expired = arg;
-    if (session_is_expired(value, expired->now_ms))
-        expired->found[expired->count++] = value;
+    struct found *found = arg;
+    if (session_is_expired(value, found->now_ms))
+        found->session[found->count++] = value;
 }
 
 static void expire(struct sessions *sessions)
 {
-    struct expired expired = {.now_ms = monotonic_ms()};
-    if (table_count(sessions->by_id) == 0)
-        return;
-    expired.found = calloc(table_count(sessions->by_id), sizeof *expired.found);
-    if (expired.found == NULL)
+    struct found found;
+    if (table_count(sessions->by_id) == 0 || found_init(&found, sessions) < 0)
         return; /* the next sweep finds them again */
-    table_each(sessions->by_id, note_expired, &expired);
-    for (size_t i = 0; i < expired.count; i++)
-        session_end(expired.found[i], "expired", NULL, NULL);
-    free(expired.found);
+    table_each(sessions->by_id, note_expired, &found);
+    for (size_t i = 0; i < found.count; i++)
+        session_end(found.session[i], "expired", NULL, NULL);
+    free(found.session);
 }
 
 static void bury(struct sessions *sessions)
@@ -273,8 +102,6 @@ void sessions_on_gone(struct sessions *sessions)
     event_active(sessions->bury, 0, 0);
 }
 
-/* ---- the whole ---- */
-
 struct sessions *sessions_new(struct event_base *base, struct pool *pool, const struct sessions_settings *settings, struct err *err)
 {
     struct sessions *sessions = calloc(1, sizeof *sessions);
@@ -317,7 +144,7 @@ void sessions_free(struct sessions *sessions)
         return;
     while (!TAILQ_EMPTY(&sessions->births)) {
         pool_cancel(TAILQ_FIRST(&sessions->births)->claim);
-        free_birth(TAILQ_FIRST(&sessions->births));
+        sessions_free_birth(TAILQ_FIRST(&sessions->births));
     }
     while (!TAILQ_EMPTY(&sessions->over)) {
         struct session *session = TAILQ_FIRST(&sessions->over)->session;
@@ -371,8 +198,6 @@ struct sessions_totals sessions_totals(const struct sessions *sessions)
     return sessions->totals;
 }
 
-/* ---- draining ---- */
-
 static void tell_if_idle(struct sessions *sessions)
 {
     void (*on_idle)(void *arg) = sessions->on_idle;
@@ -395,29 +220,22 @@ bool sessions_are_draining(const struct sessions *sessions)
     return sessions->draining;
 }
 
-struct all {
-    struct session **found;
-    size_t           count;
-};
-
 static void note(void *value, void *arg)
 {
-    struct all *all          = arg;
-    all->found[all->count++] = value;
+    struct found *found            = arg;
+    found->session[found->count++] = value;
 }
 
 void sessions_end_all(struct sessions *sessions, const char *reason)
 {
-    struct all all = {.found = calloc(table_count(sessions->by_id) + 1, sizeof *all.found)};
-    if (all.found == NULL)
+    struct found found;
+    if (found_init(&found, sessions) < 0)
         return; /* the zygote ends what is left */
-    table_each(sessions->by_id, note, &all);
-    for (size_t i = 0; i < all.count; i++)
-        session_end(all.found[i], reason, NULL, NULL);
-    free(all.found);
+    table_each(sessions->by_id, note, &found);
+    for (size_t i = 0; i < found.count; i++)
+        session_end(found.session[i], reason, NULL, NULL);
+    free(found.session);
 }
-
-/* ---- for session.c ---- */
 
 struct event_base *sessions_base(const struct sessions *sessions)
 {

@@ -27,7 +27,12 @@
 
 const char SUPERVISOR_ARGUMENT[] = "--as-server-process";
 
-enum { STOP_SLACK_MS = 10000, ZYGOTE_STOP_MS = 10000, ARGUMENTS_MAX = 256 };
+enum {
+    STOP_SLACK_MS  = 10000,
+    ZYGOTE_STOP_MS = 10000,
+    ARGUMENTS_MAX  = 256,
+    EXIT_REFUSED   = 3, /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
+};
 
 enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPED };
 
@@ -128,6 +133,10 @@ static void on_child_exit(struct supervisor *s, struct child *child, int status)
     char text[80];
 
     child_describe_status(status, text, sizeof text);
+    if (child == &s->zygote && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_REFUSED && wanted) {
+        wanted = false;
+        fail_start(s, "the %s %s: the required isolation can't be had any more", child->name, text);
+    }
     child_on_exit(child, wanted);
     if (s->phase == PHASE_STARTING)
         fail_start(s, "the %s %s before the service was ready", child->name, text);
@@ -150,11 +159,19 @@ static void reap(struct supervisor *s)
     }
 }
 
+/* Ours, too: a socket that anybody still holds goes on taking connections that nobody answers. */
+static void close_listeners(struct supervisor *s)
+{
+    for (size_t i = 0; i < s->config->listen_count; i++)
+        fdio_close(&s->listen_fds[i]);
+}
+
 static void drain(struct supervisor *s)
 {
     char type      = s->phase == PHASE_SERVING ? SUPERVISOR_DRAIN : SUPERVISOR_STOP;
     s->deadline_ms = child_now_ms() + STOP_SLACK_MS + (type == SUPERVISOR_DRAIN ? s->config->drain_ms : 0);
     s->phase       = PHASE_DRAINING;
+    close_listeners(s);
     if (s->server.pid == 0)
         s->phase = PHASE_STOPPED;
     else
@@ -312,8 +329,7 @@ static void finish(struct supervisor *s)
     state_dir_remove(&s->state_dir);
     fdio_close(&s->policy_fd);
     fdio_close(&s->signal_fd);
-    for (size_t i = 0; i < s->config->listen_count; i++)
-        fdio_close(&s->listen_fds[i]);
+    close_listeners(s);
 }
 
 int supervisor_run(struct config *config, const struct policies *policies, char **argv, struct err *err)

@@ -1,0 +1,55 @@
+/* execution_private.h: what execution*.c share. Nobody else includes it. */
+#ifndef PENNY_EXECUTION_PRIVATE_H
+#define PENNY_EXECUTION_PRIVATE_H
+
+#include <event2/event_struct.h>
+
+#include "execution.h"
+
+/* What the timer is for: the time limit, the grace after it, nothing while SIGKILL does its work, the wait for stats. */
+enum phase { PHASE_RUN, PHASE_GRACE, PHASE_KILL, PHASE_STATS };
+
+struct execution {
+    struct execution_node  node;
+    struct event_base     *base;
+    struct event_log      *log;
+    struct worker         *worker; /* while running */
+    execution_on_finished  on_finished;
+    void                  *arg;
+    execution_on_result    on_result;
+    void                  *result_arg;
+    struct id              id, session;
+    char                   id_text[ID_TEXT_BYTES], session_text[ID_TEXT_BYTES];
+    uint64_t               serial, execution_count;
+    enum execution_status  status;
+    struct bytes           code;
+    json_t                *options;
+    uint32_t               timeout_ms, grace_ms;
+    struct event           timer;
+    enum phase             phase;
+    bool                   timed_out, interactive;
+    int64_t                made_us, started_us, ended_us;
+    int64_t                deadline_us, left_us; /* of the time limit; what was left of it when a wait for input() began */
+    struct output          output;
+    struct outcome         outcome;
+    struct execution_state state;
+    struct outcome_death   death;
+    const char            *notice;
+    const char            *failure_code;
+    char                   failure[256];
+};
+
+/* execution.c */
+int64_t execution_now_us(void); /* monotonic */
+/* The only writer of the status. */
+void execution_set_status(struct execution *execution, enum execution_status status);
+void execution_set_timer(struct execution *execution, enum phase phase, int64_t after_us);
+
+/* execution_run.c */
+void execution_on_timer(evutil_socket_t fd, short what, void *execution);
+
+/* execution_end.c */
+void execution_finish(struct execution *execution, const struct execution_state *state); /* its outcome is known */
+void execution_finish_dead(struct execution *execution);                                 /* its interpreter is dead; see execution->death */
+
+#endif

@@ -1,0 +1,56 @@
+/* session_private.h: what session*.c share. Nobody else includes it. */
+#ifndef PENNY_SESSION_PRIVATE_H
+#define PENNY_SESSION_PRIVATE_H
+
+#include "bytes.h"
+#include "pool.h"
+#include "session.h"
+#include "stats_wait.h"
+
+struct session {
+    struct session_node   node;
+    struct sessions      *sessions;
+    struct id             id;
+    char                  id_text[ID_TEXT_BYTES];
+    enum session_state    state;
+    struct worker        *worker; /* NULL while a new jail is waited for, and when the last one is gone */
+    struct pool_claim    *claim;
+    struct event_log     *log;
+    struct execution_list all, queue; /* oldest first */
+    size_t                all_count, queue_count;
+    struct execution     *running;
+    json_t               *metadata, *environment;
+    json_t               *variables; /* for the next cell; kept until one has ended well with them */
+    bool                  variables_sent, profile_sent;
+    char                  profile[16];
+    struct worker_limits  limits;
+    uint32_t              idle_timeout_ms;
+    int64_t               created_us, last_activity_us, ended_ms; /* since 1970 */
+    int64_t               active_ms;                              /* monotonic */
+    uint64_t              executions, live;                       /* started ever; ended well on this interpreter */
+    unsigned              failed_starts;
+    struct bytes          late[PIPES_STREAM_COUNT];
+    const char           *notice; /* for the next execution */
+    uint64_t              memory_bytes, cpu_us, jail_cpu_us;
+    uint32_t              oom_kills;
+    double                execution_ms;
+    struct stats_wait     stats;
+    void (*on_gone)(void *arg);
+    void *gone_arg;
+};
+
+/* session.c */
+void session_touch(struct session *session);
+/* The only writer of the state. */
+void session_set_state(struct session *session, enum session_state state);
+
+/* session_run.c */
+bool session_has_work(const struct session *session); /* something runs or waits */
+void session_end_executions(struct session *session, const char *reason);
+void session_forget_execution(struct session *session, struct execution *execution);
+
+/* session_worker.c */
+void session_take_worker(struct session *session, struct worker *worker); /* a ready one */
+void session_tell_gone(struct session *session);                          /* no process of it is left */
+
+#endif
