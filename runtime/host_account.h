@@ -1,4 +1,4 @@
-/* host_account.h: what one cell used, as the kernel counts it. */
+/* host_account.h: what one cell used, as the kernel counts it. Callers hold the GIL. */
 #ifndef PENNY_HOST_ACCOUNT_H
 #define PENNY_HOST_ACCOUNT_H
 
@@ -16,7 +16,7 @@ void host_account_start(void);
 void host_account_begin(void);
 void host_account_end(struct host_account *ret);
 
-/* Threads of this process that are alive; 0 when /proc is not there to say it. */
+/* Threads of this process that are alive; 0 when /proc is not there to say it. The caller holds the GIL. */
 uint32_t host_account_threads(void);
 
 #endif

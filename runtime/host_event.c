@@ -251,12 +251,14 @@ static void schedule(bool line_ended)
         flush_locked();
         return;
     }
-    if (event.used == 0 || atomic_load(&event.armed))
+    if (event.used == 0)
         return;
     if (line_ended && event.flushed_ns == 0) {
         flush_locked();
         return;
     }
+    if (atomic_load(&event.armed))
+        return;
     now   = now_ns();
     since = now - event.flushed_ns;
     if (line_ended && since >= INTERVAL_NS)

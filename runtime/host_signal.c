@@ -19,11 +19,14 @@ static struct {
     pid_t                 init, thread;
     volatile sig_atomic_t running;
     volatile uint32_t     value; /* what an interrupt for the present execution carries */
+    volatile uint32_t     early; /* what the last interrupt carried that came while nothing ran; NO_VALUE when none did */
     struct sigaction      interrupt;
     timer_t               nudge;
     bool                  has_nudge;
     volatile sig_atomic_t nudging;
 } state;
+
+static const uint32_t NO_VALUE = UINT32_MAX;
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
@@ -67,14 +70,23 @@ static void trip(void)
     nudge(true);
 }
 
+/* In the main thread. A cell whose text is still in the request pipe can be interrupted too. */
+static void on_request_to_stop(uint32_t value)
+{
+    if (!state.running)
+        state.early = value;
+    else if (value == state.value)
+        trip();
+}
+
 static void on_interrupt(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
     (void)number;
     (void)context;
     if (info->si_code == SI_QUEUE) {
-        if (state.running && (uint32_t)info->si_value.sival_int == state.value && !hand_to_main(info))
-            trip();
+        if (!hand_to_main(info))
+            on_request_to_stop((uint32_t)info->si_value.sival_int);
     } else if (!(info->si_code == SI_USER && info->si_pid == state.init) && !hand_to_main(info)) {
         trip();
     }
@@ -112,6 +124,7 @@ static void catch_fatal(void)
 
 void host_signal_start(void)
 {
+    state.early     = NO_VALUE;
     state.init      = getppid();
     state.thread    = (pid_t)syscall(SYS_gettid);
     state.interrupt = (struct sigaction){.sa_sigaction = on_interrupt, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -144,6 +157,9 @@ void host_signal_enter(uint64_t execution)
     reinstall();
     state.value   = (uint32_t)execution & 0x7fffffff;
     state.running = 1;
+    if (state.early == state.value)
+        trip();
+    state.early = NO_VALUE;
 }
 
 void host_signal_leave(void)

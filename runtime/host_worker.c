@@ -109,6 +109,10 @@ static void handle(const struct host_request *request)
     case REQUEST_SETUP: set_up(request); break;
     case REQUEST_EXECUTE: host_cell_run(request->payload, request->length, request->execution); break;
     case REQUEST_INSPECT: answer_inspect(request); break;
+    case REQUEST_PARK:
+        if (host_park())
+            become_ready((int)host_cell_count());
+        break;
     case REQUEST_INPUT: break; /* the cell that asked has ended meanwhile */
     default: _exit(HOST_EXIT_PROTOCOL);
     }

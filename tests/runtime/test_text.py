@@ -78,6 +78,13 @@ def test_stderr_is_live(worker, drive):
     go.unlink()
 
 
+def test_the_first_line_of_a_cell_goes_at_once(worker):
+    for _ in range(3):
+        worker.begin("print('a')\nprint('b')\nprint('c')")
+        frames = [e.payload for e in worker.events(lambda e: e.kind == DONE) if e.kind == STDOUT]
+        assert frames == [b"a\n", b"b\nc\n"]
+
+
 def test_the_tail_comes_within_ten_ms(worker):
     """Measured inside: the time at which it was written against that at which it is read; the best of several, on a busy machine."""
     delays = []

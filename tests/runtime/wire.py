@@ -120,6 +120,7 @@ class Worker:
         for fd in (self.event, self.out, self.err):
             os.set_blocking(fd, False)
         self.buffer = b""
+        self.pending = []  # events that are read and not taken yet
         self.parts = {}
         self.owed = {}  # bytes of the raw pipes that were there before the frames that are being read
         self.execution = 0
@@ -207,7 +208,10 @@ class Worker:
             left = limit - time.monotonic()
             if left <= 0:
                 raise TimeoutError("no such event")
-            for event in self.pump(left):
+            if not self.pending:
+                self.pending += self.pump(left)
+            while self.pending:
+                event = self.pending.pop(0)
                 yield event
                 if until(event):
                     return
