@@ -127,6 +127,19 @@ static json_t *config(const struct service_status *status)
                      0, "max_output_size", (json_int_t)status->output_bytes, "profile", status->profile);
 }
 
+/* Numbers as people read them: 25.1, not the nearest double in full. */
+static void reply_rounded(struct http_request *request, json_t *owned)
+{
+    char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+
+    json_decref(owned);
+    if (text != NULL)
+        http_reply_bytes(request, 200, "application/json; charset=utf-8", text, strlen(text));
+    else
+        http_reply_error(request, 500, "INTERNAL_ERROR", "The service's state could not be written as JSON", NULL, 0);
+    free(text);
+}
+
 void api_health(struct http_request *request, void *context)
 {
     struct service_status status = {0};
@@ -139,7 +152,7 @@ void api_health(struct http_request *request, void *context)
                      "secure", "config", config(&status));
     if (body != NULL && status.isolation != NULL)
         (void)json_object_set(body, "isolation", status.isolation);
-    http_reply_json(request, 200, body);
+    reply_rounded(request, body);
 }
 
 void api_ready(struct http_request *request, void *context)
