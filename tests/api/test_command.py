@@ -43,7 +43,7 @@ def test_the_command_line_wins_over_the_environment(make_server):
     port = free_port()
     server = make_server(env={"MAX_EXECUTION_TIME": "60000"}, args=["--max-execution-time=300"])
     server.launch(port)
-    until(server._answers, "it answers")
+    until(server.answers, "it answers")
     result = server.client.execute("import time\ntime.sleep(1000)")
     assert result["status"] == "timeout"
 
@@ -76,7 +76,7 @@ def test_several_addresses(make_server):
     one, two = free_port(), free_port()
     server = make_server(env={"SANDBOX_LISTEN": f"127.0.0.1:{one},127.0.0.1:{two}"})
     server.launch(one)
-    until(server._answers, "it answers")
+    until(server.answers, "it answers")
     server.client.port = two
     assert server.client.get("/health").status == 200
 
@@ -110,32 +110,26 @@ def test_a_state_directory_of_its_own_is_removed(make_server):
 
 def test_sigterm_lets_a_running_execution_end(make_server):
     server = make_server(env={"SANDBOX_DRAIN": "20000"}).start()
-    client = server.client
-    with client.stream(f"print('up')\n{UNTIL_INTERRUPTED}print('done')", client.session()) as stream:
-        execution = stream.next("stdout", "up").json["executionId"]
-        keep = client.connect()
-        keep.request("GET", "/health")
-        keep.getresponse().read()
+    with server.client.stream("print('up')\nimport time\ntime.sleep(1)\nprint('done')", server.client.session()) as stream:
+        stream.next("stdout", "up")
         server.signal(signal.SIGTERM)
-
-        def refused():
-            try:
-                client.get("/health")
-                return False
-            except OSError:
-                return True
-
-        until(refused, "new connections are refused")
-        keep.request("DELETE", f"/api/v1/executions/{execution}")
-        answer = keep.getresponse()
-        assert answer.status in (202, 503)
-        answer.read()
-        keep.close()
-        if answer.status == 202:
-            assert stream.result()["status"] == "ok"
+        assert stream.result()["status"] == "ok"
+        assert stream.text() == "up\ndone\n"
     assert server.wait() == 0
     server.assert_nothing_left()
     server.assert_no_files_left()
+
+
+def test_new_connections_are_refused_while_it_drains(make_server):
+    server = make_server(env={"SANDBOX_DRAIN": "600000"}).start()
+    stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
+    stream.next("stdout", "up")
+    server.signal(signal.SIGTERM)
+    until(lambda: not can_connect(server.port), "connections are refused, not left to wait")
+    server.signal(signal.SIGTERM)
+    assert stream.rest()[-1].type in ("complete", "error")
+    stream.close()
+    assert server.wait() == 0
 
 
 def test_sigterm_does_not_wait_longer_than_the_drain(make_server):
@@ -155,7 +149,7 @@ def test_a_second_signal_ends_it_at_once(make_server):
     stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
     stream.next("stdout", "up")
     server.signal(signal.SIGINT)
-    until(lambda: not can_connect(server.port), "it stops accepting")
+    until(lambda: not can_connect(server.port), "it drains")
     server.signal(signal.SIGINT)
     assert server.wait(10) == 0
     server.assert_nothing_left()
@@ -194,7 +188,7 @@ def test_a_pool_of_none_still_serves(make_server):
 def test_rate_limit(make_server):
     server = make_server(env={"RATE_LIMIT_MAX": "5", "RATE_LIMIT_WINDOW": "60000"})
     server.launch()
-    until(server._answers, "it answers")
+    until(server.answers, "it answers")
     answers = [server.client.get("/api/v1/sessions") for _ in range(8)]
     limited = [a for a in answers if a.status == 429]
     assert limited and int(limited[0].headers["retry-after"]) > 0 and limited[0].json["message"]

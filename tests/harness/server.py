@@ -94,17 +94,17 @@ class Server:
         return self
 
     def start(self):
-        """Starts the server and returns once it answers /health; ServerFailed when it ends instead."""
+        """Starts the server and returns once it says that it is ready and answers; ServerFailed when it ends instead."""
         self.launch()
-        until(self._answers, f"the server answers /health; its log:\n{self.log()}", 60)
+        until(self.answers, "the server is ready", 60)
         return self
 
-    def _answers(self):
+    def answers(self):
         if self.process.poll() is not None:
             RUNNING.pop(self.process.pid, None)
             raise ServerFailed(self.process.returncode, self.log())
         try:
-            return self.client.get("/ready").status == 200
+            return "is ready at" in self.log() and self.client.get("/ready").status == 200
         except OSError:
             return False
 
