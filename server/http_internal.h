@@ -14,11 +14,12 @@
 
 enum {
     HTTP_SCRATCH_BYTES   = 65536,
-    HTTP_INPUT_MAX       = 65536,    /* pipelined bytes kept while a request is being answered; then reading rests */
+    HTTP_INPUT_MAX       = 32768,    /* pipelined bytes kept while a request is being answered; then reading rests */
     HTTP_OUTPUT_HIGH     = 262144,   /* unread answers above which no further pipelined request is taken */
     HTTP_OUTPUT_MAX      = 16 << 20, /* a stream's unread bytes above which its reader is dropped */
     HTTP_LINGER_MS       = 5000,     /* after an error answer: how long, and how much, is still read and thrown away, */
     HTTP_LINGER_BYTES    = 64 << 20, /* so that the answer is not lost to a reset */
+    HTTP_BODIES_MAX      = 1 << 29,  /* bytes of all bodies together; a request beyond is answered 503 */
     HTTP_REFUSED_MAX     = 64,       /* connections above the limit that get a 503 at the same time */
     HTTP_TURN_REQUESTS   = 32,       /* pipelined requests served before the others get their turn */
     HTTP_PARAMETERS_MAX  = 8,
@@ -108,6 +109,7 @@ struct http {
     void                   *arg;
     struct http_connections connections;
     size_t                  connection_count, in_flight;
+    size_t                  bodies; /* bytes of all bodies that have come and are not answered yet */
     struct http_requests    spare_requests;
     size_t                  spare_count;
     struct http_listener   *listeners;
@@ -150,6 +152,16 @@ size_t http_connection_pending(const struct http_connection *connection);
 /* Called at write_deadline_ms: whether the client has taken anything since the last look; then the deadline is moved on. */
 bool http_connection_progresses(struct http_connection *connection);
 void http_connection_flush(struct http_connection *connection); /* writes what is queued, as far as the socket takes it */
+
+/* http_input.c */
+/* New bytes, behind what was kept. */
+void http_input_add(struct http_connection *connection, const char *data, size_t length);
+/* Goes on with what was kept, when a request can be taken now. */
+void http_input_use(struct http_connection *connection);
+/* True when there are kept bytes that nobody has looked at yet. */
+bool http_input_waits(const struct http_connection *connection);
+/* The present request, or one made for the purpose, is refused; what the client still sends is thrown away. */
+void http_input_refuse(struct http_connection *connection, int status, const char *code, const char *message);
 
 /* http_connection.c */
 void http_connection_accept(struct http *http, int fd, const char *peer);

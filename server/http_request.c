@@ -97,6 +97,7 @@ void http_request_free(struct http_request *request)
     if (request == NULL)
         return;
     http = request->connection->http;
+    http->bodies -= request->body.length;
     clear(request);
     if (http->spare_count < HTTP_SPARE_REQUESTS) {
         TAILQ_INSERT_HEAD(&http->spare_requests, request, spare);

@@ -91,7 +91,7 @@ static size_t converse(const uint8_t *data, size_t size, size_t step, char *answ
     length = hear(pair[1], answer, length);
     close(pair[1]);
     turn();
-    if (http->connection_count != 0 || http->in_flight != 0)
+    if (http->connection_count != 0 || http->in_flight != 0 || http->bodies != 0)
         abort();
     return length;
 }
