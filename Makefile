@@ -154,14 +154,7 @@ $(O)/unit/%: tests/unit/%.c $(call unit_helpers,tests/unit) $(O)/unit/server.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) -Itests/unit $(ALL_LD) -o $@ $^ $(SERVER_LD) -lcmocka
 
-# Programs that pytest drives: a worker without a zygote.
-DRIVERS := $(patsubst tests/runtime/%.c,$(O)/tests/%,$(wildcard tests/runtime/*.c))
-$(DRIVERS): $(O)/tests/%: tests/runtime/%.c $(O)/unit/runtime.a
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_C) -MF $@.d $(ZYGOTE_C) $(ALL_LD) -o $@ $^ $(ZYGOTE_LD)
-
-unit: $(UNIT_TESTS) $(DRIVERS)
+unit: $(UNIT_TESTS)
 
 # Fuzzers are linked with the server's modules built for them, in a place of their own (make fuzz).
 $(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz_*.c),$(wildcard tests/fuzz/*.c)) $(O)/unit/server.a
@@ -169,7 +162,7 @@ $(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz
 	$(Q)$(CC) $(ALL_C) -fsanitize=fuzzer -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
 fuzzers: $(FUZZERS)
 
--include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d $(O)/tests/*.d build/fuzz/*.d build/bench/*.d)
+-include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d build/fuzz/*.d build/bench/*.d)
 
 # ---- Use -------------------------------------------------------------------------------------------------------------
 run: packages-run

@@ -1,7 +1,8 @@
 """Runs the suites that `make test` names and prints, as the last line, how many tests passed and failed in all of them.
 
 A unit binary speaks for itself through cmocka's summary; one that dies, hangs or runs nothing counts as one failure.
-Pytest's own report is read from its JUnit file, so that errors in set-up and tear-down count too.
+Each place of Python tests is a pytest of its own; its report is read from its JUnit file, so that errors in set-up and tear-down
+count too.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 UNIT_SECONDS = 120
+NOTHING_COLLECTED = 5  # pytest: every test was deselected by the arguments
 
 
 def run_unit(program):
@@ -44,24 +46,28 @@ def run_units(programs):
     return total_passed, total_failed
 
 
-def run_pytest(places, build, arguments):
-    """Runs pytest over the places. Returns (passed, failed, skipped)."""
-    report = Path(build) / "results" / "pytest.xml"
+def run_pytest(place, build, arguments):
+    """Runs pytest over one place, in a process of its own. Returns (passed, failed, skipped)."""
+    report = Path(build) / "results" / f"{Path(place).name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     env = dict(os.environ, PENNY_BUILD=str(Path(build).resolve()), PYTHONDONTWRITEBYTECODE="1")
-    code = subprocess.run([sys.executable, "-m", "pytest", f"--junitxml={report}", "--durations=8", *arguments, *places], env=env).returncode
+    print(f"  {'PYTEST':8} {place}", flush=True)
+    code = subprocess.run([sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "--durations=5", *arguments, place], env=env).returncode
     if not report.exists():
         return 0, 1, 0
-    suites = ET.parse(report).getroot().iter("testsuite")
-    tests = failed = skipped = 0
-    for suite in suites:
-        tests += int(suite.get("tests"))
-        failed += int(suite.get("failures")) + int(suite.get("errors"))
-        skipped += int(suite.get("skipped"))
-    if code != 0 and failed == 0:
+    passed = failed = skipped = 0
+    for case in ET.parse(report).getroot().iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed += 1
+        elif "skipped" in kinds:
+            skipped += 1
+        else:
+            passed += 1
+    if code not in (0, NOTHING_COLLECTED) and failed == 0:
         failed = 1
-    return max(0, tests - failed - skipped), failed, skipped
+    return passed, failed, skipped
 
 
 def main():
@@ -73,9 +79,9 @@ def main():
     started = time.monotonic()
     passed, failed = run_units(options.unit.split())
     skipped = 0
-    if options.pytest.split():
-        p, f, skipped = run_pytest(options.pytest.split(), options.build, rest)
-        passed, failed = passed + p, failed + f
+    for place in options.pytest.split():
+        p, f, s = run_pytest(place, options.build, rest)
+        passed, failed, skipped = passed + p, failed + f, skipped + s
     print(f"  {time.monotonic() - started:.0f} s" + (f", {skipped} skipped (named above)" if skipped else ""))
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed or not passed else 0
