@@ -71,14 +71,21 @@ export function mountEditor(place: HTMLElement, props: () => CodeEditorProps): M
     registerSuggestions(monaco);
     setNames(model, () => props().names?.() ?? {});
     addKeys(editor, props);
+    // React gives back what was typed, a moment later: by then more may have been typed, which must not be undone.
+    const typed: string[] = [];
     let quiet = false;
     model.onDidChangeContent(() => {
-        if (!quiet) props().onChange?.(model.getValue());
+        if (quiet) return;
+        typed.push(model.getValue());
+        props().onChange?.(model.getValue());
     });
     return {
         handle: createHandle(monaco, editor),
         setValue(value) {
-            if (value === model.getValue()) return;
+            const known = typed.lastIndexOf(value);
+            typed.splice(0, known + 1);
+            if (known >= 0 || value === model.getValue()) return;
+            typed.length = 0;
             quiet = true;
             model.setValue(value);
             quiet = false;

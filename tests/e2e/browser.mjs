@@ -1,0 +1,105 @@
+// Debian's Chromium, and the page as its users see it.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
+const SHOTS = process.env.PENNY_SCREENSHOTS ?? fileURLToPath(new URL('../../build/screenshots', import.meta.url));
+const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export const BASE = process.env.PENNY_BASE_URL ?? 'http://127.0.0.1:3003';
+
+let browser;
+
+export async function open({ code, base = BASE, width = 1280, height = 800, dark = false, before } = {}) {
+    browser ??= await chromium.launch({ executablePath: process.env.PENNY_CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme: dark ? 'dark' : 'light', acceptDownloads: true });
+    const page = await context.newPage();
+    const seen = watch(page, base);
+    if (code !== undefined) await page.addInitScript(keepCode, code);
+    await before?.(page);
+    await page.goto(base);
+    await page.waitForSelector('.code-editor[data-ready=true]', { timeout: 30_000 });
+    await status(page, /Ready|Running|Completed/);
+    return { page, seen, close: () => context.close() };
+}
+
+/** Runs in every frame; those of a program's results have no storage. */
+function keepCode(text) {
+    if (window === top && localStorage.getItem('penny.code') === null) localStorage.setItem('penny.code', text);
+}
+
+/** Whatever must not happen on any page. */
+function watch(page, base) {
+    const seen = { elsewhere: [], errors: [], refused: [] };
+    const note = (request) => {
+        const url = new URL(request.url());
+        if (/^(https?|wss?):$/.test(url.protocol) && url.origin !== new URL(base).origin) seen.elsewhere.push(request.url());
+    };
+    page.on('requestfinished', note);
+    // What the policy of a page forbids is reported too, although it never leaves the browser.
+    page.on('requestfailed', (request) => { if (!/csp|BLOCKED_BY_CSP/i.test(request.failure()?.errorText ?? '')) note(request); });
+    page.on('pageerror', (error) => seen.errors.push(error.message));
+    page.on('console', (message) => {
+        if (/Content Security Policy|Refused to/i.test(message.text())) seen.refused.push(message.text());
+    });
+    return seen;
+}
+
+export async function closeBrowser() {
+    await browser?.close();
+    browser = undefined;
+}
+
+export async function shot(page, name) {
+    mkdirSync(SHOTS, { recursive: true });
+    await page.screenshot({ path: `${SHOTS}/${name}.png` });
+}
+
+export const runButton = (page) => page.getByRole('button', { name: /^Run \(/ });
+export const tab = (page, name) => page.getByRole('tab', { name: new RegExp(`^${name}`) });
+
+export async function status(page, text, timeout = 30_000) {
+    await page.getByRole('status').filter({ hasText: text }).waitFor({ timeout });
+}
+
+export async function run(page, end = /Completed/) {
+    await runButton(page).click();
+    await status(page, end, 60_000);
+}
+
+/** The rows of text that are in view. */
+export const lines = (page) => page.locator('.log-row').allTextContents();
+
+export async function row(page, text, timeout = 15_000) {
+    await page.locator('.log-row', { hasText: text }).first().waitFor({ timeout });
+}
+
+/** Everything that the page would give as a file. */
+export async function wholeOutput(page) {
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download the output' }).click()]);
+    const chunks = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+    return Buffer.concat(chunks).toString('utf8');
+}
+
+export async function saved(page, click) {
+    const [download] = await Promise.all([page.waitForEvent('download'), click()]);
+    const chunks = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+    return { name: download.suggestedFilename(), content: Buffer.concat(chunks) };
+}
+
+export function clean(seen) {
+    assert.deepEqual(seen.elsewhere, [], 'a request went to another host');
+    assert.deepEqual(seen.errors, [], 'a script of the page failed');
+}
+
+export async function has(path, method = 'get') {
+    const answer = await fetch(`${BASE}/openapi.json`).catch(() => undefined);
+    if (!answer?.ok) return false;
+    const { paths } = await answer.json();
+    const canonical = (name) => name.replace(/\{[^}]*\}/g, '{}');
+    return Object.entries(paths).some(([name, methods]) => canonical(name) === path && method in methods);
+}

@@ -1,0 +1,185 @@
+// The page from the first look to the last key.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { clean, closeBrowser, lines, open, row, run, runButton, saved, shot, status, tab, wholeOutput } from './browser.mjs';
+
+after(closeBrowser);
+
+test('the page opens with an example, and the first click on Run shows output and a plot', async () => {
+    const { page, seen, close } = await open();
+    await runButton(page).click();
+    await row(page, 'month 1');
+    await page.locator('.block-plot img').waitFor({ timeout: 20_000 });
+    await status(page, /Completed/);
+    assert.match(await wholeOutput(page), /month 6: +\d+\.\d visits a day/);
+    await page.waitForTimeout(1500);
+    await shot(page, 'first-run');
+    clean(seen);
+    assert.deepEqual(seen.refused, []);
+    await close();
+});
+
+test('a program is typed and run by the keyboard', async () => {
+    const { page, seen, close } = await open({ code: '' });
+    await page.locator('.monaco-editor textarea, .monaco-editor .native-edit-context').first().focus();
+    await page.keyboard.type('total = sum(range(10))\nprint("the sum is", total)\n', { delay: 8 });
+    await page.keyboard.press('Control+Enter');
+    await row(page, 'the sum is 45');
+    await status(page, /Completed/);
+    await page.keyboard.type('tot');
+    await page.locator('.suggest-widget .monaco-list-row', { hasText: 'total' }).waitFor();
+    await shot(page, 'completion');
+    clean(seen);
+    await close();
+});
+
+test('lines are shown while the program still runs', async () => {
+    const { page, close } = await open({ code: 'import time\nfor i in range(8):\n    print("line", i)\n    time.sleep(0.4)\n' });
+    await runButton(page).click();
+    await row(page, 'line 0');
+    await row(page, 'line 2');
+    assert.ok(await page.getByRole('status').filter({ hasText: 'Running' }).isVisible(), 'the run was over before its lines came');
+    assert.ok(!(await lines(page)).includes('line 7'));
+    await row(page, 'line 7');
+    await status(page, /Completed/);
+    await close();
+});
+
+test('a selection runs in the session, with the line numbers of the editor', async () => {
+    const { page, close } = await open({ code: 'a = 20\nif True:\n    b = a + 1\n    print(b * 2)\nboom()\n' });
+    await page.locator('.monaco-editor textarea, .monaco-editor .native-edit-context').first().focus();
+    await page.keyboard.press('Control+Home');
+    await page.keyboard.press('Control+Shift+Enter');
+    await status(page, /Completed/);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Shift+ArrowDown');
+    await page.keyboard.press('Shift+ArrowDown');
+    await page.keyboard.press('Control+Shift+Enter');
+    await row(page, '42');
+    await page.keyboard.press('Control+End');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Control+Shift+Enter');
+    await status(page, /Error/);
+    assert.match(await wholeOutput(page), /line 5/);
+    await close();
+});
+
+test('an error is shown with its line marked, until the code is changed', async () => {
+    const { page, close } = await open({ code: 'x = 1\n\ndef f(v):\n    return v / 0\n\nf(x)\n' });
+    await run(page, /Error/);
+    await row(page, 'ZeroDivisionError');
+    await page.locator('.line-error').first().waitFor();
+    assert.equal(await page.locator('.squiggly-error').count(), 1);
+    await shot(page, 'error');
+    await page.locator('.monaco-editor textarea, .monaco-editor .native-edit-context').first().focus();
+    await page.keyboard.type('#');
+    await page.locator('.line-error').first().waitFor({ state: 'detached' });
+    await close();
+});
+
+test('a run is interrupted and its variables are kept', async () => {
+    const { page, close } = await open({ code: 'kept = 41\nprint("begun")\nwhile True:\n    pass\n' });
+    await runButton(page).click();
+    await row(page, 'begun');
+    await page.getByRole('button', { name: /^Interrupt/ }).click();
+    await status(page, /Interrupted/);
+    await row(page, 'KeyboardInterrupt');
+    await tab(page, 'Variables').click();
+    await page.getByRole('button', { name: 'kept' }).waitFor();
+    await close();
+});
+
+test('input() is answered below the output', async () => {
+    const { page, close } = await open({ code: 'name = input("Name? ")\ncount = int(input())\nprint("Hello", name, count + 1)\n' });
+    await runButton(page).click();
+    const name = page.getByRole('textbox', { name: 'Name?' });
+    await name.waitFor();
+    await status(page, /Waiting for input/);
+    assert.ok(await name.evaluate((element) => element === document.activeElement), 'the line is not focused');
+    await name.fill('Ann');
+    await shot(page, 'input');
+    await name.press('Enter');
+    const count = page.getByRole('textbox', { name: 'The program waits for a line' });
+    await count.fill('41');
+    await count.press('Enter');
+    await row(page, 'Hello Ann 42');
+    assert.match(await wholeOutput(page), /Name\? Ann\n/);
+    await status(page, /Completed/);
+    await close();
+});
+
+test('a million lines stay smooth and can be searched', async () => {
+    const { page, close } = await open({ code: 'for n in range(1_000_000):\n    print(n)\n' });
+    await run(page);
+    const log = page.locator('.log');
+    assert.ok(Number(await log.getAttribute('data-rows')) >= 1_000_000);
+    assert.ok((await page.locator('.log-row').count()) < 200, 'all rows are in the page');
+    const slowest = await log.evaluate(async (element) => {
+        let worst = 0;
+        for (let i = 0; i < 30; i++) {
+            const begin = performance.now();
+            element.scrollTop = (element.scrollHeight / 30) * i;
+            await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+            worst = Math.max(worst, performance.now() - begin);
+        }
+        return worst;
+    });
+    assert.ok(slowest < 250, `a step of scrolling took ${slowest} ms`);
+    await log.evaluate((element) => (element.scrollTop = element.scrollHeight));
+    await row(page, '999999');
+    await page.getByRole('button', { name: 'Search the output' }).click();
+    await page.getByRole('searchbox', { name: 'Search the output' }).fill('654321');
+    await page.locator('.log-current mark', { hasText: '654321' }).waitFor();
+    await shot(page, 'million');
+    await close();
+});
+
+test('a reload in the middle of a run loses nothing', async () => {
+    const { page, close } = await open({ code: 'import time\nfor i in range(12):\n    print("tick", i)\n    time.sleep(0.3)\n' });
+    await runButton(page).click();
+    await row(page, 'tick 2');
+    await page.reload();
+    await status(page, /Completed/);
+    assert.equal(await wholeOutput(page), Array.from({ length: 12 }, (_, i) => `tick ${i}\n`).join(''));
+    await close();
+});
+
+test('the session is restarted, replaced and ended', async () => {
+    const { page, close } = await open({ code: 'x = 1\nprint("x" in globals())\n' });
+    await run(page);
+    const id = await page.locator('.session-id').textContent();
+    await page.getByRole('button', { name: /^Restart/ }).click();
+    await row(page, 'restarted');
+    assert.equal(await page.locator('.session-id').textContent(), id);
+    await page.getByRole('button', { name: /^New session/ }).click();
+    await status(page, /Ready/);
+    assert.notEqual(await page.locator('.session-id').textContent(), id);
+    await page.getByRole('button', { name: 'End the session' }).click();
+    await status(page, /No session/);
+    await run(page);
+    assert.deepEqual(await lines(page), ['True']);
+    await close();
+});
+
+test('a session that ended elsewhere is replaced by the next run', async () => {
+    const { page, close } = await open({ code: 'print("again")\n' });
+    const id = await page.evaluate(() => sessionStorage.getItem('penny.session'));
+    await page.evaluate((path) => fetch(path, { method: 'DELETE' }), `/api/v1/sessions/${id}`);
+    await run(page);
+    await row(page, 'again');
+    await row(page, 'The session had ended');
+    await close();
+});
+
+test('the output is cleared, copied and saved; the code is saved', async () => {
+    const { page, close } = await open({ code: 'print("\\x1b[31mred\\x1b[0m text")\n' });
+    await run(page);
+    assert.equal(await page.locator('.log-row span').first().evaluate((element) => getComputedStyle(element).color), 'rgb(179, 38, 30)');
+    assert.equal(await wholeOutput(page), 'red text\n');
+    const file = await saved(page, () => page.getByRole('button', { name: /^Save the code/ }).click());
+    assert.equal(file.name, 'program.py');
+    await page.getByRole('button', { name: 'Clear the output' }).click();
+    await page.locator('.empty').first().waitFor();
+    await close();
+});
