@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "json.h"
@@ -111,6 +112,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session->gone_arg = arg;
     session_set_state(session, SESSION_ENDED);
     session->ended_ms = json_time_now();
+    session->is_kept  = strcmp(reason, "failed") == 0; /* nobody expected it: what came of its executions can be asked for */
     sessions_on_ended(session->sessions, session, reason);
     session_end_executions(session, text);
     pool_cancel(session->claim);
@@ -218,7 +220,7 @@ bool session_is_expired(const struct session *session, int64_t now_ms)
 bool session_is_over(const struct session *session)
 {
     struct execution_node *node;
-    if (session->state != SESSION_ENDED || session->worker != NULL)
+    if (session->state != SESSION_ENDED || session->worker != NULL || session->is_kept)
         return false;
     TAILQ_FOREACH(node, &session->all, all)
     {

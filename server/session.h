@@ -102,7 +102,7 @@ struct event_log    *session_log(struct session *session);
 size_t               session_queue_length(const struct session *session);
 /* Time to end for want of use. */
 bool session_is_expired(const struct session *session, int64_t monotonic_ms);
-/* Ended, all processes gone, and nobody reads. */
+/* Ended, all processes gone, nobody reads, and nobody is expected to. */
 bool session_is_over(const struct session *session);
 /* Since when it is ended, ms since 1970. */
 int64_t session_ended_ms(const struct session *session);

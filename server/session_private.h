@@ -29,6 +29,7 @@ struct session {
     int64_t               active_ms;                              /* monotonic */
     uint64_t              executions, live;                       /* started ever; ended well on this interpreter */
     unsigned              failed_starts;
+    bool                  is_kept; /* although ended, for a while */
     struct bytes          late[PIPES_STREAM_COUNT];
     const char           *notice; /* for the next execution */
     uint64_t              memory_bytes, cpu_us, jail_cpu_us;

@@ -172,6 +172,8 @@ static void drain(struct supervisor *s)
     s->deadline_ms = child_now_ms() + STOP_SLACK_MS + (type == SUPERVISOR_DRAIN ? s->config->drain_ms : 0);
     s->phase       = PHASE_DRAINING;
     close_listeners(s);
+    if (type == SUPERVISOR_DRAIN)
+        log_info("stopping: what runs has %u ms to end; a second signal ends it at once", s->config->drain_ms);
     if (s->server.pid == 0)
         s->phase = PHASE_STOPPED;
     else

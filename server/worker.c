@@ -28,6 +28,7 @@ struct worker {
     struct pipes                pipes;
     struct event                control_readable;
     struct event                timer;
+    bool                        is_watched; /* the control socket is */
     struct worker_death         death;
 };
 
@@ -46,8 +47,9 @@ static void set_timer(struct worker *worker, int seconds)
 static void close_all(struct worker *worker)
 {
     pipes_done(&worker->pipes);
-    if (worker->fds[SESSION_FD_CONTROL] >= 0)
+    if (worker->is_watched)
         (void)event_del(&worker->control_readable);
+    worker->is_watched = false;
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         fdio_close(&worker->fds[i]);
 }
@@ -140,9 +142,10 @@ static void on_turn(void *arg)
         worker->events->on_turn(worker->arg);
 }
 
+/* The end of the pipe says that init is gone, too, which alone keeps it open: that is a death, and no fault of what was sent. */
 static void on_broken(const struct err *err, void *arg)
 {
-    worker_end(arg, err->message);
+    worker_end(arg, err->code == EPIPE ? "" : err->message);
 }
 
 static const struct pipes_events pipes_events = {on_frame, on_raw, on_turn, on_broken};
@@ -216,6 +219,7 @@ static int watch(struct worker *worker, struct err *err)
     if (event_assign(&worker->control_readable, base, fds[SESSION_FD_CONTROL], EV_READ | EV_PERSIST, on_control, worker) < 0 ||
         event_add(&worker->control_readable, NULL) < 0)
         return err_set(err, ENOMEM, "cannot watch a session's control socket");
+    worker->is_watched = true;
     return 0;
 }
 

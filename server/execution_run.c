@@ -1,0 +1,157 @@
+/* execution_run.c: an execution while it runs: its start, its clock, what the worker says. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "execution_private.h"
+#include "log.h"
+#include "options.h"
+#include "wire.h"
+
+static void run_clock(struct execution *execution)
+{
+    execution->deadline_us = execution_now_us() + execution->left_us;
+    execution_set_timer(execution, PHASE_RUN, execution->left_us);
+}
+
+/* While the program waits for input() its time limit rests. */
+static void rest_clock(struct execution *execution)
+{
+    if (execution->phase != PHASE_RUN)
+        return;
+    (void)evtimer_del(&execution->timer);
+    execution->left_us = execution->deadline_us - execution_now_us();
+    if (execution->left_us < 0)
+        execution->left_us = 0;
+}
+
+static void on_run_limit(struct execution *execution)
+{
+    execution->timed_out = true;
+    execution_set_timer(execution, PHASE_GRACE, (int64_t)execution->grace_ms * 1000);
+    worker_interrupt(execution->worker);
+}
+
+void execution_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct execution *execution = arg;
+    (void)fd;
+    (void)what;
+    switch (execution->phase) {
+    case PHASE_RUN: on_run_limit(execution); break;
+    case PHASE_GRACE:
+        execution->phase = PHASE_KILL; /* worker.c sees to it that it ends now, one way or the other */
+        worker_kill_interpreter(execution->worker);
+        break;
+    case PHASE_KILL: break;
+    case PHASE_STATS: execution_finish_dead(execution); break;
+    }
+}
+
+static int send_to_worker(struct execution *execution, const json_t *extra, struct err *err)
+{
+    json_t *options = options_merge(extra, execution->options);
+    char   *setup   = options != NULL ? json_dumps(options, JSON_COMPACT) : NULL;
+    int     result;
+    if (options != NULL && setup == NULL)
+        result = err_set(err, ENOMEM, "no memory for the options of an execution");
+    else
+        result = worker_execute(execution->worker, execution->serial, setup, setup != NULL ? strlen(setup) : 0, execution->code.data,
+                                execution->code.length, err);
+    free(setup);
+    json_decref(options);
+    return result;
+}
+
+void execution_start(struct execution *execution, struct worker *worker, uint64_t execution_count, const json_t *extra)
+{
+    struct err err = {0};
+    char       text[64];
+    int        n = snprintf(text, sizeof text, "{\"executionCount\":%llu}", (unsigned long long)execution_count);
+
+    execution->worker          = worker;
+    execution->execution_count = execution_count;
+    execution->started_us      = execution_now_us();
+    execution_set_status(execution, EXECUTION_RUNNING);
+    if (event_track_json(execution->output.track, EVENT_KIND_START, text, (size_t)n, &err) < 0)
+        log_warn("execution %s: its start could not be written: %s", execution->id_text, err.message);
+    if (send_to_worker(execution, extra, &err) < 0) {
+        worker_end(worker, err.message);
+        execution_fail(execution, "WORKER_UNREACHABLE", err.message);
+        return;
+    }
+    bytes_done(&execution->code);
+    execution->left_us = (int64_t)execution->timeout_ms * 1000;
+    run_clock(execution);
+}
+
+/* Nobody can answer: the program sees the end of its input. */
+static void end_input(struct execution *execution)
+{
+    struct err err = {0};
+    if (worker_input(execution->worker, "\x04", 1, &err) < 0)
+        worker_end(execution->worker, err.message);
+}
+
+static void on_input_request(struct execution *execution, const struct frame *frame)
+{
+    struct err   err = {0};
+    json_error_t error;
+    json_t      *sent = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error), *prompt = json_object_get(sent, "prompt");
+    json_t      *value = json_pack("{s:O, s:b}", "prompt", json_is_string(prompt) ? prompt : NULL, "password",
+                                   json_is_true(json_object_get(sent, "password")));
+
+    if (value == NULL)
+        value = json_pack("{s:s, s:b}", "prompt", "", "password", 0);
+    rest_clock(execution);
+    execution_set_status(execution, EXECUTION_INPUT_REQUIRED);
+    if (value == NULL || event_track_value(execution->output.track, EVENT_KIND_INPUT_REQUEST, value, &err) < 0)
+        log_warn("execution %s: a prompt is lost: %s", execution->id_text, err.message);
+    json_decref(value);
+    json_decref(sent);
+}
+
+static void on_done(struct execution *execution, const struct frame *frame)
+{
+    static const struct execution_state kept = {.kind = STATE_KEPT};
+    struct err                          err  = {0};
+    if (outcome_from_done(&execution->outcome, frame->payload, frame->length, execution->timed_out ? execution->timeout_ms : 0, &err) < 0)
+        worker_end(execution->worker, err.message); /* its end will be ours */
+    else
+        execution_finish(execution, &kept);
+}
+
+void execution_on_frame(struct execution *execution, const struct frame *frame)
+{
+    switch (frame->type) {
+    case EVENT_STDOUT: output_text(&execution->output, PIPES_STDOUT, OUTPUT_FRAME, frame->payload, frame->length); break;
+    case EVENT_STDERR: output_text(&execution->output, PIPES_STDERR, OUTPUT_FRAME, frame->payload, frame->length); break;
+    case EVENT_INPUT_REQUEST:
+        if (execution->interactive)
+            on_input_request(execution, frame);
+        else
+            end_input(execution);
+        break;
+    case EVENT_DONE: on_done(execution, frame); break;
+    default: output_value(&execution->output, frame); break;
+    }
+}
+
+void execution_on_raw(struct execution *execution, enum pipes_stream stream, const char *data, size_t length)
+{
+    output_text(&execution->output, stream, OUTPUT_RAW, data, length);
+}
+
+int execution_input(struct execution *execution, const char *text, size_t length, struct err *err)
+{
+    if (execution->status != EXECUTION_INPUT_REQUIRED)
+        return err_set(err, EBUSY, "the execution does not wait for input");
+    if (worker_input(execution->worker, text, length, err) < 0)
+        return -1;
+    execution_set_status(execution, EXECUTION_RUNNING);
+    if (execution->phase == PHASE_RUN)
+        run_clock(execution);
+    return 0;
+}

@@ -1,0 +1,201 @@
+/* session_run.c: the executions of a session: their queue, their turn, what is kept of them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "session_private.h"
+#include "sessions.h"
+#include "watcher.h"
+
+enum { EXECUTIONS_KEPT = 256 /* ended ones per session, for their results and events */ };
+
+static bool has_other_profile(const struct session *session)
+{
+    return strcmp(session->profile, sessions_settings(session->sessions)->profile) != 0;
+}
+
+/* Options that the session adds to those of its next execution; NULL: none. */
+static json_t *own_options(struct session *session)
+{
+    json_t *options;
+    bool    with_profile = !session->profile_sent && has_other_profile(session);
+    if (session->variables == NULL && session->environment == NULL && !with_profile)
+        return NULL;
+    options = json_object();
+    if (session->variables != NULL)
+        (void)json_object_set(options, "variables", session->variables);
+    if (session->environment != NULL)
+        (void)json_object_set(options, "envVars", session->environment);
+    if (with_profile)
+        (void)json_object_set_new(options, "profile", json_string(session->profile));
+    session->variables_sent = session->variables != NULL;
+    session->profile_sent   = true;
+    return options;
+}
+
+static void deliver_late(struct session *session)
+{
+    for (int i = 0; i < PIPES_STREAM_COUNT; i++) {
+        if (session->late[i].length > 0)
+            execution_on_raw(session->running, (enum pipes_stream)i, session->late[i].data, session->late[i].length);
+        bytes_done(&session->late[i]);
+    }
+}
+
+static void start(struct session *session, struct execution *execution)
+{
+    json_t *options = own_options(session);
+
+    session->running = execution;
+    sessions_on_start(session->sessions);
+    execution_set_notice(execution, session->notice);
+    session->notice = NULL;
+    execution_start(execution, session->worker, ++session->executions, options);
+    json_decref(options);
+    if (session->running == execution) /* else it could not be started and has ended */
+        deliver_late(session);
+    if (watcher_count(execution_track(execution)) > 0)
+        event_log_flush(session->log);
+}
+
+static struct execution *take_from_queue(struct session *session, struct execution_node *node)
+{
+    TAILQ_REMOVE(&session->queue, node, queue);
+    session->queue_count--;
+    sessions_on_queued(session->sessions, -1);
+    return node->execution;
+}
+
+void session_go_on(struct session *session)
+{
+    struct execution_node *first = TAILQ_FIRST(&session->queue);
+    if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
+        return;
+    if (sessions_may_run(session->sessions, session))
+        start(session, take_from_queue(session, first));
+}
+
+static void on_run_ended(struct session *session, struct execution *execution)
+{
+    const struct outcome *outcome = execution_outcome(execution);
+    session->running              = NULL;
+    session->execution_ms += execution_ms(execution);
+    session->cpu_us += outcome->cpu_user_us + outcome->cpu_system_us;
+    if (outcome->cpu_is_split)
+        session->jail_cpu_us += outcome->cpu_user_us + outcome->cpu_system_us;
+    if (outcome->memory_bytes > 0)
+        session->memory_bytes = outcome->memory_bytes;
+    if (session->worker != NULL && worker_state(session->worker) == WORKER_IDLE) {
+        session->live++;
+        if (session->variables_sent) {
+            json_decref(session->variables);
+            session->variables = NULL;
+        }
+    }
+    session->variables_sent = false;
+    sessions_on_stop(session->sessions);
+}
+
+static void on_finished(struct execution *execution, void *arg)
+{
+    struct session *session = arg;
+    if (execution == session->running)
+        on_run_ended(session, execution);
+    else
+        (void)take_from_queue(session, execution_node(execution));
+    session_touch(session);
+    session_go_on(session);
+    sessions_on_progress(session->sessions);
+}
+
+void session_forget_execution(struct session *session, struct execution *execution)
+{
+    TAILQ_REMOVE(&session->all, execution_node(execution), all);
+    session->all_count--;
+    sessions_remove_execution(session->sessions, execution);
+    execution_free(execution);
+}
+
+/* Never from inside a flush, where a track must not go. */
+static void trim(struct session *session)
+{
+    while (session->all_count > EXECUTIONS_KEPT) {
+        struct execution *oldest = TAILQ_FIRST(&session->all)->execution;
+        if (!execution_has_ended(oldest) || watcher_count(execution_track(oldest)) > 0)
+            return;
+        session_forget_execution(session, oldest);
+    }
+}
+
+bool session_has_work(const struct session *session)
+{
+    return session->running != NULL || session->queue_count > 0;
+}
+
+struct execution *session_submit(struct session *session, const struct execution_request *request, bool may_queue,
+                                 execution_on_result on_result, void *arg, struct err *err)
+{
+    const struct sessions_settings *settings = sessions_settings(session->sessions);
+    struct execution               *execution;
+
+    if (!may_queue && session_has_work(session)) {
+        (void)err_set(err, EBUSY, "the session runs something else");
+        return NULL;
+    }
+    if (session->queue_count >= settings->max_queue && session_has_work(session)) {
+        (void)err_set(err, ENOBUFS, "%zu executions wait in this session already", session->queue_count);
+        return NULL;
+    }
+    trim(session);
+    execution = execution_new(sessions_base(session->sessions), session->log, sessions_next_serial(session->sessions), &session->id,
+                              &settings->output, request, on_finished, session, err);
+    if (execution == NULL)
+        return NULL;
+    if (sessions_add_execution(session->sessions, execution) < 0) {
+        execution_free(execution);
+        (void)err_set(err, ENOMEM, "no memory for an execution");
+        return NULL;
+    }
+    if (on_result != NULL)
+        execution_set_waiter(execution, on_result, arg);
+    TAILQ_INSERT_TAIL(&session->all, execution_node(execution), all);
+    session->all_count++;
+    TAILQ_INSERT_TAIL(&session->queue, execution_node(execution), queue);
+    session->queue_count++;
+    sessions_on_queued(session->sessions, 1);
+    session_touch(session);
+    session_go_on(session);
+    return execution;
+}
+
+bool session_interrupt(struct session *session)
+{
+    session_touch(session);
+    if (session->running == NULL)
+        return false;
+    execution_interrupt(session->running);
+    return true;
+}
+
+void session_end_executions(struct session *session, const char *reason)
+{
+    static const struct execution_state lost = {.kind = STATE_LOST};
+    while (!TAILQ_EMPTY(&session->queue))
+        execution_kill(TAILQ_FIRST(&session->queue)->execution, reason, &lost);
+    if (session->running != NULL)
+        execution_kill(session->running, reason, &lost);
+}
+
+void session_restart(struct session *session)
+{
+    bool is_ready = session->state == SESSION_READY;
+    if (session->state == SESSION_ENDED)
+        return;
+    session_set_state(session, SESSION_RECOVERING); /* before the executions end, so that none starts */
+    session_end_executions(session, "the session was restarted");
+    session->live   = 0;
+    session->notice = NULL;
+    session_touch(session);
+    if (is_ready)
+        worker_kill_interpreter(session->worker);
+}

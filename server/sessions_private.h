@@ -1,0 +1,43 @@
+/* sessions_private.h: what sessions*.c share. Nobody else includes it. */
+#ifndef PENNY_SESSIONS_PRIVATE_H
+#define PENNY_SESSIONS_PRIVATE_H
+
+#include "sessions.h"
+
+/* Someone who waits for a session being made. */
+struct asker {
+    TAILQ_ENTRY(asker) entry;
+    sessions_on_session on_session;
+    void               *arg;
+};
+
+/* A session being made. */
+struct birth {
+    TAILQ_ENTRY(birth) entry;
+    struct sessions       *sessions;
+    struct session_request request;
+    struct pool_claim     *claim;
+    TAILQ_HEAD(, asker) askers;
+};
+
+struct sessions {
+    struct event_base       *base;
+    struct pool             *pool;
+    struct sessions_settings settings;
+    struct table            *by_id, *executions;
+    struct ended            *ended;
+    struct session_list      over, runnable;
+    TAILQ_HEAD(, birth) births;
+    size_t                 birth_count;
+    struct sessions_totals totals;
+    uint64_t               last_serial;
+    struct event          *sweep, *bury;
+    bool                   draining;
+    void (*on_idle)(void *arg);
+    void *on_idle_arg;
+};
+
+/* sessions_create.c */
+void sessions_free_birth(struct birth *birth);
+
+#endif

@@ -1,0 +1,577 @@
+/* Workers over a fake zygote: their life, their death, and that what a hostile one says ends its jail and nothing else. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "bytes.h"
+#include "fake_zygote.h"
+#include "fdio.h"
+#include "wire.h"
+#include "workers.h"
+
+static struct event_base *base;
+static struct workers    *workers;
+static struct fake_zygote fake;
+static int                ups, downs;
+
+/* What was heard of one worker. */
+struct ear {
+    struct worker      *worker;
+    struct bytes        text;
+    int                 ready, done, exits, gone, stats;
+    int                 exit_status;
+    struct worker_death death;
+    char                order[64]; /* F: a frame with text, R: raw text, D: done, X: exit, G: gone */
+    bool                release_on_frame, respawn_on_exit;
+    uint8_t             last_type;
+};
+
+static void note(struct ear *ear, char what)
+{
+    size_t n = strlen(ear->order);
+    if (n + 1 < sizeof ear->order)
+        ear->order[n] = what;
+}
+
+static void on_ready(void *arg)
+{
+    ((struct ear *)arg)->ready++;
+}
+
+static void on_frame(const struct frame *frame, void *arg)
+{
+    struct ear *ear = arg;
+    ear->last_type  = frame->type;
+    note(ear, frame->type == EVENT_DONE ? 'D' : 'F');
+    if (frame->type == EVENT_STDOUT)
+        assert_true(bytes_append(&ear->text, frame->payload, frame->length));
+    ear->done += frame->type == EVENT_DONE;
+    if (ear->release_on_frame)
+        worker_release(ear->worker);
+}
+
+static void on_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
+{
+    struct ear *ear = arg;
+    (void)stream;
+    note(ear, 'R');
+    assert_true(bytes_append(&ear->text, data, length));
+}
+
+static void on_turn(void *arg)
+{
+    (void)arg;
+}
+
+static void on_interpreter_exit(int status, void *arg)
+{
+    struct ear *ear  = arg;
+    ear->exit_status = status;
+    ear->exits++;
+    note(ear, 'X');
+    if (ear->respawn_on_exit)
+        worker_respawn(ear->worker);
+}
+
+static void on_stats(const struct session_stats *stats, void *arg)
+{
+    assert_int_equal(stats->memory_bytes, 4096);
+    ((struct ear *)arg)->stats++;
+}
+
+static void on_gone(const struct worker_death *death, void *arg)
+{
+    struct ear *ear = arg;
+    ear->death      = *death;
+    ear->gone++;
+    ear->worker = NULL;
+    note(ear, 'G');
+}
+
+static const struct worker_events events = {on_ready, on_frame, on_raw, on_turn, on_interpreter_exit, on_stats, on_gone};
+
+static void on_zygote(bool up, void *arg)
+{
+    (void)arg;
+    *(up ? &ups : &downs) += 1;
+}
+
+static bool is_up(void *arg)
+{
+    (void)arg;
+    return workers_zygote_is_up(workers);
+}
+
+static int set_up(void **state)
+{
+    struct err err = {0};
+    (void)state;
+    base    = fake_base();
+    workers = workers_new(base, on_zygote, NULL, &err);
+    assert_non_null(workers);
+    fake_zygote_start(&fake, true);
+    assert_int_equal(workers_attach_zygote(workers, fake.socket_fd, &err), 0);
+    fake_run_until(base, is_up, NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    workers_free(workers);
+    fake_zygote_stop(&fake);
+    event_base_free(base);
+    return 0;
+}
+
+static void spawn(struct ear *ear)
+{
+    static const struct worker_limits none = {0};
+    struct err                        err  = {0};
+    *ear                                   = (struct ear){0};
+    ear->worker                            = worker_spawn(workers, &none, &events, ear, &err);
+    assert_non_null(ear->worker);
+}
+
+static bool is_ready(void *arg)
+{
+    return ((struct ear *)arg)->ready > 0;
+}
+
+static bool is_ready_again(void *arg)
+{
+    return ((struct ear *)arg)->ready > 1;
+}
+
+static bool is_done(void *arg)
+{
+    return ((struct ear *)arg)->done > 0;
+}
+
+static bool is_gone(void *arg)
+{
+    return ((struct ear *)arg)->gone > 0;
+}
+
+static bool has_exited(void *arg)
+{
+    return ((struct ear *)arg)->exits > 0;
+}
+
+static bool has_stats(void *arg)
+{
+    return ((struct ear *)arg)->stats > 0;
+}
+
+static bool is_empty(void *arg)
+{
+    (void)arg;
+    return workers_count(workers) == 0;
+}
+
+static void spawn_ready(struct ear *ear)
+{
+    spawn(ear);
+    fake_run_until(base, is_ready, ear);
+    assert_int_equal(worker_state(ear->worker), WORKER_IDLE);
+}
+
+static void execute(struct ear *ear, uint64_t number, const char *code)
+{
+    struct err err = {0};
+    assert_int_equal(worker_execute(ear->worker, number, NULL, 0, code, strlen(code), &err), 0);
+    assert_int_equal(worker_state(ear->worker), WORKER_BUSY);
+}
+
+static void expect_text(struct ear *ear, const char *text)
+{
+    assert_int_equal(ear->text.length, strlen(text));
+    assert_memory_equal(ear->text.data, text, ear->text.length);
+    bytes_done(&ear->text);
+}
+
+static void end(struct ear *ear)
+{
+    bytes_done(&ear->text);
+    worker_release(ear->worker);
+    fake_run_until(base, is_empty, NULL);
+}
+
+static void test_a_cell(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 5, "print hello");
+    fake_run_until(base, is_done, &ear);
+    expect_text(&ear, "hello\n");
+    assert_string_equal(ear.order, "FD");
+    assert_int_equal(worker_state(ear.worker), WORKER_IDLE);
+    end(&ear);
+    assert_int_equal(ear.gone, 0); /* released: nobody is told */
+}
+
+static void test_two_at_once_are_refused(void **state)
+{
+    struct ear ear;
+    struct err err = {0};
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "wait");
+    assert_int_equal(worker_execute(ear.worker, 2, NULL, 0, "ok", 2, &err), -1);
+    assert_int_equal(worker_input(ear.worker, "x", 1, &err), -1);
+    end(&ear);
+}
+
+static void test_interrupt(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "wait");
+    fake_run_for(base, 30); /* until it runs */
+    worker_interrupt(ear.worker);
+    fake_run_until(base, is_done, &ear);
+    end(&ear);
+}
+
+static void test_a_long_cell_goes_in_parts(void **state)
+{
+    static char code[300000];
+    struct ear  ear;
+    (void)state;
+    memset(code, 'z', sizeof code - 1);
+    memcpy(code, "print ", 6);
+    spawn_ready(&ear);
+    execute(&ear, 1, code);
+    fake_run_until(base, is_done, &ear);
+    assert_true(ear.text.length > 60000);
+    end(&ear);
+}
+
+static void test_raw_text_keeps_its_order(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    for (uint64_t i = 1; i < 50; i++) {
+        ear.done = 0;
+        memset(ear.order, 0, sizeof ear.order);
+        execute(&ear, i, "raw before");
+        fake_run_until(base, is_done, &ear);
+        expect_text(&ear, "beforeafter");
+        assert_string_equal(ear.order, "RFD");
+    }
+    end(&ear);
+}
+
+static void test_a_flood_is_taken_in_turns(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "flood 5000");
+    fake_run_until(base, is_done, &ear);
+    assert_int_equal(ear.text.length, 5000000);
+    end(&ear);
+}
+
+static void expect_death(const char *code, int status)
+{
+    struct ear ear;
+    spawn_ready(&ear);
+    ear.respawn_on_exit = true;
+    execute(&ear, 1, code);
+    fake_run_until(base, is_ready_again, &ear);
+    assert_int_equal(ear.exits, 1);
+    assert_int_equal(ear.exit_status, status);
+    assert_int_equal(ear.gone, 0);
+    execute(&ear, 2, "print again"); /* the same jail, a fresh interpreter */
+    fake_run_until(base, is_done, &ear);
+    expect_text(&ear, "again\n");
+    end(&ear);
+}
+
+static void test_an_interpreter_that_dies_is_replaced(void **state)
+{
+    (void)state;
+    expect_death("exit 3", 3 << 8);
+    expect_death("signal 11", SIGSEGV);
+}
+
+static void test_half_a_frame_does_not_spoil_the_next_interpreter(void **state)
+{
+    (void)state;
+    expect_death("half", SIGSEGV);
+}
+
+static void test_killing_the_interpreter(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "stubborn");
+    fake_run_for(base, 30);
+    worker_interrupt(ear.worker);
+    fake_run_for(base, 30);
+    assert_int_equal(ear.done + ear.exits, 0);
+    worker_kill_interpreter(ear.worker);
+    fake_run_until(base, has_exited, &ear);
+    assert_int_equal(worker_state(ear.worker), WORKER_ABSENT);
+    end(&ear);
+}
+
+static void test_an_interpreter_that_cannot_be_killed_costs_its_jail(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "mute");
+    fake_run_for(base, 30);
+    worker_kill_interpreter(ear.worker);
+    fake_run_until(base, is_gone, &ear);
+    assert_non_null(strstr(ear.death.reason, "did not end"));
+    fake_run_until(base, is_empty, NULL);
+}
+
+static void test_hostile_frames_end_the_jail_with_a_reason(void **state)
+{
+    static const char *const codes[] = {"junk", "giant", "unknown", "flags", "early", "other", "twice"};
+    (void)state;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct ear ear, neighbour;
+        spawn_ready(&neighbour);
+        spawn_ready(&ear);
+        execute(&ear, 1, codes[i]);
+        fake_run_until(base, is_gone, &ear);
+        assert_true(ear.death.reason[0] != '\0');
+        assert_int_equal(ear.exits, 0);
+        bytes_done(&ear.text);
+        execute(&neighbour, 1, "print fine");
+        fake_run_until(base, is_done, &neighbour);
+        expect_text(&neighbour, "fine\n");
+        end(&neighbour);
+    }
+}
+
+static void test_a_jail_that_ends_says_its_last_words_first(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "gone");
+    fake_run_until(base, is_gone, &ear);
+    assert_true(WIFEXITED(ear.death.status) && WEXITSTATUS(ear.death.status) == 7);
+    assert_string_equal(ear.death.reason, "");
+    assert_string_equal(ear.order, "G");
+    fake_run_until(base, is_empty, NULL);
+}
+
+static void test_a_spawn_that_fails(void **state)
+{
+    struct ear ear;
+    (void)state;
+    fake_zygote_command(&fake, 'F', 1);
+    fake_run_for(base, 20);
+    spawn(&ear);
+    fake_run_until(base, is_gone, &ear);
+    assert_true(ear.death.spawn_failed);
+    assert_string_equal(ear.death.reason, "told to fail");
+}
+
+static void test_a_spawn_without_its_descriptors(void **state)
+{
+    struct ear ear;
+    (void)state;
+    fake_zygote_command(&fake, 'N', 1);
+    fake_run_for(base, 20);
+    spawn(&ear);
+    fake_run_until(base, is_gone, &ear);
+    assert_true(ear.death.spawn_failed);
+    assert_non_null(strstr(ear.death.reason, "open files"));
+}
+
+static void test_a_session_that_dies_before_it_is_ready(void **state)
+{
+    struct ear ear;
+    (void)state;
+    fake_zygote_command(&fake, 'D', 1);
+    fake_run_for(base, 20);
+    spawn(&ear);
+    fake_run_until(base, is_gone, &ear);
+    assert_int_equal(ear.ready, 0);
+    fake_run_until(base, is_empty, NULL);
+}
+
+static void test_release_at_every_moment(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn(&ear);
+    worker_release(ear.worker); /* before it is made */
+    fake_run_until(base, is_empty, NULL);
+    spawn_ready(&ear);
+    execute(&ear, 1, "flood 100");
+    ear.release_on_frame = true; /* inside a callback */
+    fake_run_until(base, is_empty, NULL);
+    assert_int_equal(ear.gone, 0);
+    bytes_done(&ear.text);
+    spawn_ready(&ear);
+    execute(&ear, 1, "exit 0");
+    fake_run_until(base, has_exited, &ear);
+    end(&ear); /* while the interpreter is absent */
+}
+
+static void test_ending_tells_the_reason(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    worker_end(ear.worker, "because");
+    assert_int_equal(ear.gone, 0); /* not before its processes are gone */
+    fake_run_until(base, is_gone, &ear);
+    assert_string_equal(ear.death.reason, "because");
+}
+
+static void test_a_zygote_that_does_not_kill(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    fake_zygote_command(&fake, 'K', 1);
+    fake_run_for(base, 20);
+    worker_end(ear.worker, "because");
+    fake_run_until(base, is_gone, &ear); /* the owner is not kept waiting for ever */
+}
+
+static void test_stats(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    assert_true(worker_ask_stats(ear.worker));
+    fake_run_until(base, has_stats, &ear);
+    end(&ear);
+}
+
+static void test_the_zygote_may_die(void **state)
+{
+    struct ear living, unborn;
+    struct err err = {0};
+    (void)state;
+    spawn_ready(&living);
+    ups = downs = 0;
+    assert_int_equal(kill(fake.pid, SIGSTOP), 0);
+    spawn(&unborn);
+    fake_zygote_crash(&fake);
+    fake_run_until(base, is_gone, &unborn);
+    assert_true(unborn.death.spawn_failed);
+    assert_int_equal(downs, 1);
+    assert_false(worker_ask_stats(living.worker));
+    execute(&living, 1, "print alive");
+    fake_run_until(base, is_done, &living);
+    expect_text(&living, "alive\n");
+
+    fake_zygote_start(&fake, true);
+    assert_int_equal(workers_attach_zygote(workers, fake.socket_fd, &err), 0);
+    fake_run_until(base, is_up, NULL);
+    worker_end(living.worker, "adopted"); /* by the new one, which can end it */
+    fake_run_until(base, is_gone, &living);
+    assert_string_equal(living.death.reason, "adopted");
+}
+
+static void test_sessions_can_be_ended_while_the_zygote_is_away(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    fake_zygote_crash(&fake);
+    fake_run_for(base, 30);
+    worker_end(ear.worker, "alone");
+    fake_run_until(base, is_gone, &ear);
+}
+
+static void test_what_the_zygote_should_not_say(void **state)
+{
+    struct ear ear;
+    (void)state;
+    fake_zygote_command(&fake, 'U', 0); /* logged, and ignored */
+    spawn_ready(&ear);
+    downs = 0;
+    fake_zygote_command(&fake, 'B', 0); /* the connection can't be trusted any more */
+    fake_run_for(base, 50);
+    assert_int_equal(downs, 1);
+    assert_false(workers_zygote_is_up(workers));
+    end(&ear);
+}
+
+static void test_input(void **state)
+{
+    struct ear ear;
+    struct err err = {0};
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "input");
+    while (worker_state(ear.worker) != WORKER_INPUT)
+        fake_run_for(base, 5);
+    assert_int_equal(worker_input(ear.worker, "Ada", 3, &err), 0);
+    fake_run_until(base, is_done, &ear);
+    expect_text(&ear, "Ada");
+    end(&ear);
+}
+
+static void test_late_text_is_heard_and_can_be_held_back(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "late there");
+    fake_run_until(base, is_done, &ear);
+    fake_run_for(base, 20);
+    expect_text(&ear, "there");
+    ear.done = 0;
+    worker_pause(ear.worker);
+    execute(&ear, 2, "ok"); /* a new cell reads again */
+    fake_run_until(base, is_done, &ear);
+    end(&ear);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_cell, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_at_once_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_interrupt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_long_cell_goes_in_parts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_raw_text_keeps_its_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_flood_is_taken_in_turns, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_interpreter_that_dies_is_replaced, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_half_a_frame_does_not_spoil_the_next_interpreter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_killing_the_interpreter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_interpreter_that_cannot_be_killed_costs_its_jail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hostile_frames_end_the_jail_with_a_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_jail_that_ends_says_its_last_words_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_spawn_that_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_spawn_without_its_descriptors, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_session_that_dies_before_it_is_ready, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_release_at_every_moment, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_ending_tells_the_reason, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_zygote_that_does_not_kill, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stats, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_zygote_may_die, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sessions_can_be_ended_while_the_zygote_is_away, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_the_zygote_should_not_say, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_input, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_text_is_heard_and_can_be_held_back, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
