@@ -192,6 +192,11 @@ static void drop_listeners(struct http *http)
     }
 }
 
+void http_stream_bodies(struct http *http, bool (*is_streamed)(const struct http_request *request, void *arg))
+{
+    http->is_streamed = is_streamed;
+}
+
 void http_stop_listening(struct http *http)
 {
     struct http_connection *connection = TAILQ_FIRST(&http->connections);

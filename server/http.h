@@ -51,6 +51,11 @@ void http_stop_listening(struct http *http);
 /* Requests and streams not yet finished. */
 size_t http_in_flight(const struct http *http);
 void   http_free(struct http *http); /* drops what is left; NULL is fine */
+/*
+ * Bodies in pieces: is_streamed is asked when a head is whole and a body follows. Where it says yes the request is delivered at once, and
+ * its handler calls http_request_take_body() or answers without the body. No limit of body_bytes then: the handler counts.
+ */
+void http_stream_bodies(struct http *http, bool (*is_streamed)(const struct http_request *request, void *arg));
 
 /* The request. Strings are borrowed, valid while the request is. Absent: NULL. */
 enum http_method http_request_method(const struct http_request *request);
@@ -60,6 +65,15 @@ const char      *http_request_query(const struct http_request *request, const ch
 const char      *http_request_id(const struct http_request *request);   /* X-Request-Id given (if well-formed) or made */
 const char      *http_request_peer(const struct http_request *request); /* address as text */
 const void      *http_request_body(const struct http_request *request, size_t *ret_length); /* never NULL */
+/* As announced; -1: it comes in chunks. */
+int64_t http_request_body_length(const struct http_request *request);
+/*
+ * on_body gets the body piece by piece as it comes, `last` with the last piece, which may be empty; never before this returns. It may
+ * answer the request at any time: what the client still sends is then thrown away. A body that does not come to its end ends in on_gone.
+ */
+typedef void (*http_on_body)(const void *data, size_t length, bool last, void *arg);
+void http_request_take_body(struct http_request *request, http_on_body on_body, void *arg);
+void http_request_pause_body(struct http_request *request, bool paused); /* no piece comes while paused: the client waits */
 /* What the route table put there: the n-th {parameter} of the matched pattern, and the parsed JSON body (borrowed; an empty body is {}). */
 const char *http_request_parameter(const struct http_request *request, size_t n);
 json_t     *http_request_json(const struct http_request *request);
@@ -85,6 +99,8 @@ void http_reply_error(struct http_request *request, int status, const char *code
 
 /* An answer in pieces (chunked for HTTP/1.1, until close for 1.0). From here the stream stands for the request; the pointer `request` is dead. */
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type);
+/* As http_stream_begin, with a Content-Length: less than that before http_stream_end() cuts the connection, so that the client notices. */
+struct http_stream *http_stream_begin_sized(struct http_request *request, int status, const char *content_type, uint64_t length);
 /* on_drain: what is queued has fallen below `low_water` bytes after having been above; on_gone: the client left, the stream is dead after it. Either may be NULL. */
 void http_stream_set_callbacks(struct http_stream *stream, size_t low_water, void (*on_drain)(void *arg), void (*on_gone)(void *arg),
                                void *arg);
@@ -93,5 +109,6 @@ size_t http_stream_write(struct http_stream *stream, const void *data, size_t le
 size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *moved_from);
 size_t http_stream_pending(const struct http_stream *stream);
 void   http_stream_end(struct http_stream *stream); /* finishes and frees */
+void   http_stream_cut(struct http_stream *stream); /* frees, and ends the connection so that the client sees an answer that is not whole */
 
 #endif

@@ -83,6 +83,7 @@ static bool wants_input(const struct http_connection *connection)
     case HTTP_HEAD_STATE: return !http_input_waits(connection) && http_connection_pending(connection) <= HTTP_OUTPUT_HIGH;
     case HTTP_HANDLING:
     case HTTP_STREAMING: return connection->input.length < HTTP_INPUT_MAX;
+    case HTTP_BODY_STATE: return !http_input_is_paused(connection) || connection->input.length < HTTP_INPUT_MAX;
     default: return true;
     }
 }
@@ -100,7 +101,7 @@ static void settle_reading(struct http_connection *connection)
 /* The client sends no more, and all that it sent has been used: what is not whole by now never will be. */
 static void settle_end(struct http_connection *connection)
 {
-    if (connection->closing || http_input_waits(connection))
+    if (connection->closing || http_input_waits(connection) || http_input_is_paused(connection))
         return;
     if (connection->state == HTTP_BODY_STATE)
         http_input_refuse(connection, 400, "BAD_REQUEST", "The request ended in the middle of its body");

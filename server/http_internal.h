@@ -51,6 +51,9 @@ struct http_request {
     uint8_t            minor;
     bool               keep_alive, gone_on_eof;
     bool               own_policy, own_cache; /* the handler set Content-Security-Policy, Cache-Control */
+    bool               streamed;              /* delivered before its body */
+    bool               paused, given;         /* of on_body: nothing may come; the last piece has come */
+    bool               wants_continue;        /* the client waits to be told that its body is wanted */
     struct http_buffer text;                  /* decoded path, query, header names and values: NUL-terminated, by offset */
     uint32_t           path;
     struct http_pair   fields[GUARD_FIELDS_MAX + 1], queries[HTTP_QUERY_MAX];
@@ -58,6 +61,9 @@ struct http_request {
     char              *parameters[HTTP_PARAMETERS_MAX];
     json_t            *json;
     struct http_buffer body, headers; /* headers: of the answer, as text */
+    uint64_t           body_bytes;    /* that have come */
+    http_on_body       on_body;
+    void              *on_body_arg;
     char               id[HTTP_ID_BYTES];
     void (*on_gone)(void *arg);
     void *on_gone_arg;
@@ -66,6 +72,8 @@ struct http_request {
 struct http_stream {
     struct http_connection *connection;
     bool                    chunked, silent, above; /* silent: HEAD */
+    bool                    sized;
+    uint64_t                left; /* to be written, when sized */
     size_t                  low_water;
     void (*on_drain)(void *arg);
     void (*on_gone)(void *arg);
@@ -93,7 +101,7 @@ struct http_connection {
     struct http_request *request; /* being read or answered */
     struct http_stream   stream;
     uint64_t             lingered;
-    size_t               body_step;                      /* body length at which the deadline moves on */
+    uint64_t             body_step;                      /* body length at which the deadline moves on */
     int64_t              deadline_ms, write_deadline_ms; /* 0: none */
     int                  untaken; /* bytes the client had not taken when its progress was last looked at; -1: not yet */
     char                 peer[46];
@@ -103,9 +111,10 @@ TAILQ_HEAD(http_connections, http_connection);
 TAILQ_HEAD(http_requests, http_request);
 
 struct http {
-    struct event_base      *base;
-    struct http_limits      limits;
-    http_handler            on_request;
+    struct event_base *base;
+    struct http_limits limits;
+    http_handler       on_request;
+    bool (*is_streamed)(const struct http_request *request, void *arg);
     void                   *arg;
     struct http_connections connections;
     size_t                  connection_count, in_flight;
@@ -139,6 +148,7 @@ void                 http_request_free(struct http_request *request);
 void                 http_request_settle_id(struct http_request *request);
 
 /* http_reply.c */
+void http_reply_settle(struct http_request *request); /* whether the connection may go on after the answer that follows */
 void http_reply_refusal(struct http_request *request, const struct http_refusal *refusal);
 int  http_reply_head(struct http_request *request, int status, const char *content_type, int64_t length, struct http_buffer *ret_head);
 
@@ -158,6 +168,10 @@ void http_connection_flush(struct http_connection *connection); /* writes what i
 void http_input_add(struct http_connection *connection, const char *data, size_t length);
 /* Goes on with what was kept, when a request can be taken now. */
 void http_input_use(struct http_connection *connection);
+/* The client is told to send the body it announced. */
+void http_input_continue(struct http_connection *connection);
+/* A body is under way that its handler does not take at the moment. */
+bool http_input_is_paused(const struct http_connection *connection);
 /* True when there are kept bytes that nobody has looked at yet. */
 bool http_input_waits(const struct http_connection *connection);
 /* The present request, or one made for the purpose, is refused; what the client still sends is thrown away. */

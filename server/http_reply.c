@@ -130,10 +130,13 @@ int http_reply_head(struct http_request *request, int status, const char *conten
     return 0;
 }
 
-/* Whether the connection may go on after this answer. */
-static void settle_keep_alive(struct http_request *request)
+void http_reply_settle(struct http_request *request)
 {
-    if (request->connection->http->draining || request->connection->closing)
+    struct http_connection *connection = request->connection;
+    bool                    unread     = connection->state == HTTP_BODY_STATE; /* answered before its body has come */
+    if (unread)
+        connection->lingers = true;
+    if (unread || connection->http->draining || connection->closing)
         request->keep_alive = false;
 }
 
@@ -158,7 +161,7 @@ static void reply(struct http_request *request, int status, const char *content_
         head.data = room;
         head.room = sizeof room;
     }
-    settle_keep_alive(request);
+    http_reply_settle(request);
     if (http_reply_head(request, status, content_type, (int64_t)length, &head) != 0) {
         give_up(request, owned ? body : NULL);
         return;
@@ -200,7 +203,7 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
     struct http_buffer      head       = {0};
     struct iovec            vector;
 
-    settle_keep_alive(request);
+    http_reply_settle(request);
     if (http_reply_head(request, status, content_type, (int64_t)evbuffer_get_length(moved_from), &head) != 0) {
         evbuffer_drain(moved_from, evbuffer_get_length(moved_from));
         give_up(request, NULL);

@@ -85,6 +85,9 @@ static void clear(struct http_request *request)
     request->on_gone                            = NULL;
     request->path                               = 0;
     request->keep_alive = request->gone_on_eof = request->own_policy = request->own_cache = false;
+    request->streamed = request->paused = request->given = request->wants_continue = false;
+    request->body_bytes                                                            = 0;
+    request->on_body                                                               = NULL;
     reuse(&request->text);
     reuse(&request->body);
     reuse(&request->headers);
@@ -191,6 +194,32 @@ const void *http_request_body(const struct http_request *request, size_t *ret_le
 const char *http_request_parameter(const struct http_request *request, size_t n)
 {
     return n < HTTP_PARAMETERS_MAX ? request->parameters[n] : NULL;
+}
+
+int64_t http_request_body_length(const struct http_request *request)
+{
+    const struct http_head *head = &request->connection->guard.head;
+    return head->chunked ? -1 : (int64_t)head->content_length;
+}
+
+void http_request_take_body(struct http_request *request, http_on_body on_body, void *arg)
+{
+    request->on_body     = on_body;
+    request->on_body_arg = arg;
+    if (request->wants_continue)
+        http_input_continue(request->connection);
+    request->wants_continue = false;
+    http_request_pause_body(request, false);
+}
+
+void http_request_pause_body(struct http_request *request, bool paused)
+{
+    struct http_connection *connection = request->connection;
+    request->paused                    = paused;
+    if (connection->state == HTTP_BODY_STATE)
+        connection->deadline_ms = paused ? 0 : http_deadline_in(connection->http->limits.head_timeout_ms);
+    if (!paused)
+        http_connection_wake(connection);
 }
 
 json_t *http_request_json(const struct http_request *request)

@@ -4,20 +4,24 @@
 
 #include "http_internal.h"
 
-struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type)
+/* length: -1: not known. */
+static struct http_stream *begin(struct http_request *request, int status, const char *content_type, int64_t length)
 {
     struct http_connection *connection = request->connection;
     struct http_stream     *stream     = &connection->stream;
     struct http_buffer      head       = {0};
 
-    if (request->minor == 0 || connection->http->draining)
+    http_reply_settle(request);
+    if (request->minor == 0)
         request->keep_alive = false;
     *stream = (struct http_stream){.connection = connection,
-                                   .chunked    = request->minor > 0,
+                                   .chunked    = request->minor > 0 && length < 0,
+                                   .sized      = length >= 0,
+                                   .left       = length >= 0 ? (uint64_t)length : 0,
                                    .silent     = request->method == HTTP_HEAD,
                                    .on_gone    = request->on_gone,
                                    .gone_arg   = request->on_gone_arg};
-    if (http_reply_head(request, status, content_type, -1, &head) != 0) {
+    if (http_reply_head(request, status, content_type, length, &head) != 0) {
         connection->broken = true;
         http_connection_wake(connection);
     } else {
@@ -29,6 +33,16 @@ struct http_stream *http_stream_begin(struct http_request *request, int status, 
     connection->request = NULL;
     http_request_free(request);
     return stream;
+}
+
+struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type)
+{
+    return begin(request, status, content_type, -1);
+}
+
+struct http_stream *http_stream_begin_sized(struct http_request *request, int status, const char *content_type, uint64_t length)
+{
+    return begin(request, status, content_type, (int64_t)length);
 }
 
 void http_stream_set_callbacks(struct http_stream *stream, size_t low_water, void (*on_drain)(void *arg), void (*on_gone)(void *arg),
@@ -70,11 +84,22 @@ static size_t after_write(struct http_stream *stream)
     return pending;
 }
 
+/* Never more than was promised. */
+static void count_out(struct http_stream *stream, size_t *length)
+{
+    if (!stream->sized)
+        return;
+    if (*length > stream->left)
+        *length = (size_t)stream->left;
+    stream->left -= *length;
+}
+
 size_t http_stream_write(struct http_stream *stream, const void *data, size_t length)
 {
     char         head[20];
     struct iovec vectors[3];
 
+    count_out(stream, &length);
     if (length == 0 || stream->silent || stream->connection->broken)
         return http_connection_pending(stream->connection);
     vectors[0] = (struct iovec){head, chunk_head(head, length)};
@@ -90,9 +115,12 @@ size_t http_stream_write(struct http_stream *stream, const void *data, size_t le
 size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *moved_from)
 {
     char         head[20];
-    size_t       length = evbuffer_get_length(moved_from);
+    size_t       length = evbuffer_get_length(moved_from), counted = length;
     struct iovec vector = {head, chunk_head(head, length)};
 
+    count_out(stream, &counted);
+    if (counted < length) /* more than was promised can't be sent */
+        stream->connection->broken = true;
     if (length == 0 || stream->silent || stream->connection->broken) {
         evbuffer_drain(moved_from, length);
         return http_connection_pending(stream->connection);
@@ -115,5 +143,15 @@ void http_stream_end(struct http_stream *stream)
 
     if (stream->chunked && !stream->silent && !connection->broken)
         http_connection_write(connection, &vector, 1, false);
+    if (stream->sized && stream->left > 0 && !stream->silent)
+        connection->broken = true;
     http_connection_answered(connection, !connection->closing);
+}
+
+void http_stream_cut(struct http_stream *stream)
+{
+    struct http_connection *connection = stream->connection;
+
+    connection->broken = true;
+    http_connection_answered(connection, false);
 }

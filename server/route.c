@@ -220,6 +220,17 @@ static void answer_options(struct http_request *request, const struct route_node
     route_reply_preflight(request, methods, origin);
 }
 
+bool route_is_streamed(const struct http_request *request, void *arg)
+{
+    const struct router *router = arg;
+    const struct route  *route;
+    struct route_match   match;
+
+    route_tree_match(router->tree, http_request_path(request), &match);
+    route = match.node != NULL ? route_node_get(match.node, http_request_method(request)) : NULL;
+    return route != NULL && (route->flags & ROUTE_BODY_STREAM) != 0;
+}
+
 void route_dispatch(struct http_request *request, void *arg)
 {
     const struct router *router = arg;

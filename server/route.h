@@ -4,6 +4,7 @@
 #ifndef PENNY_ROUTE_H
 #define PENNY_ROUTE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config.h"
@@ -11,10 +12,11 @@
 #include "http.h"
 
 enum route_flags {
-    ROUTE_BODY_JSON = 1, /* the body is parsed: http_request_json() is an object; an empty body is {} */
-    ROUTE_STATIC    = 2, /* the handler's context is the router's static files */
-    ROUTE_FALLBACK  = 4, /* catches what no other route knows: a method it does not have is 404, not 405 */
-    ROUTE_UNLIMITED = 8, /* not counted by the rate limit (health checks) */
+    ROUTE_BODY_JSON   = 1,  /* the body is parsed: http_request_json() is an object; an empty body is {} */
+    ROUTE_STATIC      = 2,  /* the handler's context is the router's static files */
+    ROUTE_FALLBACK    = 4,  /* catches what no other route knows: a method it does not have is 404, not 405 */
+    ROUTE_UNLIMITED   = 8,  /* not counted by the rate limit (health checks) */
+    ROUTE_BODY_STREAM = 16, /* delivered before its body, which the handler takes in pieces */
 };
 
 /*
@@ -41,6 +43,9 @@ void           router_free(struct router *router);
 
 /* The http_handler to give to http_new, with the router as its argument. */
 void route_dispatch(struct http_request *request, void *router);
+
+/* For http_stream_bodies(). */
+bool route_is_streamed(const struct http_request *request, void *router);
 
 /* 404 "Route GET:/x not found". */
 void route_not_found(struct http_request *request);

@@ -245,6 +245,7 @@ static int start_http(struct server *server, struct err *err)
     server->http   = server->router != NULL ? http_new(server->base, &limits, route_dispatch, server->router, err) : NULL;
     if (server->http == NULL)
         return -1;
+    http_stream_bodies(server->http, route_is_streamed);
     for (size_t i = 0; i < server->config->listen_count; i++)
         if (http_add_listener(server->http, SERVER_LISTEN_FD + (int)i, err) < 0)
             return -1;
