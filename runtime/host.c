@@ -11,6 +11,8 @@
 #include "host_module.h"
 #include "host_names.h"
 #include "host_park.h"
+#include "host_report.h"
+#include "host_source.h"
 #include "host_worker.h"
 
 #include <dirent.h>
@@ -112,7 +114,7 @@ static int start_runtime(PyObject *package, const struct policy *policy, const c
     PyObject *runtime = PyObject_GetAttrString(package, "runtime"), *list = preload_list(policy), *done = NULL;
     if (runtime != NULL && list != NULL)
         done = PyObject_CallMethod(runtime, "start", "Oss", list, imports_json, policy->profile);
-    if (done != NULL && host_compile_init(runtime) != 0)
+    if (done != NULL && (host_source_init() != 0 || host_compile_init(runtime) != 0))
         Py_CLEAR(done);
     Py_XDECREF(list);
     Py_XDECREF(runtime);
@@ -124,6 +126,8 @@ static int init_names(PyObject *package)
 {
     PyObject *main_module = PyImport_AddModule("__main__"), *variables = PyObject_GetAttrString(package, "variables");
     int       result = main_module == NULL || variables == NULL ? -1 : host_names_init(PyModule_GetDict(main_module), variables);
+    if (result == 0)
+        result = host_report_init(variables);
     Py_XDECREF(variables);
     return result;
 }

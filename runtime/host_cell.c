@@ -5,6 +5,7 @@
 #include "host_compile.h"
 #include "host_event.h"
 #include "host_names.h"
+#include "host_report.h"
 #include "host_signal.h"
 #include "host_stream.h"
 #include "shared/wire.h"
@@ -16,7 +17,8 @@
 
 enum { DONE_BYTES = 256 };
 
-static PyObject *globals, *run_coroutine, *begin, *finish, *end_run, *report, *describe;
+static PyObject *globals, *run_async, *show_figures, *end_run, *describe;
+static PyObject *figures; /* pyplot's dictionary of open figures, once there is one */
 static uint32_t  count;
 static uint64_t  running;
 static bool      is_set_up, skips_variables;
@@ -32,16 +34,16 @@ int host_cell_init(PyObject *package)
 {
     PyObject *main_module = PyImport_AddModule("__main__");
     globals               = main_module == NULL ? NULL : Py_XNewRef(PyModule_GetDict(main_module));
-    run_coroutine         = attribute(package, "runtime", "run_coroutine");
-    begin                 = attribute(package, "runtime", "begin_cell");
-    finish                = attribute(package, "runtime", "finish_cell");
+    run_async             = attribute(package, "runtime", "run_async");
+    show_figures          = attribute(package, "plots", "flush");
     end_run               = attribute(package, "runtime", "end_run");
-    report                = attribute(package, "variables", "report");
     describe              = attribute(package, "errors", "describe");
-    return globals == NULL || run_coroutine == NULL || begin == NULL || finish == NULL || end_run == NULL || report == NULL ||
-                   describe == NULL
-               ? -1
-               : 0;
+    return globals == NULL || run_async == NULL || show_figures == NULL || end_run == NULL || describe == NULL ? -1 : 0;
+}
+
+void host_cell_watch_figures(PyObject *dictionary)
+{
+    Py_XSETREF(figures, Py_NewRef(dictionary));
 }
 
 uint64_t host_cell_execution(void)
@@ -69,25 +71,22 @@ static int settle(PyObject *result)
     return 0;
 }
 
+static bool is_coroutine(PyObject *code)
+{
+    return code != NULL && (((PyCodeObject *)code)->co_flags & CO_COROUTINE) != 0;
+}
+
 static int execute(PyObject *code, PyObject *names)
 {
-    PyObject *result = PyEval_EvalCode(code, names, names);
-    if (result != NULL && (((PyCodeObject *)code)->co_flags & CO_COROUTINE) != 0) {
-        PyObject *coroutine = result;
-        result              = PyObject_CallOneArg(run_coroutine, coroutine);
-        Py_DECREF(coroutine);
-    }
-    return settle(result);
+    return code == NULL ? 0 : settle(PyEval_EvalCode(code, names, names));
 }
 
 static int run(const struct host_code *code, PyObject *names)
 {
-    int result = 0;
-    if (code->body != NULL)
-        result = execute(code->body, names);
-    if (result == 0 && code->last != NULL)
-        result = execute(code->last, names);
-    return result;
+    if (is_coroutine(code->body) || is_coroutine(code->last))
+        return settle(PyObject_CallFunction(run_async, "OOO", code->body != NULL ? code->body : Py_None,
+                                            code->last != NULL ? code->last : Py_None, names));
+    return execute(code->body, names) != 0 ? -1 : execute(code->last, names);
 }
 
 /* Describing runs user code too (__str__), so it can be interrupted or fail itself: then that is what is described. */
@@ -179,20 +178,22 @@ static void prepare(uint64_t execution)
     host_event_begin(execution);
     if (!host_stream_in_place())
         host_stream_restore();
-    call_own(begin);
     host_account_begin();
 }
 
 /* Figures left open, then variables. Returns 0, or -1 when an interrupt ended it (KeyboardInterrupt is set). */
 static int conclude(const struct host_code *code)
 {
-    int       result  = settle(PyObject_CallNoArgs(finish));
-    PyObject *changed = result == 0 ? host_names_changed(code) : NULL;
+    PyObject *changed = NULL;
+    if (figures != NULL && PyDict_GET_SIZE(figures) > 0)
+        (void)settle(PyObject_CallNoArgs(show_figures));
+    if (!PyErr_Occurred())
+        changed = host_names_changed(code);
     if (changed != NULL && !skips_variables)
-        result = settle(PyObject_CallOneArg(report, changed));
+        (void)host_report(changed);
     Py_XDECREF(changed);
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
-        PyErr_WriteUnraisable(report);
+        PyErr_WriteUnraisable(show_figures);
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -236,7 +237,7 @@ void host_cell_run(const char *source, size_t length, uint64_t execution)
 
 void host_cell_rehearse(void)
 {
-    static const char text[] = "x = 1\nx += 1\nprint(x)\nx\n";
+    static const char text[] = "x = 1\nx += 1\nprint(x)\n";
     struct host_code  code   = {NULL, NULL};
     PyObject         *names = PyDict_New(), *filename = PyUnicode_FromString("<rehearsal>");
     host_event_mute(true);

@@ -9,10 +9,13 @@
 /* `package` is our Python package. Returns 0, or -1 with an exception set. */
 int host_cell_init(PyObject *package);
 
+/* The dictionary of figures that are open: where it is empty at the end of a cell, nothing has to be shown. */
+void host_cell_watch_figures(PyObject *dictionary);
+
 /* Runs a cell and sends all its events, EVENT_DONE last. */
 void host_cell_run(const char *source, size_t length, uint64_t execution);
 
-/* Runs `pass` and a print into nothing, so that the first real cell finds its memory private and its caches warm. */
+/* Runs an assignment and a print into nothing, so that the first real cell finds its memory private and its caches warm. */
 void host_cell_rehearse(void);
 
 /* The server's number of the cell that runs, or 0. */

@@ -1,10 +1,13 @@
 #define PY_SSIZE_T_CLEAN
 #include "host_compile.h"
 
+#include "host_source.h"
+#include "host_split.h"
+
 #include <stdbool.h>
 #include <string.h>
 
-static PyObject *transform, *remember, *compile_function, *expression_type, *interactive_type;
+static PyObject *transform, *compile_function, *expression_type, *interactive_type;
 static PyObject *name_body, *name_end_line, *name_end_column, *text_exec, *text_single;
 static int       future_flags; /* from __future__ import holds for the cells that follow */
 
@@ -14,7 +17,6 @@ int host_compile_init(PyObject *runtime)
 {
     PyObject *ast    = PyImport_ImportModule("_ast");
     transform        = PyObject_GetAttrString(runtime, "transform");
-    remember         = PyObject_GetAttrString(runtime, "remember_source");
     compile_function = PyDict_GetItemString(PyEval_GetBuiltins(), "compile");
     expression_type  = ast == NULL ? NULL : PyObject_GetAttrString(ast, "Expr");
     interactive_type = ast == NULL ? NULL : PyObject_GetAttrString(ast, "Interactive");
@@ -25,7 +27,7 @@ int host_compile_init(PyObject *runtime)
     text_single      = PyUnicode_InternFromString("single");
     Py_XINCREF(compile_function);
     Py_XDECREF(ast);
-    return transform == NULL || remember == NULL || compile_function == NULL || interactive_type == NULL ? -1 : 0;
+    return transform == NULL || compile_function == NULL || interactive_type == NULL ? -1 : 0;
 }
 
 static PyObject *decode(const char *source, size_t length)
@@ -155,20 +157,61 @@ static int compile_parts(PyObject *tree, PyObject *source, PyObject *filename, s
     return result;
 }
 
+/* Compiles a part of the text as it stands in it: `line` line breaks go before, so that its lines have their numbers. */
+static PyObject *compile_text(const char *text, size_t length, size_t line, PyObject *filename, int mode)
+{
+    PyCompilerFlags flags  = {.cf_flags = base_flags | future_flags, .cf_feature_version = PY_MINOR_VERSION};
+    char           *buffer = PyMem_Malloc(line + length + 1);
+    PyObject       *code;
+    if (buffer == NULL)
+        return PyErr_NoMemory();
+    memset(buffer, '\n', line);
+    memcpy(buffer + line, text, length);
+    buffer[line + length] = '\0';
+    code                  = Py_CompileStringObject(buffer, filename, mode, &flags, -1);
+    PyMem_Free(buffer);
+    if (code != NULL)
+        future_flags |= ((PyCodeObject *)code)->co_flags & PyCF_MASK;
+    return code;
+}
+
+/* Without a tree, whose making costs more than all else in a short cell. Returns 0; -1 (no exception set) when it must be made. */
+static int compile_quickly(PyObject *source, PyObject *filename, struct host_code *ret)
+{
+    Py_ssize_t           length;
+    const char          *text = PyUnicode_AsUTF8AndSize(source, &length);
+    struct host_split    split;
+    enum host_split_kind kind = text == NULL ? HOST_SPLIT_UNSURE : host_split(text, (size_t)length, &split);
+    if (kind == HOST_SPLIT_WHOLE) {
+        ret->body = compile_text(text, (size_t)length, 0, filename, Py_file_input);
+    } else if (kind == HOST_SPLIT_LAST) {
+        if (split.offset > 0)
+            ret->body = compile_text(text, split.offset, 0, filename, Py_file_input);
+        if (split.offset == 0 || ret->body != NULL)
+            ret->last = compile_text(text + split.offset, (size_t)length - split.offset, split.line, filename, Py_single_input);
+    }
+    if (kind != HOST_SPLIT_UNSURE && !PyErr_Occurred())
+        return 0;
+    PyErr_Clear();
+    host_compile_done(ret);
+    return -1;
+}
+
 int host_compile(const char *source, size_t length, PyObject *filename, struct host_code *ret)
 {
-    PyObject *text = decode(source, length), *tree = NULL, *done;
+    PyObject *text   = decode(source, length), *tree;
     int       result = -1;
     *ret             = (struct host_code){NULL, NULL};
     if (text == NULL)
         return -1;
-    done = PyObject_CallFunctionObjArgs(remember, filename, text, NULL);
-    if (done != NULL)
-        tree = parse_or_transform(&text, filename);
-    if (tree != NULL)
+    if (host_source_remember(filename, text) != 0) {
+        result = -1;
+    } else if (compile_quickly(text, filename, ret) == 0) {
+        result = 0;
+    } else if ((tree = parse_or_transform(&text, filename)) != NULL) {
         result = compile_parts(tree, text, filename, ret);
-    Py_XDECREF(done);
-    Py_XDECREF(tree);
+        Py_DECREF(tree);
+    }
     Py_DECREF(text);
     return result;
 }

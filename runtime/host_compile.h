@@ -6,7 +6,7 @@
 
 struct host_code {
     PyObject *body; /* code object of all statements, or of all but the last; NULL when there is none */
-    PyObject *last; /* code object of a last expression, whose value is displayed; NULL when there is none to display */
+    PyObject *last; /* code object of a last simple statement, whose value is displayed when it is an expression; NULL when there is none */
 };
 
 /* `runtime` is our Python module of that name. Returns 0, or -1 with an exception set. */

@@ -4,12 +4,13 @@
 #include "host_cell.h"
 #include "host_deadline.h"
 #include "host_event.h"
+#include "host_fresh.h"
 #include "host_input.h"
 #include "host_module.h"
 #include "host_names.h"
 #include "host_stream.h"
 
-static PyObject *show_result; /* output_handler.show_result, once that module is imported */
+static PyObject *show_result; /* output_handler.show_result */
 
 static PyObject *module_send(PyObject *self, PyObject *args)
 {
@@ -60,14 +61,16 @@ static PyObject *module_deadline(PyObject *self, PyObject *milliseconds)
 static PyObject *module_displayhook(PyObject *self, PyObject *value)
 {
     (void)self;
-    if (value == Py_None)
+    if (value == Py_None || show_result == NULL)
         Py_RETURN_NONE;
-    if (show_result == NULL) {
-        PyObject *handler = PyImport_ImportModule("penny_runtime.output_handler");
-        show_result       = handler == NULL ? NULL : PyObject_GetAttrString(handler, "show_result");
-        Py_XDECREF(handler);
-    }
-    return show_result == NULL ? NULL : PyObject_CallOneArg(show_result, value);
+    return PyObject_CallOneArg(show_result, value);
+}
+
+static PyObject *module_set_display(PyObject *self, PyObject *function)
+{
+    (void)self;
+    Py_XSETREF(show_result, Py_NewRef(function));
+    Py_RETURN_NONE;
 }
 
 static PyObject *module_settle_names(PyObject *self, PyObject *unused)
@@ -81,13 +84,55 @@ static PyObject *module_settle_names(PyObject *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *module_set_fresh(PyObject *self, PyObject *args)
+{
+    PyObject *generators, *reseed, *move;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "O!OO:set_fresh", &PyList_Type, &generators, &reseed, &move) ||
+        host_fresh_init(generators, reseed, move) != 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *module_watch_figures(PyObject *self, PyObject *dictionary)
+{
+    (void)self;
+    if (!PyDict_Check(dictionary)) {
+        PyErr_SetString(PyExc_TypeError, "watch_figures() takes a dict");
+        return NULL;
+    }
+    host_cell_watch_figures(dictionary);
+    Py_RETURN_NONE;
+}
+
+static PyObject *module_set_input(PyObject *self, PyObject *function)
+{
+    (void)self;
+    host_stream_set_input(function);
+    Py_RETURN_NONE;
+}
+
+static PyObject *module_seed(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    if (host_fresh_seed() != 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
     {"send", module_send, METH_VARARGS, "send(type, payload): an event, after all text so far; it leaves with the next flush"},
     {"flush", module_flush, METH_NOARGS, "send all that waits"},
     {"ask", module_ask, METH_VARARGS, "ask(payload): one line from the client"},
     {"deadline", module_deadline, METH_O, "deadline(ms): the deadline's signal comes after so long, and again until deadline(0)"},
     {"displayhook", module_displayhook, METH_O, "show the value of a last expression"},
+    {"set_display", module_set_display, METH_O, "set_display(function): what displayhook gives values that are not None"},
     {"settle_names", module_settle_names, METH_NOARGS, "what was changed so far is no change of the next cell"},
+    {"set_fresh", module_set_fresh, METH_VARARGS, "set_fresh(generators, reseed, move): what each fork must renew"},
+    {"watch_figures", module_watch_figures, METH_O, "watch_figures(dict): plots.flush is called after a cell that leaves it not empty"},
+    {"set_input", module_set_input, METH_O, "set_input(function): called before a cell when sys.stdin is not as it was"},
+    {"seed", module_seed, METH_NOARGS, "new random state everywhere"},
     {"execution_count", module_count, METH_NOARGS, "number of the present cell"},
     {NULL, NULL, 0, NULL},
 };

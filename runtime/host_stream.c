@@ -18,6 +18,7 @@ enum { CHUNK_BYTES = 8192, ESCAPE_BYTES = 10 };
 static PyTypeObject *text_type, *binary_type;
 static Py_ssize_t    text_offset, binary_offset;
 static PyObject     *streams[2];
+static PyObject     *restore_input;
 static PyObject     *name_stdout, *name_stderr, *name_flush;
 
 static struct stream *stream_of(PyObject *self)
@@ -394,14 +395,32 @@ static void restore(PyObject *name, PyObject *stream)
     (void)PySys_SetObject(PyUnicode_AsUTF8(name), stream);
 }
 
+/* Standard input is Python's own (user_input.py); whoever closes it takes it out of sys.__stdin__. */
+static bool is_input_in_place(void)
+{
+    PyObject *present = PySys_GetObject("stdin");
+    return present != NULL && present == PySys_GetObject("__stdin__");
+}
+
 bool host_stream_in_place(void)
 {
-    return PySys_GetObject("stdout") == streams[0] && PySys_GetObject("stderr") == streams[1] && !stream_of(streams[0])->closed &&
-           !stream_of(streams[1])->closed;
+    return is_input_in_place() && PySys_GetObject("stdout") == streams[0] && PySys_GetObject("stderr") == streams[1] &&
+           !stream_of(streams[0])->closed && !stream_of(streams[1])->closed;
 }
 
 void host_stream_restore(void)
 {
     restore(name_stdout, streams[0]);
     restore(name_stderr, streams[1]);
+    if (!is_input_in_place()) {
+        PyObject *done = PyObject_CallNoArgs(restore_input);
+        if (done == NULL)
+            PyErr_Print();
+        Py_XDECREF(done);
+    }
+}
+
+void host_stream_set_input(PyObject *function)
+{
+    Py_XSETREF(restore_input, Py_NewRef(function));
 }

@@ -6,6 +6,7 @@
 #include "host_account.h"
 #include "host_cell.h"
 #include "host_event.h"
+#include "host_fresh.h"
 #include "host_park.h"
 #include "host_request.h"
 #include "host_signal.h"
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static PyObject *after_fork, *setup, *inspect;
+static PyObject *setup, *inspect;
 
 static PyObject *attribute(PyObject *package, const char *module, const char *name)
 {
@@ -27,10 +28,9 @@ static PyObject *attribute(PyObject *package, const char *module, const char *na
 
 int host_worker_init(PyObject *package)
 {
-    after_fork = attribute(package, "runtime", "after_fork");
-    setup      = attribute(package, "runtime", "setup");
-    inspect    = attribute(package, "runtime", "inspect");
-    return after_fork == NULL || setup == NULL || inspect == NULL ? -1 : 0;
+    setup   = attribute(package, "runtime", "setup");
+    inspect = attribute(package, "runtime", "inspect");
+    return setup == NULL || inspect == NULL ? -1 : 0;
 }
 
 /* Our own functions answer failures themselves; one that raises nevertheless is a fault of ours and must be seen. */
@@ -80,22 +80,13 @@ static void send_ready(int restored)
     host_event_flush();
 }
 
-static void fix_state(void)
-{
-    const char *home = getenv("HOME"), *temporary = getenv("TMPDIR");
-    PyObject   *done = PyObject_CallFunction(after_fork, "zz", home, temporary);
-    if (done == NULL)
-        PyErr_Print();
-    Py_XDECREF(done);
-}
-
 /* This process is the session's worker from now on: a fork of the zygote, or a parked copy that was woken (restored >= 0). */
 static void become_ready(int restored)
 {
     host_event_own();
     host_request_own();
     host_signal_start();
-    fix_state();
+    host_fresh_fork();
     if (restored < 0) {
         host_cell_rehearse();
         host_account_start();

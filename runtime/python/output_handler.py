@@ -27,6 +27,7 @@ def start(shell):
     global _shell
     _shell = shell
     builtins.Out = _results
+    _penny.set_display(show_result)
     late.after_import("plotly.io", _prepare_plotly)
     late.after_import("PIL.ImageShow", _prepare_pillow)
 

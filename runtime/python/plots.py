@@ -19,7 +19,7 @@ EVENT_PLOT = 68
 # What a run may send; "plots" of a REQUEST_SETUP changes them.
 limits = {"maxPlots": 20, "maxPlotSize": 5_242_880, "maxPlotWidth": 2048, "maxPlotHeight": 2048, "maxDpi": 300}
 
-_count = 0
+_cell, _count = 0, 0  # the cell of the last plot, and its plots so far
 _sent = weakref.WeakKeyDictionary()  # figure -> True: sent, and not changed as long as it is not stale
 _open = {}  # pyplot's own dictionary of figures, once pyplot is there
 _figure_type = ()
@@ -34,13 +34,12 @@ def start():
 
 def begin():
     global _count
-    _count = 0
+    _cell, _count = 0, 0  # the cell of the last plot, and its plots so far
 
 
 def flush():
-    """At the end of a cell: what is left open is shown and closed."""
-    if _open:
-        show_all()
+    """At the end of a cell that has left figures open: they are shown and closed."""
+    show_all()
 
 
 def is_figure(value):
@@ -87,6 +86,7 @@ def _prepare_settings(module):
 def _prepare_managers(module):
     global _open
     _open = module.Gcf.figs
+    _penny.watch_figures(_open)
 
 
 def _prepare_agg(module):
@@ -183,9 +183,11 @@ def _render(figure):
 
 
 def _send(figure, kind, data, dpi):
-    global _count
+    global _cell, _count
     _sent[figure] = True
     figure.stale = False
+    if _cell != _penny.execution_count():
+        _cell, _count = _penny.execution_count(), 0
     _count += 1
     if _count > limits["maxPlots"]:
         if _count == limits["maxPlots"] + 1:

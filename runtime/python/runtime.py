@@ -3,15 +3,14 @@
 import asyncio
 import gc
 import importlib
+import inspect as inspection
 import io
 import json
-import linecache
 import os
 import random
 import signal
 import sys
 import tempfile
-import threading
 
 import _penny
 
@@ -19,13 +18,6 @@ from . import errors, late, output_handler, plots, sandbox_env, user_input, vari
 
 DEADLINE_SIGNAL = 42
 
-# Source lines are kept for tracebacks: of so many cells and characters.
-SOURCES_KEPT = 500
-SOURCE_CHARACTERS = 16_000_000
-
-_generators = []  # random state that every fork inherits
-_sources = {}
-_source_characters = 0
 _loop = None
 
 
@@ -51,7 +43,7 @@ def start(preload, imports_json, profile):
     from . import warm_up
 
     warm_up.run()
-    _find_generators()
+    _penny.set_fresh(_find_generators(), _reseed, _move)
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -71,55 +63,50 @@ def _put_path():
 
 
 def _find_generators():
-    """Every object with random state of its own, wherever a library keeps it."""
+    """Every object with random state of its own, wherever a library keeps it, with the address of that state where it is known."""
     kinds = [random.Random]
-    numpy = sys.modules.get("numpy.random")
+    numpy = sys.modules.get("numpy")
     if numpy is not None:
-        kinds += [numpy.RandomState, numpy.Generator]
-    for found in gc.get_objects():
-        if issubclass(type(found), tuple(kinds)) and not issubclass(type(found), random.SystemRandom):
-            _generators.append(found)
+        kinds += [numpy.random.RandomState, numpy.random.Generator]
+    found = []
+    for thing in gc.get_objects():
+        if issubclass(type(thing), tuple(kinds)) and not issubclass(type(thing), random.SystemRandom):
+            _reseed(thing)
+            found.append((thing, 0 if isinstance(thing, random.Random) else _twister(thing)))
+    return found
 
 
-def after_fork(home=None, temporary=None):
-    """In a worker, before anything else: what the zygote knows of itself, and whatever is random, becomes the session's own."""
-    reseed()
-    if home is not None and home != os.environ.get("HOME"):
-        os.environ["HOME"] = home
-    if temporary is not None and temporary != os.environ.get("TMPDIR"):
-        os.environ["TMPDIR"] = temporary
-        tempfile.tempdir = None
+def _twister(generator):
+    """The address of a Mersenne Twister of numpy, or 0 when it is another generator or laid out in another way."""
+    import ctypes
+
+    bits = _bits(generator)
+    if type(bits).__name__ != "MT19937":
+        return 0
+    address = bits.ctypes.state_address
+    state = bits.state["state"]
+    words = (ctypes.c_uint32 * 625).from_address(address)
+    return address if [*state["key"].tolist(), state["pos"]] == list(words) else 0
 
 
-def reseed():
-    """Nothing random is shared with another session."""
-    for generator in _generators:
-        _reseed(generator)
-    main = threading.main_thread()
-    main._native_id = threading.get_native_id()
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None:
-        process.current_process().authkey = os.urandom(32)
-    tempfile._name_sequence = None
-    made = sys.modules.get("uuid")
-    if made is not None:
-        made._node = made._last_timestamp = None
+def _bits(generator):
+    return getattr(generator, "bit_generator", None) or generator._bit_generator
 
 
 def _reseed(generator):
-    if isinstance(generator, random.Random):
+    """New random state for one generator."""
+    if hasattr(generator, "seed"):
         generator.seed()
-        return
-    numpy = sys.modules["numpy"]
-    if isinstance(generator, numpy.random.RandomState):
-        bits = generator._bit_generator
     else:
-        bits = generator.bit_generator
-    if type(bits).__name__ == "MT19937":
-        key = numpy.frombuffer(os.urandom(624 * 4), dtype=numpy.uint32)
-        bits.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": 624}}
-    else:
+        bits = _bits(generator)
         bits.state = type(bits)().state
+
+
+def _move(home, temporary):
+    """In a fork whose HOME and TMPDIR were set after Python had read them."""
+    os.environ["HOME"] = home
+    os.environ["TMPDIR"] = temporary
+    tempfile.tempdir = None
 
 
 def transform(source):
@@ -129,30 +116,15 @@ def transform(source):
     return shell.transform(source)
 
 
-def remember_source(filename, source):
-    """Makes the lines of a cell findable by tracebacks and inspect; the oldest are forgotten."""
-    global _source_characters
-    lines = source.splitlines(True)
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"  # traceback counts on it
-    linecache.cache[filename] = (len(source), None, lines, filename)
-    _sources[filename] = len(source)
-    _source_characters += len(source)
-    while len(_sources) > 1 and (len(_sources) > SOURCES_KEPT or _source_characters > SOURCE_CHARACTERS):
-        oldest = next(iter(_sources))
-        _source_characters -= _sources.pop(oldest)
-        linecache.cache.pop(oldest, None)
-
-
-def run_coroutine(coroutine):
-    """Top-level await: all cells of a session share one event loop, which runs only here."""
+def run_async(body, last, names):
+    """A cell with top-level await. All cells of a session share one event loop, which runs only here."""
     global _loop
     if _loop is None or _loop.is_closed():
         _loop = asyncio.new_event_loop()
     asyncio.set_event_loop(_loop)
-    task = _loop.create_task(coroutine)
+    task = _loop.create_task(_run_parts(body, last, names))
     try:
-        return _loop.run_until_complete(task)
+        _loop.run_until_complete(task)
     except BaseException:
         if not task.done():
             task.cancel()
@@ -160,15 +132,13 @@ def run_coroutine(coroutine):
         raise
 
 
-def begin_cell():
-    """Before each cell."""
-    plots.begin()
-    user_input.restore()
-
-
-def finish_cell():
-    """After each cell, whatever its end: figures left open."""
-    plots.flush()
+async def _run_parts(*parts):
+    names = parts[-1]
+    for code in parts[:-1]:
+        if code is not None:
+            result = eval(code, names)
+            if code.co_flags & inspection.CO_COROUTINE:
+                await result
 
 
 def end_run():
@@ -183,7 +153,7 @@ def setup(payload):
     if "profile" in options:
         sandbox_env.set_profile(options["profile"])
     if options.get("reseed"):
-        reseed()
+        _penny.seed()
     if "plots" in options:
         plots.limits.update(options["plots"])
     if "envVars" in options:

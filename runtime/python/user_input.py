@@ -13,7 +13,8 @@ _given = None  # a StringIO when the run brought its own standard input
 
 def start():
     builtins.input = _input
-    sys.stdin = sys.__stdin__ = StandardInput()
+    restore()
+    _penny.set_input(restore)
     late.after_import("getpass", _prepare_getpass)
 
 
@@ -24,9 +25,8 @@ def give(text):
 
 
 def restore():
-    """Before a cell: undoes what user code did to sys.stdin."""
-    if sys.stdin is not sys.__stdin__ or type(sys.stdin) is not StandardInput or sys.stdin.closed:
-        sys.stdin = sys.__stdin__ = StandardInput()
+    """Puts standard input in place, at the start and before a cell that would not find it there."""
+    sys.stdin = sys.__stdin__ = StandardInput()
 
 
 def _ask(prompt, password):
@@ -94,6 +94,11 @@ class StandardInput(io.TextIOBase):
         end = len(line) if size is None or size < 0 else size
         self._rest = line[end:]
         return line[:end]
+
+    def close(self):
+        super().close()
+        if sys.__stdin__ is self:
+            sys.__stdin__ = None  # so that the next cell finds another
 
     def _check(self):
         if self.closed:

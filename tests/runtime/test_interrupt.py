@@ -123,7 +123,8 @@ def test_own_handler_lasts_for_its_cell(worker):
 
 
 def test_swallowed(worker):
-    started(worker, "import time\ntry:\n    time.sleep(1000)\nexcept KeyboardInterrupt:\n    print('swallowed')\nprint('goes on')")
+    worker.begin("import time\ntry:\n    print('in it')\n    time.sleep(1000)\nexcept KeyboardInterrupt:\n    print('swallowed')\nprint('goes on')")
+    worker.wait_for(STDOUT)
     worker.interrupt()
     r = worker.collect()
     assert r.status == "ok" and "swallowed\ngoes on\n" in r.stdout
