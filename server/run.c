@@ -50,6 +50,7 @@ static void on_result(struct execution *execution, const struct bytes *result, v
 {
     struct run *run = arg;
     const char *code, *failure = execution_failure(execution, &code);
+    http_request_add_header(run->request, "X-Execution-Id", execution_id_text(execution));
     if (result != NULL)
         http_reply_bytes(run->request, 200, "application/json; charset=utf-8", result->data, result->length);
     else
@@ -70,6 +71,7 @@ static void answer_stream(struct run *run, struct execution *execution, struct s
     struct err err = {0};
     event_log_flush(session_log(session));
     http_request_on_gone(run->request, NULL, NULL);
+    http_request_add_header(run->request, "X-Execution-Id", execution_id_text(execution)); /* for who is cut off before the first event */
     if (watcher_http_start(server_watchers(run->server), execution_track(execution), run->request,
                            run->body.interrupt_on_disconnect ? on_stream_gone : NULL, execution, &err) < 0)
         api_error_unavailable(run->request, "STREAM_FAILED", err.message);

@@ -23,14 +23,10 @@
 #include "workers.h"
 
 enum {
-    PRIORITIES       = 3, /* 2 is for what can wait until nothing else is to be done */
-    BODY_BYTES       = 16 * 1024 * 1024,
-    HEAD_BYTES       = 32 * 1024,
-    HEAD_TIMEOUT_MS  = 10000,
-    IDLE_TIMEOUT_MS  = 72000,
-    WRITE_TIMEOUT_MS = 60000,
-    CONNECTIONS      = 10000,
-    END_LIMIT_S      = 8, /* how long the end waits for the last jail */
+    PRIORITIES  = 3, /* 2 is for what can wait until nothing else is to be done */
+    BODY_BYTES  = 16 * 1024 * 1024,
+    HEAD_BYTES  = 32 * 1024,
+    END_LIMIT_S = 8, /* how long the end waits for the last jail */
 };
 
 struct server {
@@ -44,7 +40,7 @@ struct server {
     struct pool           *pool;
     struct sessions       *sessions;
     struct watcher_hub    *watchers;
-    struct event          *supervisor_readable, *limit;
+    struct event          *supervisor_readable, *limit, *ticker;
     bool                   stopping, announced;
 };
 
@@ -104,16 +100,15 @@ static void on_end_limit(evutil_socket_t fd, short what, void *arg)
 static void stop(struct server *server)
 {
     static const struct timeval tick = {.tv_usec = 10000}, limit = {.tv_sec = END_LIMIT_S};
-    struct event               *ticker;
     if (server->stopping)
         return;
     server->stopping = true;
     http_stop_listening(server->http);
     sessions_end_all(server->sessions, "ended, since the service stops");
     pool_stop(server->pool);
-    ticker = event_new(server->base, -1, EV_PERSIST, on_tick, server);
-    if (ticker != NULL)
-        (void)event_add(ticker, &tick);
+    server->ticker = event_new(server->base, -1, EV_PERSIST, on_tick, server);
+    if (server->ticker != NULL)
+        (void)event_add(server->ticker, &tick);
     event_free(server->limit);
     server->limit = evtimer_new(server->base, on_end_limit, server);
     if (server->limit != NULL)
@@ -231,14 +226,15 @@ static int start_core(struct server *server, struct err *err)
 
 static int start_http(struct server *server, struct err *err)
 {
-    static const struct http_limits limits = {.body_bytes       = BODY_BYTES,
-                                              .head_bytes       = HEAD_BYTES,
-                                              .head_timeout_ms  = HEAD_TIMEOUT_MS,
-                                              .idle_timeout_ms  = IDLE_TIMEOUT_MS,
-                                              .connections      = CONNECTIONS,
-                                              .write_timeout_ms = WRITE_TIMEOUT_MS};
-    size_t                          count;
-    const struct route             *table = route_table(&count);
+    const struct config     *config = server->config;
+    const struct http_limits limits = {.body_bytes       = BODY_BYTES,
+                                       .head_bytes       = HEAD_BYTES,
+                                       .head_timeout_ms  = config->head_timeout_ms,
+                                       .idle_timeout_ms  = config->idle_timeout_ms,
+                                       .connections      = config->max_connections,
+                                       .write_timeout_ms = config->write_timeout_ms};
+    size_t                   count;
+    const struct route      *table = route_table(&count);
 
     server->files  = static_open(server->config, err);
     server->router = server->files != NULL ? router_new(server->config, table, count, server->files, server, err) : NULL;
@@ -280,6 +276,8 @@ static void finish(struct server *server)
     workers_free(server->workers);
     if (server->limit != NULL)
         event_free(server->limit);
+    if (server->ticker != NULL)
+        event_free(server->ticker);
     if (server->supervisor_readable != NULL)
         event_free(server->supervisor_readable);
     if (server->base != NULL)
