@@ -3,6 +3,7 @@
 #include "api_executions.h"
 #include "api_health.h"
 #include "api_sessions.h"
+#include "api_variables.h"
 #include "route.h"
 #include "static.h"
 
@@ -26,6 +27,12 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/api/v1/sessions/{id}/stats", api_sessions_stats, 0},
     {HTTP_POST, "/api/v1/sessions/{id}/interrupt", api_sessions_interrupt, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/sessions/{id}/restart", api_sessions_restart, ROUTE_BODY_JSON},
+
+    {HTTP_GET, "/api/v1/sessions/{id}/variables", api_variables_list, 0},
+    {HTTP_PUT, "/api/v1/sessions/{id}/variables", api_variables_set, ROUTE_BODY_JSON},
+    {HTTP_DELETE, "/api/v1/sessions/{id}/variables", api_variables_clear, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}/variables/{name}", api_variables_get, 0},
+    {HTTP_DELETE, "/api/v1/sessions/{id}/variables/{name}", api_variables_delete, 0},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED},

@@ -59,6 +59,7 @@ static void fill(struct session *session, const struct session_request *request)
     (void)snprintf(session->profile, sizeof session->profile, "%s", request->profile[0] != '\0' ? request->profile : settings->profile);
     session_touch(session);
     session->created_us = session->last_activity_us;
+    session->changed_ms = session->created_us / 1000;
 }
 
 struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
@@ -76,8 +77,11 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     TAILQ_INIT(&session->queue);
     stats_wait_init(&session->stats, sessions_base(sessions));
     fill(session, request);
-    session->log = open_log(session, worker, err);
+    session->inspections = session_inspect_new(sessions_base(sessions));
+    session->log         = session->inspections != NULL ? open_log(session, worker, err) : NULL;
     if (session->log == NULL) {
+        if (session->inspections == NULL)
+            (void)err_set(err, ENOMEM, "no memory for a session");
         worker_release(worker);
         session_free(session);
         return NULL;
@@ -91,6 +95,7 @@ void session_free(struct session *session)
     if (session == NULL)
         return;
     stats_wait_done(&session->stats);
+    session_inspect_free(session->inspections);
     pool_cancel(session->claim);
     worker_release(session->worker);
     while (!TAILQ_EMPTY(&session->all))
@@ -115,6 +120,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session->is_kept  = strcmp(reason, "failed") == 0; /* nobody expected it: what came of its executions can be asked for */
     sessions_on_ended(session->sessions, session, reason);
     session_end_executions(session, text);
+    session_inspect_end_all(session);
     pool_cancel(session->claim);
     session->claim = NULL;
     if (session->worker != NULL)
@@ -183,6 +189,7 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .memory_bytes     = session->memory_bytes,
         .cpu_us           = session->cpu_us,
         .execution_ms     = session->execution_ms,
+        .changed_ms       = session->changed_ms,
     };
 }
 

@@ -57,6 +57,7 @@ struct session_info {
     uint64_t             executions;
     uint64_t             memory_bytes, cpu_us; /* as last heard */
     double               execution_ms;         /* of all executions together */
+    int64_t              changed_ms;           /* since 1970: when variables may have changed last */
 };
 
 /* On a worker that is ready (owned from then on, also on failure). Used by sessions.c. Returns NULL with err filled. */

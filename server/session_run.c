@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "json.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "watcher.h"
@@ -69,6 +70,8 @@ static struct execution *take_from_queue(struct session *session, struct executi
 void session_go_on(struct session *session)
 {
     struct execution_node *first = TAILQ_FIRST(&session->queue);
+    if (session_inspect_go_on(session))
+        return;
     if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
         return;
     if (sessions_may_run(session->sessions, session))
@@ -93,6 +96,7 @@ static void on_run_ended(struct session *session, struct execution *execution)
         }
     }
     session->variables_sent = false;
+    session->changed_ms     = json_time_now();
     sessions_on_stop(session->sessions);
 }
 

@@ -121,7 +121,7 @@ static bool on_frame(const struct frame *frame, void *arg)
         worker->events->on_ready(worker->arg);
         return generation == worker->pipes.generation;
     }
-    if (frame->type == EVENT_DONE)
+    if (frame->type == EVENT_DONE || frame->type == EVENT_REPLY)
         set_state(worker, WORKER_IDLE);
     else if (frame->type == EVENT_INPUT_REQUEST)
         set_state(worker, WORKER_INPUT);
@@ -357,6 +357,18 @@ int worker_execute(struct worker *worker, uint64_t execution, const char *setup,
     if (pipes_send(&worker->pipes, REQUEST_EXECUTE, execution, code, code_length, err) < 0)
         return -1;
     set_state(worker, WORKER_BUSY);
+    return 0;
+}
+
+int worker_inspect(struct worker *worker, uint64_t serial, const char *request, size_t length, struct err *err)
+{
+    if (worker->state != WORKER_IDLE)
+        return err_set(err, EBUSY, "the worker is %s", worker_state_name(worker->state));
+    pipes_pause(&worker->pipes, false);
+    worker->execution = serial;
+    if (pipes_send(&worker->pipes, REQUEST_INSPECT, serial, request, length, err) < 0)
+        return -1;
+    set_state(worker, WORKER_INSPECTING);
     return 0;
 }
 

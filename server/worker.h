@@ -61,6 +61,8 @@ int worker_take_log(struct worker *worker);
 /* When IDLE: runs a cell. `setup` may be NULL. Returns 0, or -1 with err. */
 int worker_execute(struct worker *worker, uint64_t execution, const char *setup, size_t setup_length, const char *code, size_t code_length,
                    struct err *err);
+/* When IDLE: asks about the interpreter's state (REQUEST_INSPECT); `serial` is one of the executions'. EVENT_REPLY follows as a frame. */
+int worker_inspect(struct worker *worker, uint64_t serial, const char *request, size_t length, struct err *err);
 /* When INPUT: answers input(). */
 int worker_input(struct worker *worker, const char *text, size_t length, struct err *err);
 

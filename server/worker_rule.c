@@ -11,6 +11,7 @@ static const struct frame_rule rules[256] = {
     [EVENT_VARIABLE]      = {.limit = 2 * MB},
     [EVENT_INPUT_REQUEST] = {.limit = 64 * KB},
     [EVENT_DONE]          = {.limit = 1 * MB},
+    [EVENT_REPLY]         = {.limit = 16 * MB},
 };
 
 #define STATE(state) (1u << (state))
@@ -18,7 +19,7 @@ static const struct frame_rule rules[256] = {
 enum {
     RUNNING = STATE(WORKER_BUSY) | STATE(WORKER_INPUT),
     /* Threads that outlive their cell may speak while nothing runs. */
-    ANY_TIME = RUNNING | STATE(WORKER_IDLE),
+    ANY_TIME = RUNNING | STATE(WORKER_IDLE) | STATE(WORKER_INSPECTING),
 };
 
 /* By type: the states in which it may come. */
@@ -31,13 +32,14 @@ static const uint8_t permitted[256] = {
     [EVENT_VARIABLE]      = RUNNING,
     [EVENT_INPUT_REQUEST] = RUNNING, /* again, after an interrupted one */
     [EVENT_DONE]          = RUNNING,
+    [EVENT_REPLY]         = STATE(WORKER_INSPECTING),
 };
 
 const char *worker_state_name(enum worker_state state)
 {
     static const char *const names[WORKER_STATE_COUNT] = {
-        [WORKER_SPAWNING] = "spawning", [WORKER_STARTING] = "starting", [WORKER_IDLE] = "idle",     [WORKER_BUSY] = "busy",
-        [WORKER_INPUT] = "input",       [WORKER_ABSENT] = "absent",     [WORKER_ENDING] = "ending",
+        [WORKER_SPAWNING] = "spawning", [WORKER_STARTING] = "starting",     [WORKER_IDLE] = "idle",     [WORKER_BUSY] = "busy",
+        [WORKER_INPUT] = "input",       [WORKER_INSPECTING] = "inspecting", [WORKER_ABSENT] = "absent", [WORKER_ENDING] = "ending",
     };
     return names[state];
 }
@@ -54,5 +56,5 @@ bool worker_rule_permits(enum worker_state state, uint8_t type)
 
 bool worker_rule_names_execution(uint8_t type)
 {
-    return type == EVENT_VARIABLE || type == EVENT_INPUT_REQUEST || type == EVENT_DONE;
+    return type == EVENT_VARIABLE || type == EVENT_INPUT_REQUEST || type == EVENT_DONE || type == EVENT_REPLY;
 }

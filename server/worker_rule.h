@@ -11,10 +11,11 @@ enum worker_state {
     WORKER_SPAWNING, /* asked of the zygote */
     WORKER_STARTING, /* the jail is there, the interpreter has not said READY yet */
     WORKER_IDLE,
-    WORKER_BUSY,   /* runs a cell */
-    WORKER_INPUT,  /* runs a cell that waits for input() */
-    WORKER_ABSENT, /* the interpreter has died, init lives */
-    WORKER_ENDING, /* the jail is being ended */
+    WORKER_BUSY,       /* runs a cell */
+    WORKER_INPUT,      /* runs a cell that waits for input() */
+    WORKER_INSPECTING, /* answers a REQUEST_INSPECT */
+    WORKER_ABSENT,     /* the interpreter has died, init lives */
+    WORKER_ENDING,     /* the jail is being ended */
     WORKER_STATE_COUNT
 };
 

@@ -53,11 +53,37 @@ def real(value):
 
 def clean(value):
     """A copy of any structure in which JSON can be written: bounded, without cycles, with text keys."""
-    return _clean(value, DEPTH_LIMIT, [NODE_LIMIT])
+    return _clean(value, DEPTH_LIMIT, _Nodes(NODE_LIMIT))
+
+
+def clean_whole(value, nodes):
+    """As clean, but never with anything left out: raises OverflowError for what is too large, ValueError for what is too deep."""
+    return _clean(value, DEPTH_LIMIT, _WholeNodes(nodes))
+
+
+class _Nodes:
+    """How many values may still come."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def is_last(self, depth):
+        self.left -= 1
+        return depth == 0 or self.left <= 0
+
+
+class _WholeNodes(_Nodes):
+    def is_last(self, depth):
+        self.left -= 1
+        if depth == 0:
+            raise ValueError(f"it is nested more than {DEPTH_LIMIT} deep, or holds itself")
+        if self.left <= 0:
+            raise OverflowError("it holds more values than can be exported so: write it to a file instead")
+        return False
 
 
 def _clean(value, depth, nodes):
-    nodes[0] -= 1
+    is_last = nodes.is_last(depth)
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
@@ -69,12 +95,12 @@ def _clean(value, depth, nodes):
         return real(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
-    if depth == 0 or nodes[0] <= 0:
+    if is_last:
         return "..."
     if isinstance(value, dict):
-        return {_key(k): _clean(v, depth - 1, nodes) for k, v in value.items() if nodes[0] > 0}
+        return {_key(k): _clean(v, depth - 1, nodes) for k, v in value.items() if nodes.left > 0}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_clean(v, depth - 1, nodes) for v in value if nodes[0] > 0]
+        return [_clean(v, depth - 1, nodes) for v in value if nodes.left > 0]
     item = getattr(value, "item", None)
     if item is not None and getattr(value, "shape", None) == ():
         plain = item()

@@ -30,8 +30,25 @@ STATISTICS_LIMIT = 1_000_000
 SAMPLE = 64
 EXPORT_LIMIT = 8_000_000
 
-# Described without running any code of the user's.
-INSTANT = frozenset({type(None), bool, int, float, complex, str, bytes})
+# Described without running any code of the user's. Compared by identity: a metaclass may have a __hash__ and an __eq__ of its own.
+_INSTANT = (type(None), bool, int, float, complex, str, bytes)
+
+_module_of = type.__dict__["__module__"].__get__
+_name_of = type.__dict__["__name__"].__get__
+
+
+def is_instant(kind):
+    return any(kind is one for one in _INSTANT)
+
+
+def module_of(kind):
+    """Where a type says that it comes from, without asking its metaclass."""
+    module = _module_of(kind)
+    return module if type(module) is str else "?"
+
+
+def name_of(kind):
+    return str.__str__(_name_of(kind))
 
 _texts = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction, uuid.UUID, pathlib.PurePath)
 
@@ -39,11 +56,9 @@ _texts = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction, u
 def type_name(value):
     """As in compat: plain for builtins, with the top module's name for a library's."""
     kind = type(value)
-    module = kind.__module__
-    if module in ("builtins", "__main__"):
-        return kind.__name__
-    top = module.split(".")[0] if isinstance(module, str) else "?"
-    return f"{top}.{kind.__name__}" if top in ("numpy", "pandas") else kind.__name__
+    module, name = module_of(kind), name_of(kind)
+    top = module.split(".")[0]
+    return f"{top}.{name}" if top in ("numpy", "pandas") else name
 
 
 def describe(value, detail=False):
@@ -56,8 +71,7 @@ def describe(value, detail=False):
 
 
 def _library_maker(kind):
-    module = kind.__module__
-    top = module.partition(".")[0] if isinstance(module, str) else ""
+    top = module_of(kind).partition(".")[0]
     if top == "pandas":
         pandas = sys.modules["pandas"]
         for base, maker in ((pandas.DataFrame, _frame), (pandas.Series, _series), (pandas.Index, _index)):
@@ -246,7 +260,7 @@ def _as_text(value, detail):
 
 def _object(value, detail):
     kind = type(value)
-    return _data(value, module=str(kind.__module__), repr=short_repr(value), size=object.__sizeof__(value), serializable=False)
+    return _data(value, module=module_of(kind), repr=short_repr(value), size=object.__sizeof__(value), serializable=False)
 
 
 # numpy
@@ -346,20 +360,37 @@ def _column(series):
 
 def _records(frame, limit=COLUMNS_LIMIT):
     """Rows as objects, made by columns: a row of a mixed frame would be converted cell by cell."""
-    names = [_key(c) for c in frame.columns[:limit].tolist()]
+    names = _labels_once([_key(c) for c in frame.columns[:limit].tolist()])
     columns = [_column(frame.iloc[:, i]) for i in range(len(names))]
     return [dict(zip(names, row)) for row in zip(*columns)] if columns else [{} for _ in range(len(frame))]
+
+
+def _labels_once(names):
+    """Of columns with the same label all but the first get a number, so that none is lost."""
+    if len(set(names)) == len(names):
+        return names
+    seen, taken = {}, set(names)
+    for i, name in enumerate(names):
+        if name in seen:
+            while f"{name}.{seen[name]}" in taken:
+                seen[name] += 1
+            names[i] = f"{name}.{seen[name]}"
+            taken.add(names[i])
+        else:
+            seen[name] = 1
+    return names
 
 
 def _frame(value, detail):
     rows, columns = value.shape
     small = rows <= ROWS_LIMIT and columns <= COLUMNS_LIMIT
     memory = int(value.memory_usage(index=True).sum())
+    names = _labels_once([_key(c) for c in value.columns[:SEQUENCE_LIMIT].tolist()])
     data = _data(
         value,
         shape=[rows, columns],
-        columns=[_key(c) for c in value.columns[:SEQUENCE_LIMIT].tolist()],
-        dtypes={_key(c): str(t) for c, t in zip(value.columns[:SEQUENCE_LIMIT].tolist(), value.dtypes.iloc[:SEQUENCE_LIMIT].tolist())},
+        columns=names,
+        dtypes={n: str(t) for n, t in zip(names, value.dtypes.iloc[:SEQUENCE_LIMIT].tolist())},
         index=_labels(value.index, ROWS_LIMIT if small else PREVIEW),
         memory_usage=memory,
         size=memory,
@@ -439,8 +470,8 @@ _makers = {
 def mark(value):
     """Something that differs, with high probability, after a change. It never touches every element of a big object."""
     kind = type(value)
-    module = kind.__module__
-    if isinstance(module, str) and module.partition(".")[0] == "pandas" and hasattr(value, "_mgr"):
+    module = module_of(kind)
+    if module.partition(".")[0] == "pandas" and hasattr(value, "_mgr"):
         return _mark_blocks(value)
     attributes = getattr(value, "__dict__", None)
     if type(attributes) is not dict:
@@ -473,6 +504,9 @@ def _mark_array(array):
 
 # Pages and exports
 
+PAGE_CELLS = 20_000  # of a table: a wide one shows fewer columns
+EXPORT_VALUES = 2_000_000
+
 
 def page(value, offset, limit):
     """Items offset..offset+limit of a big value."""
@@ -482,12 +516,17 @@ def page(value, offset, limit):
     base = {"offset": offset, "limit": limit}
     if maker is _frame:
         part = value.iloc[offset : offset + limit]
-        return {**base, "total": len(value), "index": _labels(part.index, limit), "items": _records(part)}
+        width = max(1, min(value.shape[1], PAGE_CELLS // max(1, limit)))
+        names = {"columns": _labels_once([_key(c) for c in value.columns[:width].tolist()]), "totalColumns": value.shape[1]}
+        return {**base, "total": len(value), **names, "index": _labels(part.index, limit), "items": _records(part, width)}
     if maker is _series:
         part = value.iloc[offset : offset + limit]
         return {**base, "total": len(value), "index": _labels(part.index, limit), "items": [_cell(v) for v in part.tolist()]}
     if maker is _array and value.ndim:
-        return {**base, "total": len(value), "items": _array_items(value[offset : offset + limit])[0]}
+        part = value[offset : offset + limit]
+        if part.size > PAGE_CELLS * 10:
+            raise OverflowError(f"a page of {part.size} elements is too large: ask for fewer than {limit} rows")
+        return {**base, "total": len(value), "items": _array_items(part)[0]}
     if maker is _index:
         return {**base, "total": len(value), "items": _labels(value[offset : offset + limit], limit)}
     reducer = _Reducer()
@@ -511,55 +550,117 @@ def _skip(items, count):
     return iterator
 
 
+def part(value, offset, limit):
+    """What a page of the value is, as a value of its kind."""
+    kind = type(value)
+    maker = _library_maker(kind)
+    if maker in (_frame, _series):
+        return value.iloc[offset : offset + limit]
+    if maker is _index or (maker is _array and value.ndim):
+        return value[offset : offset + limit]
+    if issubclass(kind, dict):
+        return dict(_first(_skip(dict.items(value), offset), limit))
+    for base in (list, tuple, set, frozenset, str):
+        if issubclass(kind, base):
+            return base(_first(_skip(base.__iter__(value), offset), limit)) if base is not str else str.__getitem__(value, slice(offset, offset + limit))
+    raise TypeError(f"{type_name(value)} has no pages")
+
+
 def export(value, form):
-    """The whole value in another format: json, csv or pickle."""
+    """The whole value in another format: json, csv or pickle. Raises OverflowError when it is too large."""
     if form == "json":
-        text, mime = _to_json(value), "application/json"
-    elif form == "csv":
-        text, mime = _to_csv(value), "text/csv"
-    elif form == "pickle":
+        return {"mime": "application/json", "encoding": "utf-8", "data": _to_json(value)}
+    if form == "csv":
+        buffer = _LimitedText()
+        _to_csv(value, buffer)
+        return {"mime": "text/csv", "encoding": "utf-8", "data": buffer.getvalue()}
+    if form == "pickle":
         import cloudpickle
 
-        data = cloudpickle.dumps(value)
-        return _within({"mime": "application/octet-stream", "encoding": "base64", "data": base64.b64encode(data).decode()})
-    else:
-        raise ValueError(f"unknown format {form!r}: json, csv or pickle")
-    return _within({"mime": mime, "encoding": "utf-8", "data": text})
+        buffer = _LimitedBytes()
+        cloudpickle.dump(value, buffer)
+        return {"mime": "application/octet-stream", "encoding": "base64", "data": base64.b64encode(buffer.getvalue()).decode()}
+    raise ValueError(f"unknown format {form!r}: json, csv or pickle")
 
 
-def _within(answer):
-    if len(answer["data"]) > EXPORT_LIMIT:
-        raise ValueError(f"the export is larger than {EXPORT_LIMIT} bytes: write it to a file instead")
-    return answer
+def too_large():
+    return OverflowError(f"the export is larger than {EXPORT_LIMIT} bytes: write it to a file instead")
+
+
+class _LimitedText(io.StringIO):
+    def write(self, text):
+        if self.tell() + len(text) > EXPORT_LIMIT:
+            raise too_large()
+        return super().write(text)
+
+
+class _LimitedBytes(io.BytesIO):
+    def write(self, data):
+        size = data.nbytes if isinstance(data, memoryview) else memoryview(data).nbytes
+        if self.tell() + size > EXPORT_LIMIT:
+            raise too_large()
+        return super().write(data)
+
+
+def _check_count(count):
+    if count > EXPORT_VALUES:
+        raise OverflowError(f"{count} values are more than can be exported so: write them to a file instead")
 
 
 def _to_json(value):
     maker = _library_maker(type(value))
     if maker is _frame:
+        _check_count(value.shape[0] * value.shape[1])
         value = _records(value, None)
     elif maker in (_series, _index):
+        _check_count(len(value))
         value = [_cell(v) for v in value.tolist()]
     elif maker is _array:
-        value = _array_items(value)[0]
+        _check_count(value.size)
+        value = _whole_items(value)
+    elif type(value) in _texts or (maker is _array_scalar and type(value.item()) not in _makers):
+        value = _as_text(value, False)["value"]
+    elif issubclass(type(value), str):
+        if str.__len__(value) > EXPORT_LIMIT:
+            raise too_large()
     else:
-        value = payload.clean(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        value = payload.clean_whole(_known(value), EXPORT_VALUES)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(text) > EXPORT_LIMIT:
+        raise too_large()
+    return text
 
 
-def _to_csv(value):
+def _known(value):
+    """What JSON has no word for is refused; as text it would only seem to be exported."""
+    if _subclass_maker(type(value)) is _object and type(value) not in _makers and not hasattr(type(value), "tolist"):
+        raise TypeError(f"{type_name(value)} has no form in JSON: use pickle")
+    return value
+
+
+def _whole_items(array):
+    items, whole = _array_items(array)
+    if not whole:
+        items = payload.clean_whole(array.tolist(), EXPORT_VALUES)
+    return items
+
+
+def _to_csv(value, buffer):
     maker = _library_maker(type(value))
     if maker in (_frame, _series):
-        return value.to_csv()
+        value.to_csv(buffer)
+        return
     if maker is _array:
+        _check_count(value.size)
         rows = value.tolist() if value.ndim else [value.item()]
+    elif maker is _index:
+        rows = value.tolist()
     elif issubclass(type(value), dict):
         rows = [[k, v] for k, v in dict.items(value)]
     elif issubclass(type(value), (list, tuple, set, frozenset)):
         rows = list(value)
     else:
         raise TypeError(f"{type_name(value)} is no table")
-    buffer = io.StringIO()
     writer = csv.writer(buffer)
     for row in rows:
         writer.writerow(row if isinstance(row, (list, tuple)) else row.values() if isinstance(row, dict) else [row])
-    return buffer.getvalue()

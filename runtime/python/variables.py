@@ -1,5 +1,8 @@
 """The session's variables as VariableData, and the requests of REQUEST_INSPECT about them."""
 
+import keyword
+import time
+import unicodedata
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import _penny
@@ -14,6 +17,8 @@ LIST_LIMIT = 1000
 LIST_BYTES = 3_000_000
 PREPARE_MS = 250  # for user code that is run to describe one variable
 LIST_MS = 1000
+EXPORT_MS = 10_000
+REPLY_BYTES = 15_000_000
 
 _main = None
 
@@ -37,27 +42,29 @@ def is_listed(name, value):
     kind = type(value)
     if issubclass(kind, _not_data):
         return False
-    module = kind.__module__
-    return not (module in ("typing", "__future__") or f"{module}.{kind.__name__}" in _not_data_names)
+    module = values.module_of(kind)
+    return not (module in ("typing", "__future__") or f"{module}.{values.name_of(kind)}" in _not_data_names)
 
 
-def data_of(name, value, detail=False):
+def data_of(name, value, detail=False, milliseconds=PREPARE_MS):
     """VariableData with its name. Whatever user code does while it is described, this returns."""
-    return {"name": name, **_bounded(value, detail)}
+    return {"name": name, **_bounded(value, detail, milliseconds)}
 
 
-def _bounded(value, detail):
-    if type(value) in values.INSTANT:
+def _bounded(value, detail, milliseconds):
+    if values.is_instant(type(value)):
         return values.describe(value, detail)
+    if milliseconds <= 0:
+        return {"type": values.type_name(value), "serializable": False, "error": "not described: the others took too long"}
     try:
-        with deadline(PREPARE_MS):
+        with deadline(milliseconds):
             return values.describe(value, detail)
     except Deadline:
-        return {"type": values.type_name(value), "serializable": False, "error": f"describing it took more than {PREPARE_MS} ms"}
+        return {"type": values.type_name(value), "serializable": False, "error": f"describing it took more than {milliseconds} ms"}
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a __repr__ may raise SystemExit too
-        return {"type": values.type_name(value), "serializable": False, "error": f"describing it failed: {type(error).__name__}"}
+        return {"type": values.type_name(value), "serializable": False, "error": f"describing it failed: {values.name_of(type(error))}"}
 
 
 class Deadline(BaseException):
@@ -106,8 +113,9 @@ def touched(pairs, marks):
     changed = []
     for name, value in pairs:
         try:
-            mark = values.mark(value)
-        except Exception:
+            with deadline(PREPARE_MS):
+                mark = values.mark(value)
+        except (Exception, Deadline):
             mark = None
         if marks.get(name) != mark:
             changed.append((name, value))
@@ -120,6 +128,8 @@ class Refused(Exception):
 
 
 def _value(name):
+    if type(name) is str and name not in _main:
+        name = unicodedata.normalize("NFKC", name)
     if type(name) is not str or name not in _main or not is_listed(name, _main[name]):
         raise KeyError(f"no variable {name!r}")
     return _main[name]
@@ -131,11 +141,13 @@ def _listed():
 
 def _list(request):
     found, used, truncated = {}, 0, False
+    end = time.monotonic() + LIST_MS / 1000
     for name, value in _listed():
         if len(found) >= LIST_LIMIT or used > LIST_BYTES:
             truncated = True
             break
-        text = payload.dumps(data_of(name, value, request.get("detail", False)))
+        left = int((end - time.monotonic()) * 1000)
+        text = payload.dumps(data_of(name, value, request.get("detail", False), min(PREPARE_MS, left)))
         used += len(text)
         found[name] = _Ready(text)
     return {"variables": found, "truncated": truncated}
@@ -156,14 +168,16 @@ def _get(request):
     name = request.get("name")
     value = _value(name)
     form = request.get("format", "data")
+    paged = "offset" in request or "limit" in request
+    offset, limit = int(request.get("offset", 0)), int(request.get("limit", 100))
     if form == "data":
-        data = data_of(name, value, True)
-        if "offset" in request or "limit" in request:
+        data = data_of(name, value, True, LIST_MS)
+        if paged:
             with deadline(LIST_MS):
-                data["page"] = values.page(value, int(request.get("offset", 0)), int(request.get("limit", 100)))
+                data["page"] = values.page(value, offset, limit)
         return {"variable": data}
-    with deadline(LIST_MS * 10):
-        return values.export(value, form)
+    with deadline(EXPORT_MS):
+        return values.export(values.part(value, offset, limit) if paged else value, form)
 
 
 def _set(request):
@@ -171,10 +185,17 @@ def _set(request):
     if not isinstance(wanted, dict):
         raise Refused("variables must be an object")
     for name in wanted:
-        if not name.isidentifier() or name in _hidden or (name.startswith("__") and name.endswith("__")):
+        if not _is_name(name):
             raise Refused(f"{name!r} is not a name for a variable")
-    _main.update(wanted)
-    return {"updated": list(wanted)}
+    _main.update((unicodedata.normalize("NFKC", name), value) for name, value in wanted.items())
+    answer = _list(request) if request.get("list") else {}
+    return {"updated": list(wanted), **answer}
+
+
+def _is_name(name):
+    if not name.isidentifier() or keyword.iskeyword(name):
+        return False
+    return unicodedata.normalize("NFKC", name) not in _hidden and not (name.startswith("__") and name.endswith("__"))
 
 
 def _delete(request):
@@ -202,18 +223,30 @@ def inspect(request):
     if operation is None:
         return _failure("ValueError", f"unknown operation {request.get('op')!r}")
     try:
+        if "given" in request:
+            _set({"variables": request["given"]})
         answer = operation(request)
     except Refused as refusal:
         return _failure("ValueError", str(refusal))
-    except Deadline:
+    except (Deadline, KeyboardInterrupt):
         return _failure("TimeoutError", "the variable's own code took too long")
     except KeyError as error:
         return _failure("KeyError", error.args[0] if error.args else "")
-    except Exception as error:
-        return _failure(type(error).__name__, str(error)[:1000])
+    except BaseException as error:  # a __reduce__ may raise SystemExit too
+        return _failure(values.name_of(type(error)), _message(error))
     finally:
         _penny.settle_names()
-    return _write({"ok": True, **answer})
+    text = _write({"ok": True, **answer})
+    return text if len(text) <= REPLY_BYTES else _failure("OverflowError", str(values.too_large()))
+
+
+def _message(error):
+    """What an exception of the user's says of itself, if it does."""
+    try:
+        with deadline(PREPARE_MS):
+            return str(error)[:1000]
+    except BaseException:
+        return "it could not be read"
 
 
 def _failure(kind, message):

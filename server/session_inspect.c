@@ -1,0 +1,265 @@
+#define _GNU_SOURCE
+#include "session_inspect.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "log.h"
+#include "session_private.h"
+#include "sessions.h"
+#include "wire.h"
+
+enum phase { PHASE_WAIT, PHASE_RUN, PHASE_GRACE, PHASE_KILL };
+
+struct inspection {
+    TAILQ_ENTRY(inspection) entry;
+    struct session  *session;
+    struct event     timer;
+    enum phase       phase;
+    json_t          *request;
+    bool             changes, gives; /* gives: the variables that waited for the next cell go with it */
+    inspect_on_reply on_reply;       /* NULL: who asked has left */
+    void            *arg;
+};
+
+struct inspections {
+    struct event_base *base;
+    TAILQ_HEAD(, inspection) waiting;
+    size_t             count;
+    struct inspection *running;
+};
+
+struct inspections *session_inspect_new(struct event_base *base)
+{
+    struct inspections *all = calloc(1, sizeof *all);
+    if (all == NULL)
+        return NULL;
+    all->base = base;
+    TAILQ_INIT(&all->waiting);
+    return all;
+}
+
+static void inspection_free(struct inspection *inspection)
+{
+    if (inspection == NULL)
+        return;
+    (void)evtimer_del(&inspection->timer);
+    json_decref(inspection->request);
+    free(inspection);
+}
+
+static struct inspection *take_first(struct inspections *all)
+{
+    struct inspection *first = TAILQ_FIRST(&all->waiting);
+    if (first != NULL) {
+        TAILQ_REMOVE(&all->waiting, first, entry);
+        all->count--;
+    }
+    return first;
+}
+
+void session_inspect_free(struct inspections *all)
+{
+    struct inspection *inspection;
+    if (all == NULL)
+        return;
+    while ((inspection = take_first(all)) != NULL)
+        inspection_free(inspection);
+    inspection_free(all->running);
+    free(all);
+}
+
+static void answer(struct inspection *inspection, const struct inspect_reply *reply)
+{
+    inspect_on_reply on_reply = inspection->on_reply;
+    void            *arg      = inspection->arg;
+    inspection_free(inspection);
+    if (on_reply != NULL)
+        on_reply(reply, arg);
+}
+
+static void answer_without(struct inspection *inspection, enum inspect_end end)
+{
+    const struct inspect_reply reply = {.end = end};
+    answer(inspection, &reply);
+}
+
+static void set_timer(struct inspection *inspection, enum phase phase, int milliseconds)
+{
+    struct timeval after = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    inspection->phase    = phase;
+    (void)evtimer_add(&inspection->timer, &after);
+}
+
+/* A parked copy could answer what only reads; until there is one, who asks is told that the session is busy. */
+static void on_wait_limit(struct inspection *inspection)
+{
+    struct inspections *all = inspection->session->inspections;
+    TAILQ_REMOVE(&all->waiting, inspection, entry);
+    all->count--;
+    answer_without(inspection, INSPECT_BUSY);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct inspection *inspection = arg;
+    struct worker     *worker     = inspection->session->worker;
+    (void)fd;
+    (void)what;
+    switch (inspection->phase) {
+    case PHASE_WAIT: on_wait_limit(inspection); break;
+    case PHASE_RUN:
+        set_timer(inspection, PHASE_GRACE, INSPECT_GRACE_MS);
+        worker_interrupt(worker);
+        break;
+    case PHASE_GRACE:
+        inspection->phase = PHASE_KILL; /* worker.c sees to it that it ends */
+        worker_kill_interpreter(worker);
+        break;
+    case PHASE_KILL: break;
+    }
+}
+
+int session_inspect(struct session *session, json_t *request, bool changes, inspect_on_reply on_reply, void *arg, struct err *err)
+{
+    struct inspections *all = session->inspections;
+    struct inspection  *inspection;
+
+    if (request == NULL || session->state == SESSION_ENDED || all->count >= INSPECT_QUEUE_MAX ||
+        (inspection = calloc(1, sizeof *inspection)) == NULL) {
+        int code = session->state == SESSION_ENDED ? EINVAL : all->count >= INSPECT_QUEUE_MAX ? ENOBUFS : ENOMEM;
+        json_decref(request);
+        return err_set(err, code, "%s",
+                       code == EINVAL    ? "the session is over"
+                       : code == ENOBUFS ? "too many requests about variables wait in this session already"
+                                         : "no memory to ask the session");
+    }
+    *inspection = (struct inspection){.session = session, .request = request, .changes = changes, .on_reply = on_reply, .arg = arg};
+    (void)evtimer_assign(&inspection->timer, all->base, on_timer, inspection);
+    TAILQ_INSERT_TAIL(&all->waiting, inspection, entry);
+    all->count++;
+    set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS);
+    session_go_on(session);
+    return 0;
+}
+
+static void forget(struct inspection *inspection, const void *arg)
+{
+    if (inspection != NULL && inspection->arg == arg)
+        inspection->on_reply = NULL;
+}
+
+void session_inspect_forget(struct session *session, const void *arg)
+{
+    struct inspection *inspection;
+    forget(session->inspections->running, arg);
+    TAILQ_FOREACH(inspection, &session->inspections->waiting, entry)
+    {
+        forget(inspection, arg);
+    }
+}
+
+/* What was given with the session and no cell has brought to Python yet goes first. */
+static int ask(struct session *session, struct inspection *inspection, struct err *err)
+{
+    char *text;
+    int   result;
+    inspection->gives = session->variables != NULL;
+    if (inspection->gives)
+        (void)json_object_set(inspection->request, "given", session->variables);
+    text = json_dumps(inspection->request, JSON_COMPACT);
+    if (text == NULL)
+        return err_set(err, ENOMEM, "no memory for a request to the session");
+    result = worker_inspect(session->worker, sessions_next_serial(session->sessions), text, strlen(text), err);
+    free(text);
+    return result;
+}
+
+bool session_inspect_runs(const struct session *session)
+{
+    return session->inspections->running != NULL;
+}
+
+bool session_inspect_go_on(struct session *session)
+{
+    struct inspections *all = session->inspections;
+    struct err          err = {0};
+
+    if (all->running != NULL)
+        return true;
+    if (session->state != SESSION_READY || session->running != NULL || worker_state(session->worker) != WORKER_IDLE)
+        return false;
+    all->running = take_first(all);
+    if (all->running == NULL)
+        return false;
+    if (ask(session, all->running, &err) < 0)
+        worker_end(session->worker, err.message); /* its end answers */
+    else
+        set_timer(all->running, PHASE_RUN, INSPECT_LIMIT_MS);
+    return true;
+}
+
+static struct inspection *take_running(struct session *session)
+{
+    struct inspection *running    = session->inspections->running;
+    session->inspections->running = NULL;
+    return running;
+}
+
+static void note_change(struct session *session, const struct inspection *inspection, bool done)
+{
+    if (inspection->gives) {
+        json_decref(session->variables);
+        session->variables = NULL;
+    }
+    if (inspection->gives || (inspection->changes && done)) {
+        session->live++; /* there is something now that a death would lose */
+        session->changed_ms = json_time_now();
+    }
+}
+
+static json_t *load(const struct frame *frame)
+{
+    json_error_t error;
+    json_t      *json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
+    if (json == NULL && json_error_code(&error) == json_error_numeric_overflow)
+        json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    return json;
+}
+
+void session_inspect_on_reply(struct session *session, const struct frame *frame)
+{
+    struct inspection   *inspection = take_running(session);
+    json_t              *json       = load(frame);
+    struct inspect_reply reply      = {INSPECT_ANSWERED, json, frame->payload, frame->length};
+
+    if (!json_is_object(json)) {
+        reply.end = INSPECT_DIED;
+        log_warn("session %s: its answer about variables is not JSON of the agreed form", session->id_text);
+    }
+    note_change(session, inspection, json_is_true(json_object_get(json, "ok")));
+    answer(inspection, &reply);
+    json_decref(json);
+    session_go_on(session);
+}
+
+void session_inspect_on_death(struct session *session)
+{
+    struct inspection *inspection = take_running(session);
+    if (inspection != NULL)
+        answer_without(inspection, INSPECT_DIED);
+}
+
+void session_inspect_end_all(struct session *session)
+{
+    struct inspection *inspection = take_running(session);
+    while (inspection != NULL) {
+        answer_without(inspection, INSPECT_GONE);
+        inspection = take_first(session->inspections);
+    }
+    while ((inspection = take_first(session->inspections)) != NULL)
+        answer_without(inspection, INSPECT_GONE);
+}
