@@ -148,6 +148,7 @@ int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err
 int jail_reserve(const struct jail *jail, struct jail_session *session, struct err *err)
 {
     jail_workspace_name(jail, session);
+    jail_rlimit_reserve(jail, session);
     if (jail_workspace_reserve(jail, session, err) < 0 || jail_cgroup_reserve(jail, session, err) < 0) {
         jail_release(jail, session);
         return -1;

@@ -76,6 +76,7 @@ struct jail_session {
     uid_t    uid;            /* host id */
     uint64_t memory_bytes, workspace_bytes;
     uint32_t processes, cpu_percent;
+    uint32_t process_limit;  /* RLIMIT_NPROC; filled by jail_reserve */
     char     workspace[320]; /* cwd and HOME of the session, as it sees it */
     char     temporary[320];
 };

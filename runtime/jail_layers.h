@@ -32,8 +32,9 @@ void jail_cgroup_release(const struct jail *jail, const struct jail_session *ses
 void jail_cgroup_done(struct jail *jail);
 
 /* jail_rlimit.c */
-int jail_rlimit_prepare(struct jail *jail, struct err *err);
-int jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+int  jail_rlimit_prepare(struct jail *jail, struct err *err);
+void jail_rlimit_reserve(const struct jail *jail, struct jail_session *session);
+int  jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 
 /* jail_capability.c: no capabilities, and no way to gain any. */
 int jail_capability_prepare(struct jail *jail, struct err *err);

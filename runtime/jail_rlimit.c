@@ -1,7 +1,11 @@
 /* jail_rlimit.c: per-process limits. They hold on every host; where there is a cgroup they are the second line. */
 #define _GNU_SOURCE
-#include <stdio.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "jail_layers.h"
 
@@ -11,19 +15,44 @@ struct limit {
     rlim_t      value;
 };
 
+static bool counts_alone(const struct jail *jail)
+{
+    return jail->unique_uid || jail->report[LAYER_USER_NAMESPACE].active;
+}
+
 int jail_rlimit_prepare(struct jail *jail, struct err *err)
 {
     (void)err;
     jail_active(jail, LAYER_RLIMITS, "core, nofile, fsize, memlock, msgqueue, nproc%s, address space on top of what a session inherits",
-        jail->unique_uid || jail->report[LAYER_USER_NAMESPACE].active ? "" : " (shared by all sessions of this user)");
+        counts_alone(jail) ? "" : " (counted over all processes of this user)");
     return 0;
 }
 
-/* Without a user of its own or a user namespace the kernel counts the processes of all sessions together, so the limit must cover them. */
-static rlim_t process_limit(const struct jail *jail, const struct jail_session *session)
+/* How many processes our user has. 1 us each: paid only where the kernel can't count a session by itself. */
+static rlim_t processes_of_user(const struct jail *jail)
 {
-    bool own = jail->unique_uid || jail->report[LAYER_USER_NAMESPACE].active;
-    return own ? session->processes : (rlim_t)session->processes * 256;
+    int            fd    = openat(jail->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR           *proc  = fd < 0 ? NULL : fdopendir(fd);
+    rlim_t         count = 0;
+    struct dirent *entry;
+    struct stat    st;
+
+    while (proc != NULL && (entry = readdir(proc)) != NULL) {
+        if (isdigit((unsigned char)entry->d_name[0]) && fstatat(jail->proc_fd, entry->d_name, &st, 0) == 0 && st.st_uid == geteuid())
+            count++;
+    }
+    if (proc != NULL)
+        closedir(proc);
+    return count;
+}
+
+void jail_rlimit_reserve(const struct jail *jail, struct jail_session *session)
+{
+    /* RLIMIT_NPROC is compared with all processes of the user: "those there are now, and so many more". A session that forks without end
+       then stops at its own number; sessions that are older than others may find theirs used up by those. */
+    session->process_limit = session->processes;
+    if (!counts_alone(jail))
+        session->process_limit += (uint32_t)processes_of_user(jail) + 2; /* its init and worker */
 }
 
 int jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err)
@@ -34,7 +63,7 @@ int jail_rlimit_enter(const struct jail *jail, const struct jail_session *sessio
         {RLIMIT_FSIZE, "fsize", jail->policy->file_bytes},
         {RLIMIT_MEMLOCK, "memlock", 64 << 10},
         {RLIMIT_MSGQUEUE, "msgqueue", 0},
-        {RLIMIT_NPROC, "nproc", process_limit(jail, session)},
+        {RLIMIT_NPROC, "nproc", session->process_limit},
         {RLIMIT_AS, "as", jail->address_space_bytes + session->memory_bytes},
     };
 
