@@ -2,5 +2,5 @@ import { cleanup } from '@testing-library/react';
 import { afterEach } from 'vitest';
 
 afterEach(() => cleanup());
-// What jsdom does not have.
-Element.prototype.scrollIntoView ??= () => undefined;
+// jsdom has no pointers; those of a mouse do.
+window.PointerEvent ??= class PointerEvent extends MouseEvent {} as typeof window.PointerEvent;
