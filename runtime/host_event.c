@@ -1,29 +1,22 @@
 #define _GNU_SOURCE
 #include "host_event.h"
 
+#include "host_frame.h"
 #include "shared/wire.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     BUFFER_BYTES = 32768,
     INTERVAL_NS  = 5000000,
-    RAW_STEP_NS  = 10000,
-    RAW_STEPS    = 150, /* some 10 ms, a step being 60 us on most machines */
     FLUSH_SIGNAL = WAKE_SIGNAL + 1,
-    EXIT_PIPES   = 70,
 };
 
 static struct {
@@ -33,7 +26,6 @@ static struct {
     uint8_t     open_type;
     bool        eager, muted, owner, has_timer;
     pid_t       pid;
-    ino_t       inode; /* of the event pipe */
     uint64_t    execution;
     uint64_t    flushed_ns; /* when something was last sent; 0 when a cell has just begun */
     timer_t     timer;
@@ -66,80 +58,10 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Async-signal-safe. The pipe gone means that the service is gone; anything else that user code broke the descriptor. */
-static void write_vector(int fd, struct iovec *vector, int count)
-{
-    while (count > 0) {
-        ssize_t n = writev(fd, vector, count);
-        if (n < 0 && errno == EAGAIN) {
-            struct pollfd p = {.fd = fd, .events = POLLOUT};
-            (void)poll(&p, 1, -1);
-        }
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            continue;
-        if (n < 0)
-            _exit(errno == EPIPE ? 0 : EXIT_PIPES);
-        for (; count > 0 && (size_t)n >= vector->iov_len; vector++, count--)
-            n -= (ssize_t)vector->iov_len;
-        if (count > 0) {
-            vector->iov_base = (char *)vector->iov_base + n;
-            vector->iov_len -= (size_t)n;
-        }
-    }
-}
-
-/* A child's writes are best effort: its descriptors are its own affair, and it must not be ended for them. */
-static void write_raw(uint8_t type, const void *text, size_t length)
-{
-    const char *p  = text;
-    int         fd = type == EVENT_STDERR ? STDERR_FILENO : STDOUT_FILENO;
-    while (length > 0) {
-        ssize_t n = write(fd, p, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        p += n;
-        length -= (size_t)n;
-    }
-}
-
-static bool is_raw_pending(void)
-{
-    int out = 0, error = 0;
-    if (ioctl(STDOUT_FILENO, FIONREAD, &out) != 0)
-        out = 0;
-    if (ioctl(STDERR_FILENO, FIONREAD, &error) != 0)
-        error = 0;
-    return out > 0 || error > 0;
-}
-
-/*
- * What C code and children have written to the raw pipes comes before the frame that is about to be sent, what they write from now on
- * after it. The reader can keep the two apart only if it has read the first when the frame is sent: so wait for it, but not for one that
- * never finds the pipe empty.
- */
-static uint8_t raw_flag(void)
-{
-    struct timespec moment = {.tv_nsec = RAW_STEP_NS};
-    for (int i = 0; is_raw_pending(); i++) {
-        if (i == RAW_STEPS)
-            return FRAME_RAW_PENDING;
-        (void)nanosleep(&moment, NULL);
-    }
-    return 0;
-}
-
-static void put_head(uint8_t *at, uint8_t type, uint8_t flags, size_t length)
-{
-    struct frame_head head = {.length = (uint32_t)length, .type = type, .flags = flags, .execution = event.execution};
-    memcpy(at, &head, sizeof head);
-}
-
 static void close_frame(void)
 {
     if (event.open_type != 0)
-        put_head(event.bytes + event.open, event.open_type, 0, event.used - event.open - FRAME_HEAD_BYTES);
+        host_frame_head(event.bytes + event.open, event.open_type, 0, event.used - event.open - FRAME_HEAD_BYTES, event.execution);
     event.open_type = 0;
 }
 
@@ -155,48 +77,26 @@ static bool check_owner(void)
     return event.owner;
 }
 
-/* User code that closed the pipe, and perhaps opened a file in its place, has ended its session: nothing more can be said or heard. */
-static void check_pipe(void)
-{
-    struct stat present;
-    if (fstat(WORKER_EVENT_FD, &present) != 0 || present.st_ino != event.inode)
-        _exit(EXIT_PIPES);
-}
-
 static void flush_locked(void)
 {
-    struct iovec vector = {.iov_base = event.bytes};
     atomic_store(&event.wanted, false);
     if (event.used == 0)
         return;
     if (!check_owner()) {
-        write_raw(event.open_type, event.bytes, event.used);
+        host_frame_write_raw(event.open_type, event.bytes, event.used);
         event.used = 0;
         return;
     }
-    check_pipe();
     close_frame();
-    event.bytes[offsetof(struct frame_head, flags)] |= raw_flag();
-    vector.iov_len = event.used;
-    event.used     = 0;
-    write_vector(WORKER_EVENT_FD, &vector, 1);
+    host_frame_write(event.bytes, event.used);
+    event.used       = 0;
     event.flushed_ns = now_ns();
 }
 
 static void send_direct(uint8_t type, const void *payload, size_t length)
 {
-    const char *p = payload;
     flush_locked();
-    check_pipe();
-    do {
-        size_t       part = length < FRAME_PAYLOAD_MAX ? length : FRAME_PAYLOAD_MAX;
-        uint8_t      head[FRAME_HEAD_BYTES];
-        struct iovec vector[2] = {{.iov_base = head, .iov_len = sizeof head}, {.iov_base = (void *)p, .iov_len = part}};
-        put_head(head, type, (uint8_t)((part < length ? FRAME_MORE : 0) | raw_flag()), part);
-        write_vector(WORKER_EVENT_FD, vector, part > 0 ? 2 : 1);
-        p += part;
-        length -= part;
-    } while (length > 0);
+    host_frame_send(type, payload, length, event.execution);
     event.flushed_ns = now_ns();
 }
 
@@ -316,7 +216,7 @@ static void append_child(uint8_t type, const char *text, size_t length)
         event.open_type = type;
     }
     if (length > BUFFER_BYTES) {
-        write_raw(type, text, length);
+        host_frame_write_raw(type, text, length);
         return;
     }
     memcpy(event.bytes + event.used, text, length);
@@ -348,7 +248,7 @@ void host_event_queue(uint8_t type, const void *payload, size_t length)
             close_frame();
             if (event.used + FRAME_HEAD_BYTES + length > BUFFER_BYTES)
                 flush_locked();
-            put_head(event.bytes + event.used, type, 0, length);
+            host_frame_head(event.bytes + event.used, type, 0, length, event.execution);
             if (length > 0)
                 memcpy(event.bytes + event.used + FRAME_HEAD_BYTES, payload, length);
             event.used += FRAME_HEAD_BYTES + length;
@@ -398,10 +298,7 @@ bool host_event_is_owner(void)
 
 void host_event_own(void)
 {
-    struct stat present;
-    if (fstat(WORKER_EVENT_FD, &present) != 0)
-        _exit(EXIT_PIPES);
-    event.inode      = present.st_ino;
+    host_frame_own();
     event.used       = 0;
     event.open_type  = 0;
     event.owner      = true;

@@ -21,7 +21,7 @@ static PyObject *module_send(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "by#:send", &type, &payload, &length))
         return NULL;
     host_event_queue(type, payload, (size_t)length);
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_flush(PyObject *self, PyObject *unused)
@@ -29,7 +29,7 @@ static PyObject *module_flush(PyObject *self, PyObject *unused)
     (void)self;
     (void)unused;
     host_event_flush();
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_count(PyObject *self, PyObject *unused)
@@ -55,14 +55,14 @@ static PyObject *module_deadline(PyObject *self, PyObject *milliseconds)
         return NULL;
     if (host_deadline_set(value) != 0)
         return PyErr_SetFromErrno(PyExc_OSError);
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_displayhook(PyObject *self, PyObject *value)
 {
     (void)self;
     if (value == Py_None || show_result == NULL)
-        Py_RETURN_NONE;
+        return Py_NewRef(Py_None);
     return PyObject_CallOneArg(show_result, value);
 }
 
@@ -70,7 +70,7 @@ static PyObject *module_set_display(PyObject *self, PyObject *function)
 {
     (void)self;
     Py_XSETREF(show_result, Py_NewRef(function));
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_settle_names(PyObject *self, PyObject *unused)
@@ -81,7 +81,7 @@ static PyObject *module_settle_names(PyObject *self, PyObject *unused)
     Py_XDECREF(changed);
     if (PyErr_Occurred())
         return NULL;
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_set_fresh(PyObject *self, PyObject *args)
@@ -91,7 +91,7 @@ static PyObject *module_set_fresh(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!OO:set_fresh", &PyList_Type, &generators, &reseed, &move) ||
         host_fresh_init(generators, reseed, move) != 0)
         return NULL;
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_watch_figures(PyObject *self, PyObject *dictionary)
@@ -102,14 +102,14 @@ static PyObject *module_watch_figures(PyObject *self, PyObject *dictionary)
         return NULL;
     }
     host_cell_watch_figures(dictionary);
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_set_input(PyObject *self, PyObject *function)
 {
     (void)self;
     host_stream_set_input(function);
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *module_seed(PyObject *self, PyObject *unused)
@@ -118,7 +118,7 @@ static PyObject *module_seed(PyObject *self, PyObject *unused)
     (void)unused;
     if (host_fresh_seed() != 0)
         return NULL;
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyMethodDef methods[] = {

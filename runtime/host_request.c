@@ -93,15 +93,18 @@ static void check_pipe(void)
 
 bool host_request_read(struct host_request *ret)
 {
-    bool present;
+    PyThreadState *state;
+    bool           present;
     check_pipe();
     if (capacity > KEEP_BYTES) {
         free(buffer);
         buffer   = NULL;
         capacity = 0;
     }
-    Py_BEGIN_ALLOW_THREADS present = read_frames(ret);
-    Py_END_ALLOW_THREADS return present;
+    state   = PyEval_SaveThread();
+    present = read_frames(ret);
+    PyEval_RestoreThread(state);
+    return present;
 }
 
 /* Signals are let in only while it waits, so that none can be handled just before and be forgotten in the wait. */
@@ -113,8 +116,9 @@ static int wait_for_request(void)
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     if (PyErr_CheckSignals() == 0) {
-        Py_BEGIN_ALLOW_THREADS n = ppoll(&ready, 1, NULL, &before);
-        Py_END_ALLOW_THREADS
+        PyThreadState *state = PyEval_SaveThread();
+        n                    = ppoll(&ready, 1, NULL, &before);
+        PyEval_RestoreThread(state);
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return n;

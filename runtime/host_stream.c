@@ -1,6 +1,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "host_stream.h"
 
+#include "host_encode.h"
 #include "host_event.h"
 #include "shared/wire.h"
 
@@ -12,8 +13,6 @@ struct stream {
     uint8_t   type;
     bool      closed, is_plain; /* is_plain: UTF-8 and backslashreplace, which this file encodes itself */
 };
-
-enum { CHUNK_BYTES = 8192, ESCAPE_BYTES = 10 };
 
 static PyTypeObject *text_type, *binary_type;
 static Py_ssize_t    text_offset, binary_offset;
@@ -33,50 +32,6 @@ static struct stream *open_stream_of(PyObject *self)
         return s;
     PyErr_SetString(PyExc_ValueError, "I/O operation on closed file.");
     return NULL;
-}
-
-static size_t encode(Py_UCS4 c, char *out)
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c >= 0xd800 && c < 0xe000)
-        return (size_t)PyOS_snprintf(out, ESCAPE_BYTES, "\\u%04x", (unsigned)c);
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-/* Encodes by pieces: PyUnicode_AsUTF8 would keep a second copy of a big text alive inside the string. */
-static void write_encoded(uint8_t type, PyObject *text)
-{
-    char        chunk[CHUNK_BYTES];
-    size_t      used   = 0;
-    Py_ssize_t  length = PyUnicode_GET_LENGTH(text);
-    int         kind   = (int)PyUnicode_KIND(text);
-    const void *data   = PyUnicode_DATA(text);
-    for (Py_ssize_t i = 0; i < length; i++) {
-        used += encode(PyUnicode_READ(kind, data, i), chunk + used);
-        if (used > CHUNK_BYTES - ESCAPE_BYTES) {
-            host_event_text(type, chunk, used);
-            used = 0;
-        }
-    }
-    host_event_text(type, chunk, used);
 }
 
 /* For a program that has asked for another encoding or error handler. */
@@ -104,7 +59,7 @@ static int write_text(struct stream *s, PyObject *text)
     if (PyUnicode_IS_ASCII(text))
         host_event_text(s->type, PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
     else
-        write_encoded(s->type, text);
+        host_encode_text(s->type, text);
     return 0;
 }
 
@@ -144,7 +99,7 @@ static PyObject *stream_writelines(PyObject *self, PyObject *lines)
     Py_DECREF(iterator);
     if (PyErr_Occurred())
         return NULL;
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *stream_flush(PyObject *self, PyObject *unused)
@@ -153,7 +108,7 @@ static PyObject *stream_flush(PyObject *self, PyObject *unused)
     if (open_stream_of(self) == NULL)
         return NULL;
     host_event_flush();
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *stream_close(PyObject *self, PyObject *unused)
@@ -164,7 +119,7 @@ static PyObject *stream_close(PyObject *self, PyObject *unused)
     s->closed = true;
     if (s->buffer != NULL)
         stream_of(s->buffer)->closed = true;
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *stream_fileno(PyObject *self, PyObject *unused)
@@ -179,7 +134,7 @@ static PyObject *stream_isatty(PyObject *self, PyObject *unused)
     (void)unused;
     if (open_stream_of(self) == NULL)
         return NULL;
-    Py_RETURN_FALSE;
+    return Py_NewRef(Py_False);
 }
 
 static PyObject *stream_writable(PyObject *self, PyObject *unused)
@@ -187,7 +142,7 @@ static PyObject *stream_writable(PyObject *self, PyObject *unused)
     (void)unused;
     if (open_stream_of(self) == NULL)
         return NULL;
-    Py_RETURN_TRUE;
+    return Py_NewRef(Py_True);
 }
 
 static int set_text(PyObject **slot, PyObject *value)
@@ -222,7 +177,7 @@ static PyObject *text_reconfigure(PyObject *self, PyObject *args, PyObject *keyw
     s->is_plain =
         PyUnicode_CompareWithASCIIString(s->errors, "backslashreplace") == 0 &&
         (PyUnicode_CompareWithASCIIString(s->encoding, "utf-8") == 0 || PyUnicode_CompareWithASCIIString(s->encoding, "utf8") == 0);
-    Py_RETURN_NONE;
+    return Py_NewRef(Py_None);
 }
 
 static PyObject *stream_repr(PyObject *self)
@@ -280,7 +235,7 @@ static PyObject *get_false(PyObject *self, void *unused)
 {
     (void)self;
     (void)unused;
-    Py_RETURN_FALSE;
+    return Py_NewRef(Py_False);
 }
 
 static PyMethodDef text_methods[] = {
