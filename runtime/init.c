@@ -17,6 +17,7 @@
 #include "clone.h"
 #include "fdio.h"
 #include "host.h"
+#include "init_file.h"
 #include "processes.h"
 
 enum { PARKED_MAX = 64, EXIT_JAIL = 71 };
@@ -29,6 +30,12 @@ struct init {
     size_t                     parked_count;
     bool                       own_namespace;
     int                        signal_fd;
+    struct init_file           files;
+};
+
+union packet {
+    struct control_message message;
+    struct control_file    file;
 };
 
 void spawn_report_send(int fd, uint32_t session, int error, const char *text)
@@ -192,15 +199,31 @@ static void obey(struct init *init, const struct control_message *message)
     }
 }
 
+static void serve_file(const struct init *init, const struct control_file *request, int list_fd)
+{
+    struct control_file_reply reply;
+    int                       fd;
+
+    init_file_do(&init->files, request, list_fd, &reply, &fd);
+    (void)fdio_send(INIT_CONTROL_FD, &reply, sizeof reply, &fd, fd >= 0 ? 1 : 0); /* a server that is gone: as in tell() */
+    fdio_close(&fd);
+}
+
 static void on_control(struct init *init)
 {
-    struct control_message message;
-    ssize_t                n = fdio_receive(INIT_CONTROL_FD, &message, sizeof message, NULL, NULL);
+    union packet packet;
+    int          fd       = -1;
+    size_t       fd_count = 1;
+    ssize_t      n        = fdio_receive(INIT_CONTROL_FD, &packet, sizeof packet, &fd, &fd_count);
 
     if (n == 0 || (n < 0 && errno != EAGAIN))
         end_session(init);
-    if (n == (ssize_t)sizeof message)
-        obey(init, &message);
+    if (n == (ssize_t)sizeof packet.message)
+        obey(init, &packet.message);
+    else if (n == (ssize_t)sizeof packet.file && packet.file.type == CONTROL_FILE)
+        serve_file(init, &packet.file, fd_count == 1 ? fd : -1);
+    if (fd_count == 1)
+        fdio_close(&fd);
 }
 
 static void on_exit_of(struct init *init, pid_t pid, int status)
@@ -252,6 +275,7 @@ _Noreturn void init_main(const struct jail *jail, const struct jail_session *ses
     if (!init.own_namespace)
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_signals(&init);
+    init_file_init(&init.files, session->workspace, jail->has_root);
     start_worker(&init, true);
     (void)close(INIT_REPORT_FD);
     for (;;) {

@@ -75,10 +75,12 @@ enum control_type {
     CONTROL_PARKED      = 6, /* `pid` is a parked copy from now on: not killed by CONTROL_KILL_WORKER */
     CONTROL_DESCRIPTORS = 7, /* send the server's ends again. Answer: CONTROL_DESCRIPTORS_REPLY */
     CONTROL_EXIT        = 8, /* end the session; also meant by closing the last server end of this socket */
+    CONTROL_FILE        = 9, /* struct control_file: something is wanted of the workspace. Answer: CONTROL_FILE_REPLY */
     /* init to server */
     CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
     CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */
     CONTROL_PARKED_EXITED  = 66, /* `pid`, `status` */
+    CONTROL_FILE_REPLY        = 68, /* struct control_file_reply */
     CONTROL_DESCRIPTORS_REPLY = 67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's */
 };
 
@@ -88,6 +90,69 @@ struct control_message {
     int32_t  status;
     uint32_t reserved;
     uint64_t execution;
+};
+
+/*
+ * The session's files. The server is another user and can't see the session's mounts: init acts for it, as the session's user, so that
+ * owners, modes and quotas are the session's own. It resolves every path beneath the workspace whatever links and renames are met on the
+ * way, and hands out regular files only. The server reads and writes through the descriptor it gets.
+ */
+enum control_file_operation {
+    FILE_STAT   = 1, /* the entry itself, links not followed */
+    FILE_OPEN   = 2, /* a regular file, for reading. A descriptor */
+    FILE_CREATE = 3, /* a new file, empty, for writing. A descriptor */
+    FILE_RENAME = 4, /* path becomes other; what was there is replaced, unless it is a directory */
+    FILE_MKDIR  = 5,
+    FILE_REMOVE = 6, /* a file, link or empty directory; with FILE_TREE a directory with all that is in it */
+    FILE_LIST   = 7, /* what is in a directory, `depth` levels deep, written into the memfd that comes with the packet */
+    FILE_USAGE  = 8, /* bytes and entries of the whole workspace, and what is left */
+};
+
+enum control_file_flags {
+    FILE_PARENTS = 1, /* RENAME, MKDIR: makes the directories above `other` or `path` that are missing */
+    FILE_NEW     = 2, /* RENAME: EEXIST when `other` exists */
+    FILE_TREE    = 4, /* REMOVE. EAGAIN: some of it is gone, ask again for the rest */
+};
+
+enum {
+    FILE_PATH_BYTES  = 1024,    /* with its NUL. Relative, without "." or ".." as a part, and without an empty one */
+    FILE_DEPTH_MAX   = 32,      /* of FILE_LIST */
+    FILE_LIST_BYTES  = 4 << 20, /* size of the memfd */
+    FILE_ENTRIES_MAX = 20000,   /* of one FILE_LIST */
+};
+
+/* Files that are being uploaded have names in the workspace itself that begin so; FILE_LIST and FILE_USAGE pass over them. */
+#define FILE_UPLOAD_PREFIX ".penny-upload-"
+
+struct control_file {
+    uint32_t type;    /* CONTROL_FILE */
+    uint32_t request; /* echoed */
+    uint32_t operation, flags;
+    uint32_t mode;  /* permissions of CREATE and MKDIR, and of directories that RENAME makes */
+    uint32_t depth; /* LIST: 1 or more */
+    char     path[FILE_PATH_BYTES], other[FILE_PATH_BYTES]; /* "" is the workspace itself */
+};
+
+struct control_file_reply {
+    uint32_t type; /* CONTROL_FILE_REPLY */
+    uint32_t request;
+    int32_t  error; /* errno, or 0 */
+    uint32_t mode;  /* st_mode */
+    uint64_t size;  /* bytes; LIST: bytes written; USAGE: bytes used */
+    uint64_t inode;
+    int64_t  modified_ns, changed_ns;  /* since 1970 */
+    uint64_t entries;                  /* LIST: records; USAGE: entries used */
+    uint64_t bytes_left, entries_left; /* USAGE: by the kernel's count; UINT64_MAX where it keeps none */
+    uint32_t replaced;                 /* RENAME: `other` existed */
+    uint32_t is_cut;                   /* LIST, USAGE: there is more than was looked at */
+};
+
+/* One record of FILE_LIST; `length` bytes of path (relative to the one asked for, any bytes but NUL) follow. Depth first. */
+struct control_file_entry {
+    uint32_t length;
+    uint32_t mode;
+    uint64_t size;
+    int64_t  modified_ns;
 };
 
 /*
