@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import BUILD, TIERS, UNTIL_INTERRUPTED, ServerFailed, free_port, processes, tier_reason, until
+from harness import BUILD, TIERS, ServerFailed, free_port, processes, tier_reason, until
 
 
 def run(*args, **env):

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from harness import TIERS, UNTIL_INTERRUPTED, processes, tier_reason, until
+from harness import TIERS, processes, tier_reason, until, until_interrupted
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -16,7 +16,7 @@ def test_the_zygote_may_die(make_server, tier):
     client = server.client
     living = client.session()
     client.stdout("x = 'living'", living)
-    execution = client.start(f"print('up')\n{UNTIL_INTERRUPTED}print('went on')", client.session())
+    execution = client.start(until_interrupted("print('up')") + "print('went on')", client.session())
     with client.events(execution) as events:
         events.next("stdout", "up")
         for round in range(3):

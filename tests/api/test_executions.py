@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from harness import UNTIL_INTERRUPTED, assert_state_is_true, until
+from harness import assert_state_is_true, until, until_interrupted
 
 TERMINAL = ("ok", "error", "timeout", "memory", "interrupted", "killed", "rejected", "lost")
 STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
@@ -59,7 +59,7 @@ def test_interrupting_a_busy_loop_a_child_and_an_await(client, session):
 
 
 def test_cancelling_one_that_waits_in_the_queue(client, session):
-    running = client.start(f"print('up')\n{UNTIL_INTERRUPTED}", session)
+    running = client.start(until_interrupted("print('up')"), session)
     waiting = client.start("ran = True", session)
     with client.events(running) as events:
         events.next("stdout", "up")
@@ -104,7 +104,7 @@ def test_a_second_cell_after_a_timeout_has_its_own_clock(client, session):
 
 
 def test_the_queue_is_first_in_first_out(client, session):
-    running = client.start(f"order = []\nprint('up')\n{UNTIL_INTERRUPTED}", session)
+    running = client.start("order = []\n" + until_interrupted("print('up')"), session)
     with client.events(running) as events:
         events.next("stdout", "up")
         waiting = [client.start(f"order.append({n})", session) for n in range(8)]
@@ -116,7 +116,7 @@ def test_the_queue_is_first_in_first_out(client, session):
 
 
 def test_busy_is_409_when_asked(client, session):
-    running = client.start(f"print('up')\n{UNTIL_INTERRUPTED}", session)
+    running = client.start(until_interrupted("print('up')"), session)
     with client.events(running) as events:
         events.next("stdout", "up")
         for path in ("/api/v1/execute", "/api/v1/execute/stream", "/api/v1/executions"):
@@ -130,7 +130,7 @@ def test_busy_is_409_when_asked(client, session):
 def test_a_full_queue_is_429(make_server):
     server = make_server(env={"SANDBOX_MAX_QUEUE": "2"}).start()
     client, session = server.client, server.client.session()
-    running = client.start(f"print('up')\n{UNTIL_INTERRUPTED}", session)
+    running = client.start(until_interrupted("print('up')"), session)
     with client.events(running) as events:
         events.next("stdout", "up")
         for _ in range(2):
@@ -142,7 +142,7 @@ def test_a_full_queue_is_429(make_server):
 
 def test_sessions_run_beside_each_other(client):
     sessions = [client.session() for _ in range(6)]
-    executions = [client.start(f"print('up')\n{UNTIL_INTERRUPTED}", s) for s in sessions]
+    executions = [client.start(until_interrupted("print('up')"), s) for s in sessions]
     streams = [client.events(e) for e in executions]
     for stream in streams:
         stream.next("stdout", "up")  # all run at once: each waits for its own interrupt
@@ -158,7 +158,7 @@ def test_an_idle_session_expires(make_server):
     server = make_server(env={"SESSION_TIMEOUT": "400", "CLEANUP_INTERVAL": "100"}).start()
     client, session = server.client, server.client.session()
     running = client.session()
-    execution = client.start(f"print('up')\n{UNTIL_INTERRUPTED}", running, timeout=60000)
+    execution = client.start(until_interrupted("print('up')"), running, timeout=60000)
     with client.events(execution) as events:
         events.next("stdout", "up")
         gone = until(lambda: (a := client.get(f"/api/v1/sessions?status=active")).json["total"] == 1 and a, "the idle session expires")

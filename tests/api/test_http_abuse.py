@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import UNTIL_INTERRUPTED, until
+from harness import until, until_interrupted
 
 BODY = b'{"code": "print(1)"}'
 GOOD = b"POST /api/v1/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
@@ -234,7 +234,7 @@ def test_leaving_at_every_byte(client):
 
 
 def test_leaving_at_every_point_of_an_answer(client, session):
-    code = f"print('x' * 1000)\n{UNTIL_INTERRUPTED}print('y' * 1000)"
+    code = until_interrupted("print('x' * 1000)") + "print('y' * 1000)"
     for n in range(0, 1500, 100):
         stream = client.stream(code, session)
         execution = stream.next("stdout").json["executionId"]

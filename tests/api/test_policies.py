@@ -54,11 +54,16 @@ def test_a_wrong_file_is_refused_with_file_line_and_reason(make_server, tmp_path
 
 
 def test_a_missing_file_is_refused_by_name(make_server, tmp_path):
+    with pytest.raises(ServerFailed) as failed:
+        make_server(env={"IMPORTS_POLICY_FILE": str(tmp_path / "absent.json")}).start()
+    assert "absent.json" in failed.value.log
+
+
+def test_a_file_that_a_directory_does_not_have_is_the_shipped_one(make_server, tmp_path):
     policies = write_policies(tmp_path)
     (tmp_path / "policies" / "syscalls.json").unlink()
-    with pytest.raises(ServerFailed) as failed:
-        make_server(env={"SANDBOX_POLICY_DIR": policies}).start()
-    assert "syscalls.json" in failed.value.log
+    with make_server(env={"SANDBOX_POLICY_DIR": policies}) as server:
+        assert server.client.health()["isolation"]["layers"]["seccomp"]["active"]
 
 
 def test_each_file_can_be_named_alone(make_server, tmp_path):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import UNTIL_INTERRUPTED, until, write_policies
+from harness import until, write_policies, until_interrupted
 
 ID = re.compile(r"^([0-9A-Za-z]+)-(\d+)$")
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
@@ -107,7 +107,7 @@ def test_what_is_streamed_is_what_is_answered(client, session):
     ("display('live')", "result"),
 ])
 def test_what_is_done_is_seen_while_the_program_still_runs(client, session, statement, kind):
-    code = f"from IPython.display import display\n{statement}\n{UNTIL_INTERRUPTED}print('after')"
+    code = f"from IPython.display import display\n{until_interrupted(statement)}print('after')"
     with client.stream(code, session) as stream:
         first = stream.next(kind, "live" if kind != "result" else None)
         # Seen: only now is the program told to go on.
@@ -118,7 +118,7 @@ def test_what_is_done_is_seen_while_the_program_still_runs(client, session, stat
 
 
 def test_a_plot_is_seen_while_the_program_still_runs(client, session):
-    code = f"import matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()\n{UNTIL_INTERRUPTED}"
+    code = "import matplotlib.pyplot as plt\nplt.plot([1])\n" + until_interrupted("plt.show()")
     with client.stream(code, session) as stream:
         plot = stream.next("plot")
         client.expect(202, "DELETE", f"/api/v1/executions/{plot.json['executionId']}")
@@ -213,7 +213,7 @@ def test_resuming_at_any_event_gives_the_rest(client, session):
 
 
 def test_a_cut_stream_resumes_while_the_program_runs(client, session):
-    code = f"print('one')\n{UNTIL_INTERRUPTED}print('two')\n{UNTIL_INTERRUPTED}print('three')"
+    code = until_interrupted("print('one')") + until_interrupted("print('two')") + "print('three')"
     execution = client.start(code, session)
     with client.events(execution) as first:
         cut = first.next("stdout", "one")
@@ -231,7 +231,7 @@ def test_a_cut_stream_resumes_while_the_program_runs(client, session):
 
 
 def test_many_watchers_see_the_same(client, session):
-    execution = client.start(f"print('up')\n{UNTIL_INTERRUPTED}for i in range(500): print(i)", session)
+    execution = client.start(until_interrupted("print('up')") + "for i in range(500): print(i)", session)
     watchers = [client.events(execution) for _ in range(10)]
     for watcher in watchers:
         watcher.next("stdout", "up")
@@ -243,7 +243,7 @@ def test_many_watchers_see_the_same(client, session):
 
 
 def test_a_reader_who_leaves_does_not_stop_the_program(client, session):
-    stream = client.stream(f"print('up')\n{UNTIL_INTERRUPTED}print('went on')", session)
+    stream = client.stream(until_interrupted("print('up')") + "print('went on')", session)
     execution = stream.next("stdout", "up").json["executionId"]
     stream.close()
     client.expect(202, "DELETE", f"/api/v1/executions/{execution}")

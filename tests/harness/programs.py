@@ -1,5 +1,11 @@
 """Programs that several tests run, and what must be true of a session afterwards."""
 
+
+def until_interrupted(statement):
+    """A program that does this and then waits until a second request interrupts it, wherever in it that comes, and goes on."""
+    return f"import time\ntry:\n    {statement}\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n"
+
+
 # Waits until a second request interrupts it, then goes on: what it did before must have been seen before.
 UNTIL_INTERRUPTED = "import time\ntry:\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n"
 
