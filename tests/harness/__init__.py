@@ -2,11 +2,11 @@
 
 from .client import Client, Response
 from .policies import write_policies
-from .programs import UNTIL_INTERRUPTED, assert_state_is_true, until_interrupted
+from .programs import assert_state_is_true, until_interrupted
 from .server import BUILD, ROOT, Server, ServerFailed, free_port
 from .sse import Event, Stream
 from .tiers import TIERS, tier_reason
 from .wait import until
 
-__all__ = ["BUILD", "Client", "Event", "ROOT", "Response", "Server", "ServerFailed", "Stream", "TIERS", "UNTIL_INTERRUPTED", "assert_state_is_true",
+__all__ = ["BUILD", "Client", "Event", "ROOT", "Response", "Server", "ServerFailed", "Stream", "TIERS", "assert_state_is_true",
            "free_port", "tier_reason", "until", "until_interrupted", "write_policies"]

@@ -2,12 +2,8 @@
 
 
 def until_interrupted(statement):
-    """A program that does this and then waits until a second request interrupts it, wherever in it that comes, and goes on."""
+    """A program that does this, waits until a second request interrupts it (at whatever point), and goes on: what it did was seen before."""
     return f"import time\ntry:\n    {statement}\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n"
-
-
-# Waits until a second request interrupts it, then goes on: what it did before must have been seen before.
-UNTIL_INTERRUPTED = "import time\ntry:\n    while True: time.sleep(0.01)\nexcept KeyboardInterrupt:\n    pass\n"
 
 
 def assert_state_is_true(client, session, result, name, value):
