@@ -137,7 +137,7 @@ $(OBJ)/runtime/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_C) $(ZYGOTE_C) -c -o $@ $<
 
-# Modules as archives, so that a unit test takes what it names, and may bring its own in a module's stead.
+# Modules as archives, so that a unit test takes what it names, and may bring functions of its own in a module's stead (muldefs).
 $(O)/unit/server.a: $(filter-out $(OBJ)/server/main.o,$(SERVER_OBJ)) $(SHARED_OBJ)
 	@mkdir -p $(@D) && rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -148,11 +148,11 @@ $(O)/unit/runtime.a: $(filter-out $(OBJ)/runtime/zygote.o,$(RUNTIME_OBJ)) $(SHAR
 $(O)/unit/runtime/%: tests/unit/runtime/%.c $(call unit_helpers,tests/unit/runtime) $(O)/unit/runtime.a
 	$(call say,UNIT,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_C) -MF $@.d $(ZYGOTE_C) -Itests/unit $(ALL_LD) -o $@ $^ $(ZYGOTE_LD) -lcmocka
+	$(Q)$(CC) $(ALL_C) -MF $@.d $(ZYGOTE_C) -Itests/unit $(ALL_LD) -Wl,-z,muldefs -o $@ $^ $(ZYGOTE_LD) -lcmocka
 $(O)/unit/%: tests/unit/%.c $(call unit_helpers,tests/unit) $(O)/unit/server.a
 	$(call say,UNIT,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) -Itests/unit $(ALL_LD) -o $@ $^ $(SERVER_LD) -lcmocka
+	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) -Itests/unit $(ALL_LD) -Wl,-z,muldefs -o $@ $^ $(SERVER_LD) -lcmocka
 
 unit: $(UNIT_TESTS)
 
