@@ -115,9 +115,11 @@ void execution_finish_dead(struct execution *execution)
     execution_finish(execution, &execution->state);
 }
 
+/* By SIGINT, or by our SIGKILL: one that came before ours was somebody else's. */
 static bool was_ended_for_time(const struct execution *execution, int status)
 {
-    return execution->timed_out && WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGINT);
+    return execution->timed_out && WIFSIGNALED(status) &&
+           (WTERMSIG(status) == SIGINT || (WTERMSIG(status) == SIGKILL && execution->phase == PHASE_KILL));
 }
 
 void execution_on_exit(struct execution *execution, int status, const struct execution_state *after)
@@ -136,7 +138,8 @@ void execution_on_stats(struct execution *execution, const struct session_stats 
 {
     if (!execution_is_dying(execution))
         return;
-    execution->death.oom                 = oom && WIFSIGNALED(execution->death.status) && WTERMSIG(execution->death.status) == SIGKILL;
+    execution->death.oom =
+        oom && execution->death.timed_out_ms == 0 && WIFSIGNALED(execution->death.status) && WTERMSIG(execution->death.status) == SIGKILL;
     execution->outcome.memory_bytes      = stats->memory_bytes;
     execution->outcome.memory_peak_bytes = stats->memory_peak_bytes;
     execution->outcome.cpu_user_us       = cpu_us;

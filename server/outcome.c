@@ -111,7 +111,7 @@ static void describe(const struct outcome_death *death, char *ret_text, size_t r
 int outcome_from_death(struct outcome *outcome, const struct outcome_death *death)
 {
     char message[384];
-    if (death->timed_out_ms > 0 && !death->oom)
+    if (death->timed_out_ms > 0)
         return set_timeout(outcome, death->timed_out_ms);
     json_decref(outcome->error);
     if (death->oom) {

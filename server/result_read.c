@@ -143,8 +143,8 @@ static bool write_whole(struct event_track *track, const struct reading *reading
             .session_id      = event_track_session_id(track),
             .execution_id    = event_track_execution_id(track),
             .success         = json_is_true(json_object_get(brief, "success")),
-            .restored_to     = restored_to != NULL ? json_integer_value(restored_to) : -1,
-            .execution_count = (uint64_t)json_integer_value(json_object_get(brief, "executionCount")),
+            .restored_to     = restored_to != NULL ? (int64_t)json_number_value(restored_to) : -1,
+            .execution_count = (uint64_t)json_number_value(json_object_get(brief, "executionCount")),
             .error           = json_object_get(brief, "error"),
             .notice          = json_string_value(json_object_get(brief, "notice")),
             .truncated       = event_track_is_truncated(track) || reading->missing,
@@ -182,9 +182,10 @@ int result_read(struct event_track *track, struct bytes *out, bool *ret_failed, 
     if (result == 0 && reading.last.length == 0)
         result = err_set(err, EIO, "the end of the execution can't be read");
     *ret_failed = reading.failed;
-    brief       = result == 0 && !reading.failed
-                      ? json_loadb(reading.last.data, reading.last.length, JSON_ALLOW_NUL, &error)
-                      : NULL;
+    /* Whole numbers are read as floating point: those among the values may have more than 64 bits, ours are far from 53. */
+    brief = result == 0 && !reading.failed
+                ? json_loadb(reading.last.data, reading.last.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error)
+                : NULL;
     if (result == 0 && brief != NULL && !is_whole(brief))
         result = read_rest(track, brief, out, err);
     else if (result == 0 && !bytes_append(out, reading.last.data, reading.last.length))

@@ -454,7 +454,7 @@ static void on_command(struct zygote *z)
 {
     unsigned char         command[2];
     struct zygote_message odd = {.type = 199};
-    if (fdio_read_exact(z->command_fd, command, sizeof command) != 1) {
+    if (fdio_read_exact(z->command_fd, command, sizeof command) != 1 || command[0] == 'Q') {
         for (int i = 0; i < SESSIONS_MAX; i++)
             if (z->pids[i] != 0)
                 (void)kill(z->pids[i], SIGKILL);
@@ -469,6 +469,14 @@ static void on_command(struct zygote *z)
     case 'N': z->without_fds = command[1]; break;
     case 'B': (void)fdio_send(z->socket_fd, "short", 5, NULL, 0); break;
     case 'U': answer(z, &odd, NULL, 0); break;
+    case 'X':
+        for (int i = 0; i < SESSIONS_MAX; i++) {
+            if (z->pids[i] != 0) {
+                (void)kill(z->pids[i], SIGKILL);
+                break;
+            }
+        }
+        break;
     default: _exit(3);
     }
 }
@@ -513,9 +521,12 @@ void fake_zygote_start(struct fake_zygote *fake, bool ready)
 
 void fake_zygote_stop(struct fake_zygote *fake)
 {
-    fdio_close(&fake->command_fd);
-    if (fake->pid > 0)
+    if (fake->pid > 0) {
+        /* Closing our end would not be seen if a later fake holds a copy of it. It may have ended with its socket already. */
+        (void)!write(fake->command_fd, "Q", 2);
         (void)waitpid(fake->pid, NULL, 0);
+    }
+    fdio_close(&fake->command_fd);
     fake->pid = 0;
 }
 

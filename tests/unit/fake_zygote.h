@@ -36,7 +36,7 @@ void fake_zygote_crash(struct fake_zygote *fake);
 /*
  * 'R' sends READY; 'F' lets the next n spawns fail; 'D' lets the next n sessions die before they are ready; 'S' lets the next n sessions
  * never become ready; 'B' sends a packet of a wrong size; 'U' sends a message of an unknown type; 'K' lets the next n KILLs be ignored;
- * 'N' sends the next n SPAWNED without descriptors.
+ * 'X' kills a session; 'N' sends the next n SPAWNED without descriptors.
  */
 void fake_zygote_command(struct fake_zygote *fake, char command, unsigned char n);
 

@@ -68,6 +68,12 @@ static bool is_full(void *arg)
     return pool_ready_count(core.pool) == 4;
 }
 
+static bool is_less(void *arg)
+{
+    (void)arg;
+    return pool_ready_count(core.pool) < 4;
+}
+
 static struct pool_claim *wait_for(struct hope *hope, const struct worker_limits *limits)
 {
     struct err         err = {0};
@@ -100,7 +106,8 @@ static void test_taking_refills(void **state)
 static void test_a_ready_one_that_dies_is_replaced(void **state)
 {
     (void)state;
-    worker_end(pool_take(core.pool), "test"); /* taken: not the pool's any more */
+    fake_zygote_command(&core.zygote, 'X', 0); /* the oldest session ends */
+    fake_run_until(core.base, is_less, NULL);
     fake_run_until(core.base, is_full, NULL);
 }
 

@@ -47,7 +47,7 @@ static void test_executions_count_up(void **state)
     (void)state;
     for (int i = 1; i <= 3; i++) {
         fake_core_expect(&core, session, "print x", "ok", "x\n", &run);
-        assert_int_equal(json_integer_value(json_object_get(run.result, "executionCount")), i);
+        assert_true(json_number_value(json_object_get(run.result, "executionCount")) == i);
         fake_run_done(&run);
     }
     session_get_info(session, &info);
@@ -131,7 +131,7 @@ static void expect_end(struct session *session, const char *code, const char *st
     fake_core_expect(&core, session, code, status, NULL, &run);
     assert_string_equal(fake_result_text(&run, "state"), lost_or_rolled_back);
     if (strcmp(lost_or_rolled_back, "rolledBack") == 0)
-        assert_int_equal(json_integer_value(json_object_get(run.result, "restoredTo")), 0);
+        assert_int_equal((int)json_number_value(json_object_get(run.result, "restoredTo")), 0);
     fake_run_done(&run);
     run_ok(session, "print on", "on\n");
 }
