@@ -10,18 +10,20 @@
 #include "host_stream.h"
 #include "shared/wire.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DONE_BYTES = 256 };
+enum { DONE_BYTES = 256, NAME_BYTES = 80 };
 
 static PyObject *globals, *run_async, *show_figures, *end_run, *describe;
 static PyObject *figures; /* pyplot's dictionary of open figures, once there is one */
 static uint32_t  count;
 static uint64_t  running;
 static bool      is_set_up, skips_variables;
+static PyObject *setup_error[3]; /* type, value, traceback */
 
 static PyObject *attribute(PyObject *package, const char *module, const char *name)
 {
@@ -57,6 +59,25 @@ void host_cell_set_up(bool wants_variables)
     skips_variables = !wants_variables;
 }
 
+void host_cell_fail_setup(void)
+{
+    is_set_up = true;
+    Py_XDECREF(setup_error[0]);
+    Py_XDECREF(setup_error[1]);
+    Py_XDECREF(setup_error[2]);
+    PyErr_Fetch(&setup_error[0], &setup_error[1], &setup_error[2]);
+}
+
+/* Whether the cell's setup has failed: then that is how the cell ends, before it begins. */
+static bool raise_setup_error(void)
+{
+    if (setup_error[0] == NULL)
+        return false;
+    PyErr_Restore(setup_error[0], setup_error[1], setup_error[2]);
+    setup_error[0] = setup_error[1] = setup_error[2] = NULL;
+    return true;
+}
+
 uint32_t host_cell_count(void)
 {
     return count;
@@ -89,23 +110,39 @@ static int run(const struct host_code *code, PyObject *names)
     return execute(code->body, names) != 0 ? -1 : execute(code->last, names);
 }
 
+/* The last resort, when an error cannot be described: its type's name, as far as that is plain text. */
+static PyObject *describe_type(PyObject *type)
+{
+    char        name[NAME_BYTES];
+    size_t      used  = 0;
+    const char *whole = PyType_Check(type) ? ((PyTypeObject *)type)->tp_name : "Exception", *dot = strrchr(whole, '.');
+    for (const char *p = dot != NULL ? dot + 1 : whole; *p != '\0' && used < sizeof name - 1; p++)
+        if (isalnum((unsigned char)*p) || *p == '_')
+            name[used++] = *p;
+    name[used] = '\0';
+    return Py_BuildValue("sN", "error", PyBytes_FromFormat("{\"type\":\"%s\",\"message\":\"\",\"traceback\":\"\"}", name));
+}
+
 /* Describing runs user code too (__str__), so it can be interrupted or fail itself: then that is what is described. */
 static PyObject *describe_error(void)
 {
-    for (int attempt = 0; attempt < 3; attempt++) {
-        PyObject *type, *value, *traceback, *result;
+    PyObject *type = NULL, *result = NULL;
+    for (int attempt = 0; attempt < 3 && result == NULL; attempt++) {
+        PyObject *value, *traceback;
+        Py_XDECREF(type);
         PyErr_Fetch(&type, &value, &traceback);
         PyErr_NormalizeException(&type, &value, &traceback);
         result =
             PyObject_CallFunctionObjArgs(describe, type, value != NULL ? value : Py_None, traceback != NULL ? traceback : Py_None, NULL);
-        Py_XDECREF(type);
         Py_XDECREF(value);
         Py_XDECREF(traceback);
-        if (result != NULL)
-            return result;
     }
-    PyErr_Clear();
-    return NULL;
+    if (result == NULL) {
+        PyErr_Clear();
+        result = describe_type(type);
+    }
+    Py_XDECREF(type);
+    return result;
 }
 
 static void send_done(const char *status, const char *error, size_t error_length)
@@ -218,7 +255,7 @@ void host_cell_run(const char *source, size_t length, uint64_t execution)
     prepare(execution);
     filename = PyUnicode_FromFormat("<cell %u>", (unsigned)count);
     host_signal_enter(execution);
-    if (filename != NULL && !host_signal_pending() && host_compile(source, length, filename, &code) == 0)
+    if (filename != NULL && !raise_setup_error() && !host_signal_pending() && host_compile(source, length, filename, &code) == 0)
         failed = run(&code, globals);
     if (failed != 0)
         description = describe_error();

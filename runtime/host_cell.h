@@ -24,6 +24,9 @@ uint64_t host_cell_execution(void);
 /* A REQUEST_SETUP came for the next cell; wants_variables says whether its changes shall be reported. */
 void host_cell_set_up(bool wants_variables);
 
+/* The setup has failed with the present exception: the next cell ends with it. */
+void host_cell_fail_setup(void);
+
 /* How many cells this interpreter has begun. */
 uint32_t host_cell_count(void);
 

@@ -21,7 +21,7 @@ static PyObject *module_send(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "by#:send", &type, &payload, &length))
         return NULL;
     host_event_queue(type, payload, (size_t)length);
-    return Py_NewRef(Py_None);
+    return PyBool_FromLong(host_event_is_owner());
 }
 
 static PyObject *module_flush(PyObject *self, PyObject *unused)
@@ -122,7 +122,8 @@ static PyObject *module_seed(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef methods[] = {
-    {"send", module_send, METH_VARARGS, "send(type, payload): an event, after all text so far; it leaves with the next flush"},
+    {"send", module_send, METH_VARARGS,
+     "send(type, payload): an event, after all text so far; it leaves with the next flush. False in a child, which cannot send"},
     {"flush", module_flush, METH_NOARGS, "send all that waits"},
     {"ask", module_ask, METH_VARARGS, "ask(payload): one line from the client"},
     {"deadline", module_deadline, METH_O, "deadline(ms): the deadline's signal comes after so long, and again until deadline(0)"},

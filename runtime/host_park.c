@@ -81,20 +81,25 @@ static const char *find_reason(char *text, size_t size)
 int host_park(void)
 {
     char        text[ANSWER_BYTES / 2];
-    const char *reason = find_reason(text, sizeof text);
-    pid_t       init   = getppid(), pid;
+    const char *reason       = find_reason(text, sizeof text);
+    pid_t       init         = getppid(), pid;
+    int         death_signal = 0;
     sigset_t    all, before;
     if (reason != NULL) {
         answer(0, reason);
         return 0;
     }
     host_event_begin(0);
+    (void)prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_BLOCK, &all, &before);
     PyOS_BeforeFork();
     pid = clone_sibling();
     if (pid == 0) {
         (void)setpgid(0, 0);
+        (void)prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0); /* a clone has none of its own */
+        if (getppid() != init)
+            _exit(0);
         wait_for_wake(init, &before);
         PyOS_AfterFork_Child();
         return 1;

@@ -33,13 +33,10 @@ int host_worker_init(PyObject *package)
     return setup == NULL || inspect == NULL ? -1 : 0;
 }
 
-/* Our own functions answer failures themselves; one that raises nevertheless is a fault of ours and must be seen. */
 static PyObject *call(PyObject *function, const struct host_request *request)
 {
     PyObject *argument = PyBytes_FromStringAndSize(request->payload, (Py_ssize_t)request->length);
     PyObject *result   = argument == NULL ? NULL : PyObject_CallOneArg(function, argument);
-    if (result == NULL)
-        PyErr_Print();
     Py_XDECREF(argument);
     return result;
 }
@@ -47,7 +44,10 @@ static PyObject *call(PyObject *function, const struct host_request *request)
 static void set_up(const struct host_request *request)
 {
     PyObject *wants_variables = call(setup, request);
-    host_cell_set_up(wants_variables == NULL || PyObject_IsTrue(wants_variables) == 1);
+    if (wants_variables == NULL)
+        host_cell_fail_setup();
+    else
+        host_cell_set_up(PyObject_IsTrue(wants_variables) == 1);
     Py_XDECREF(wants_variables);
 }
 
@@ -60,6 +60,8 @@ static void answer_inspect(const struct host_request *request)
     host_event_begin(request->execution);
     host_signal_enter(request->execution);
     reply = call(inspect, request);
+    if (reply == NULL)
+        PyErr_Print(); /* inspect() answers failures itself: this one is a fault of ours and must be seen */
     host_signal_leave();
     if (reply != NULL && PyBytes_AsStringAndSize(reply, &text, &length) == 0)
         host_event_queue(EVENT_REPLY, text, (size_t)length);

@@ -143,7 +143,8 @@ def _send(data, metadata, main, transient=None, update=False):
         size = len(str(data.pop(largest)))
         data["text/plain"] = f"{data.get('text/plain', '')[:TEXT_LIMIT]}\n[{largest} of {size} characters is left out: too large]".lstrip()
         text = payload.dumps(event)
-    _penny.send(EVENT_DISPLAY, text)
+    if not _penny.send(EVENT_DISPLAY, text):
+        print(data.get("text/plain", ""))  # in a child process, which can do no more than print
     _penny.flush()
 
 

@@ -200,7 +200,8 @@ def _send(figure, kind, data, dpi):
         "metadata": _metadata(figure, kind, data, dpi or figure.dpi),
         "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03d}Z",
     }
-    _penny.send(EVENT_PLOT, payload.dumps(plot))
+    if not _penny.send(EVENT_PLOT, payload.dumps(plot)):
+        sys.stderr.write("A plot made in a child process is not shown.\n")
     _penny.flush()
 
 

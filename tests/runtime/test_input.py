@@ -105,3 +105,15 @@ def test_where_nobody_can_answer(worker):
     assert r.stdout == "5\n"
     assert worker.run("import subprocess\nprint(subprocess.run(['cat'], capture_output=True).stdout)").stdout == "b''\n"
     assert os.path.exists("/dev/null")
+
+
+def test_the_end_of_the_input(worker):
+    worker.begin("import sys\ntry:\n    input()\nexcept EOFError:\n    print('end')\nprint([l for l in sys.stdin])")
+    _, r = answer(worker, "\x04", "a", "\x04")
+    assert r.stdout == "end\n['a\\n']\n"
+
+
+def test_the_debugger(worker):
+    worker.begin("def f(x):\n    breakpoint()\n    return x\nf(5)")
+    asked, r = answer(worker, "p x", "c")
+    assert asked[0]["prompt"].startswith("(Pdb)") and "\n5\n" in r.stdout and r.main == {"text/plain": "5"}

@@ -178,3 +178,8 @@ def test_source_of_own_functions(worker):
 def test_future_import_lasts(worker):
     worker.run("from __future__ import annotations")
     assert worker.run("def f(x: not_defined): pass\nprint(f.__annotations__)").stdout == "{'x': 'not_defined'}\n"
+
+
+def test_display_in_a_child(worker):
+    r = worker.run("import os\nif os.fork() == 0:\n    display('in the child')\n    os._exit(0)\nos.wait()\ndisplay('in the parent')")
+    assert r.stdout == "'in the child'\n" and [d["data"]["text/plain"] for d in r.displays] == ["'in the parent'"]

@@ -239,3 +239,10 @@ def test_environment_of_one_run(worker):
     assert r.stdout == "1 é\n"
     assert worker.run("print('A' in os.environ)").stdout == "False\n"
     assert worker.run("import subprocess\nsubprocess.run('echo [$A]', shell=True);").stdout == "[]\n"
+
+
+@pytest.mark.parametrize("setup", [{"variables": {"not a name": 1}}, {"variables": {"__builtins__": {}}}, {"variables": 5}, {"profile": "nonsense"}, {"envVars": {"A=B": "x"}}])
+def test_a_setup_that_cannot_be_done(worker, setup):
+    r = worker.run("print('not reached')", **setup)
+    assert r.status == "error" and r.stdout == "" and r.error["message"] and "penny_runtime" not in r.error["traceback"]
+    assert worker.run("print('fine')").stdout == "fine\n"
