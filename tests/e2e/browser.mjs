@@ -96,10 +96,11 @@ export function clean(seen) {
     assert.deepEqual(seen.errors, [], 'a script of the page failed');
 }
 
-export async function has(path, method = 'get') {
-    const answer = await fetch(`${BASE}/openapi.json`).catch(() => undefined);
-    if (!answer?.ok) return false;
-    const { paths } = await answer.json();
-    const canonical = (name) => name.replace(/\{[^}]*\}/g, '{}');
-    return Object.entries(paths).some(([name, methods]) => canonical(name) === path && method in methods);
+/** Whether the server has it: what the page takes for a feature. */
+export async function has(below) {
+    const headers = { 'Content-Type': 'application/json' };
+    const session = await (await fetch(`${BASE}/api/v1/sessions`, { method: 'POST', headers, body: '{}' })).json();
+    const answer = await fetch(`${BASE}/api/v1/sessions/${session.id}/${below}`);
+    await fetch(`${BASE}/api/v1/sessions/${session.id}`, { method: 'DELETE' });
+    return answer.status !== 404;
 }

@@ -128,11 +128,14 @@ describe('VariableInspector', () => {
 
     it('pages a big table', async () => {
         const loadPage = vi.fn(async (_name: string, offset: number, limit: number) => ({
-            type: 'pandas.DataFrame',
-            offset,
-            total: 500,
-            index: Array.from({ length: limit }, (_, i) => offset + i),
-            items: Array.from({ length: limit }, (_, i) => ({ a: offset + i, b: 'x' })),
+            ...variables.frame,
+            page: {
+                offset,
+                total: 500,
+                columns: ['a', 'b'],
+                index: Array.from({ length: limit }, (_, i) => offset + i),
+                items: Array.from({ length: limit }, (_, i) => ({ a: offset + i, b: 'x' })),
+            },
         }));
         render(<VariableInspector variables={variables} loadPage={loadPage} />);
         fireEvent.click(screen.getByRole('button', { name: 'frame' }));

@@ -42,7 +42,7 @@ describe('Sandbox', () => {
         expect(logText(sandbox.state.log)).toBe('hello\n');
         expect(sandbox.state.run.phase).toBe('idle');
         expect(sessionStorage.getItem('penny.execution')).toBe('e1');
-        expect(calls.filter((call) => call.startsWith('POST'))).toEqual(['POST /api/v1/sessions', 'POST /api/v1/execute/stream']);
+        expect(calls.filter((call) => /^POST .*(sessions|execute)/.test(call))).toEqual(['POST /api/v1/sessions', 'POST /api/v1/execute/stream']);
     });
 
     it('takes up the session and the run of this tab after a reload', async () => {
@@ -52,7 +52,7 @@ describe('Sandbox', () => {
         const sandbox = new Sandbox();
         await sandbox.begin();
         await vi.waitFor(() => expect(logText(sandbox.state.log)).toBe('hello\n'));
-        expect(calls.some((call) => call.startsWith('POST'))).toBe(false);
+        expect(calls.some((call) => /^POST .*(sessions|execute)/.test(call))).toBe(false);
     });
 
     it('opens another session when that one is gone', async () => {
@@ -73,7 +73,7 @@ describe('Sandbox', () => {
         await sandbox.begin();
         await sandbox.run('x');
         expect(made).toBe(2);
-        expect(logText(sandbox.state.log)).toBe('The session had ended; this is a new one.\nhello\n');
+        expect(logText(sandbox.state.log)).toBe('The session has ended; this is a new one.\nhello\n');
     });
 
     it('sends nothing for an empty program, and one run at a time', async () => {
@@ -115,6 +115,27 @@ describe('Sandbox', () => {
         expect(sandbox.state.variables).toEqual({ x: { type: 'int', value: 1 } });
         expect(sandbox.state.checkpoints).toHaveLength(1);
         expect(calls.some((call) => call.includes('files'))).toBe(false);
+    });
+
+    it('asks for one thing of each kind where the server has no description', async () => {
+        serve({
+            'POST /api/v1/sessions': () => ({ status: 201, json: session('s1') }),
+            'GET /api/v1/sessions/s1/variables': () => ({ json: { sessionId: 's1', variables: {} } }),
+            'POST /api/v1/validate': () => ({ status: 422, json: { statusCode: 422, message: 'no' } }),
+        });
+        const sandbox = new Sandbox();
+        await sandbox.begin();
+        expect(sandbox.state.features).toMatchObject({ variables: true, variablePages: true, validate: true, files: false, packages: false, checkpoints: false, fork: false });
+    });
+
+    it('notices while idle that its session has ended', async () => {
+        serve({ 'POST /api/v1/sessions': () => ({ status: 201, json: session('s1') }), 'GET /api/v1/sessions/s1/stats': () => ({ status: 410, json: { statusCode: 410, message: 'idle' } }) });
+        const sandbox = new Sandbox();
+        await sandbox.begin();
+        await sandbox.sample();
+        expect(sandbox.state.session.phase).toBe('none');
+        expect(sessionStorage.getItem('penny.session')).toBeNull();
+        expect(logText(sandbox.state.log)).toContain('has ended');
     });
 
     it('ends the session and tells a failure of what was clicked', async () => {

@@ -1,11 +1,11 @@
 /** What the page does: every request to the service begins here, and its outcome becomes actions. */
 
 import { GoneError, NotFoundError, SandboxClient, type EventStream, type SandboxSession } from '@penny/sandbox-client';
+import { discover } from '../api/discover';
 import { kept } from '../api/kept';
 import { watchedFetch } from '../api/online';
 import { pump } from '../api/pump';
 import type { Action } from '../state/actions';
-import { NO_FEATURES, featuresOf } from '../state/features';
 import { initialState, isBusy, sessionId, type SandboxState } from '../state/model';
 import { reduce } from '../state/reducer';
 import { createStore } from '../state/store';
@@ -62,9 +62,8 @@ export class Sandbox {
 
     /** Finds out what the server can do, and takes up the tab's session or opens one. */
     async begin(): Promise<void> {
-        const features = this.client.getOpenApi().then(featuresOf, () => NO_FEATURES);
         await this.resume().catch(() => this.open().catch(() => undefined));
-        this.dispatch({ type: 'features', features: await features });
+        this.dispatch({ type: 'features', features: await discover(this.client, () => this.session) });
         await this.refresh();
     }
 
@@ -120,6 +119,12 @@ export class Sandbox {
         if (fresh) await this.open();
     }
 
+    private lose(message: string): void {
+        kept.session = undefined;
+        kept.execution = undefined;
+        this.dispatch({ type: 'sessionLost', message });
+    }
+
     async restart(): Promise<void> {
         await this.session?.restart();
         this.dispatch({ type: 'restarted' });
@@ -157,8 +162,7 @@ export class Sandbox {
             } catch (error) {
                 // The session has ended meanwhile, and so nothing has run: in a new one it can.
                 if (!isGone(error) || this.state.run.executionId !== undefined) throw error;
-                this.dispatch({ type: 'text', kind: 'note', text: 'The session had ended; this is a new one.\n' });
-                this.dispatch({ type: 'sessionFailed', message: say(error) });
+                this.lose('The session has ended; this is a new one.');
                 await this.carry(key, start(await this.open()));
             }
         });
@@ -209,8 +213,12 @@ export class Sandbox {
     async sample(): Promise<void> {
         const { session } = this;
         if (!session) return;
-        const { resourceUsage: usage } = await session.stats();
-        if (sessionId(this.state) !== session.id) return;
+        const stats = await session.stats().catch((error: unknown) => {
+            const ended = isGone(error) && !isBusy(this.state) && sessionId(this.state) === session.id;
+            if (ended) this.lose('The session has ended; the next run begins a new one.');
+        });
+        if (!stats || sessionId(this.state) !== session.id) return;
+        const { resourceUsage: usage } = stats;
         this.dispatch({ type: 'sampled', sample: { at: Date.now(), cpu: usage.cpu ?? 0, memory: usage.memory ?? 0 } });
     }
 }

@@ -11,6 +11,8 @@ export type Action =
     | { readonly type: 'sessionInfo'; readonly info: Session }
     | { readonly type: 'sessionFailed'; readonly message: string }
     | { readonly type: 'sessionClosed' }
+    /** The service knows it no more. */
+    | { readonly type: 'sessionLost'; readonly message: string }
     /** The interpreter is new; its variables are gone. */
     | { readonly type: 'restarted' }
     /** `keep`: the output of earlier runs stays, and `echo` is shown below it. */

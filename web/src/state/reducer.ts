@@ -50,6 +50,8 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
             return { ...state, session: { phase: 'failed', message: action.message } };
         case 'sessionClosed':
             return { ...initialState(), features: state.features, online: state.online };
+        case 'sessionLost':
+            return withoutInterpreter({ ...state, session: { phase: 'none' }, log: appendText(state.log, 'note', `${action.message}\n`) });
         case 'restarted':
             return withoutInterpreter({ ...state, log: appendText(state.log, 'note', 'The interpreter was restarted; the files are still there.\n') });
         case 'runRequested':

@@ -125,7 +125,7 @@ function columnsOf(data: VariableData, rows: readonly unknown[]): string[] {
 
 /** The rows that a description, or a page of a big value, brings along. undefined: it is no table. */
 export function tableOf(data: VariableData): TablePart | undefined {
-    const given = [data.rows, data.data, data.items, data.head, data.value, data.preview].find(Array.isArray) as unknown[] | undefined;
+    const given = [data.items, data.rows, data.data, data.head, data.value, data.preview].find(Array.isArray) as unknown[] | undefined;
     if (!given) return undefined;
     const columns = columnsOf(data, given);
     const offset = typeof data.offset === 'number' ? data.offset : 0;

@@ -43,6 +43,7 @@ const FIXED = {
     folding: true,
     fixedOverflowWidgets: true,
     wordBasedSuggestions: 'currentDocument',
+    acceptSuggestionOnEnter: 'smart',
     quickSuggestions: { other: true, comments: false, strings: true },
     scrollbar: { verticalScrollbarSize: 10, horizontalScrollbarSize: 10, alwaysConsumeMouseWheel: false },
     overviewRulerBorder: false,

@@ -30,7 +30,7 @@ function usePages({ name, data, first, loadPage }: Props) {
         loadPage(name, offset, PAGE, stop.signal).then(
             (page) => {
                 const { value: _value, data: _data, head: _head, preview: _preview, index: _index, ...known } = data;
-                const next = tableOf({ ...known, ...page });
+                const next = tableOf({ ...known, ...page, ...page.page });
                 if (next && !stop.signal.aborted) setPart(next);
                 setFailure(undefined);
             },
