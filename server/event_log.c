@@ -253,9 +253,9 @@ void event_track_free(struct event_track *track)
         return;
     log = track->log;
     event_log_flush(log);
+    event_store_punch(&log->store, track->begin_offset, track->begin_size);
     if (track->last_seq > 0)
         event_track_punch(track, track->first_offset, track->last_offset + track->last_size);
-    event_store_punch(&log->store, track->begin_offset, sizeof(struct event_record));
     log->kept_bytes -= track->kept_bytes;
     event_log_remove(log, track);
     free_track(track);
@@ -295,6 +295,7 @@ static int restore_track(struct event_log *log, const struct event_record *head,
     track->serial       = head->serial;
     track->first_seq    = 1;
     track->begin_offset = offset;
+    track->begin_size   = event_record_size(head->length);
     track->output_limit = log->limits.output_bytes;
     track->log_limit    = log->limits.log_bytes;
     if (sse_source_init(&track->source, begin.epoch, track->execution_id, track->session_id, NULL) < 0 ||

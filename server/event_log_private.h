@@ -22,7 +22,7 @@ struct event_track {
     struct event_listener listener;
     struct sse_source     source;
     uint64_t              serial;
-    uint64_t              begin_offset; /* of the record that names it */
+    uint64_t              begin_offset, begin_size; /* of the record that names it */
     uint64_t              first_seq, last_seq, flushed_seq;
     uint64_t              first_offset, last_offset;               /* of the first and the last event's record */
     uint64_t              last_size;                               /* of the last record */

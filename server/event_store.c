@@ -8,6 +8,8 @@
 
 #include "fdio.h"
 
+enum { PUNCH_BYTES = 64 * 1024 };
+
 int event_store_init(struct event_store *store, int fd, size_t memory_max, struct err *err)
 {
     *store = (struct event_store){.fd = fd, .can_punch = true, .memory_max = memory_max};
@@ -16,8 +18,32 @@ int event_store_init(struct event_store *store, int fd, size_t memory_max, struc
     return store->fd < 0 ? err_errno(err, "making a memfd for an event log") : 0;
 }
 
+static void punch(struct event_store *store)
+{
+    uint64_t length = store->punch_to - store->punch_from;
+    if (length > 0 && store->can_punch &&
+        fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)store->punch_from, (off_t)length) < 0 &&
+        errno == EOPNOTSUPP)
+        store->can_punch = false;
+    store->punch_from = store->punch_to = 0;
+}
+
+void event_store_punch(struct event_store *store, uint64_t offset, uint64_t length)
+{
+    if (length == 0 || !store->can_punch)
+        return;
+    if (offset != store->punch_to) {
+        punch(store);
+        store->punch_from = offset;
+    }
+    store->punch_to = offset + length;
+    if (store->punch_to - store->punch_from >= PUNCH_BYTES)
+        punch(store);
+}
+
 void event_store_done(struct event_store *store)
 {
+    punch(store);
     fdio_close(&store->fd);
     bytes_done(&store->memory);
 }
@@ -116,14 +142,6 @@ ssize_t event_store_read(const struct event_store *store, uint64_t offset, char 
         n = pread(store->fd, to, length, (off_t)offset);
     while (n < 0 && errno == EINTR);
     return n;
-}
-
-void event_store_punch(struct event_store *store, uint64_t offset, uint64_t length)
-{
-    if (length == 0 || !store->can_punch)
-        return;
-    if (fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0 && errno == EOPNOTSUPP)
-        store->can_punch = false;
 }
 
 void event_walk_init(struct event_walk *walk, const struct event_store *store, uint64_t offset, uint64_t end, char *window, size_t capacity)

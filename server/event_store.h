@@ -16,8 +16,9 @@
 
 struct event_store {
     int          fd;
-    int          error;     /* errno of the write that failed; 0: the file is in use */
-    bool         can_punch; /* false once the file system has refused */
+    int          error;                /* errno of the write that failed; 0: the file is in use */
+    bool         can_punch;            /* false once the file system has refused */
+    uint64_t     punch_from, punch_to; /* given back, but not told to the file system yet */
     size_t       memory_max;
     struct bytes memory;      /* while error != 0: the last records */
     uint64_t     memory_base; /* offset of its first byte */
@@ -32,7 +33,10 @@ int event_store_write(struct event_store *store, uint64_t offset, const char *da
 void event_store_recover(struct event_store *store);
 /* Reads up to `length` bytes. Returns what was read, 0 when nothing is there at or behind `offset` in that part, -1 with errno. */
 ssize_t event_store_read(const struct event_store *store, uint64_t offset, char *to, size_t length);
-/* Gives the bytes back. Best effort, except that they can't be read afterwards as records. */
+/*
+ * Gives the bytes back; they must not be read any more. Ranges that follow each other are gathered, since a system call for every short
+ * execution would cost more than what it gives back: a process that is killed may leave the last ones as they were.
+ */
 void event_store_punch(struct event_store *store, uint64_t offset, uint64_t length);
 
 /*

@@ -105,6 +105,7 @@ static int append_begin(struct event_track *track, const void *note, size_t note
     if (note_length > 0)
         memcpy(to + begin.session_id_length, note, note_length);
     track->begin_offset = track->log->end + track->log->batch.length;
+    track->begin_size   = event_record_size(head.length);
     event_log_add(track->log, &head);
     return 0;
 }

@@ -8,7 +8,7 @@
 #include "sessions.h"
 #include "watcher.h"
 
-enum { EXECUTIONS_KEPT = 256 /* ended ones per session, for their results and events */ };
+enum { EXECUTIONS_KEPT = 128 /* ended ones per session, for their results and events */ };
 
 static bool has_other_profile(const struct session *session)
 {
