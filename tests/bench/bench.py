@@ -15,11 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import BUILD, Server  # noqa: E402
+from harness import BUILD, Server, until  # noqa: E402
 
 CLIENT, LIMITS = str(BUILD / "bench/client"), str(BUILD / "bench/limits")
 MEMORY = ("AnonPages", "PageTables", "Slab", "KernelStack", "Shmem")
 SESSIONS = 1000
+POOL = 16
 
 
 def summary(values_us):
@@ -80,7 +81,7 @@ def ipykernel(rounds=5, trips=200):
         before = memory_bytes()
         start = time.perf_counter()
         manager = KernelManager()
-        manager.start_kernel()
+        manager.start_kernel(stderr=subprocess.DEVNULL)
         client = manager.client()
         client.start_channels()
         client.wait_for_ready(timeout=60)
@@ -114,10 +115,16 @@ def stream_once(service, code, session=None):
     return float(first), float(text), float(total), int(count), int(lines)
 
 
-def creates(service, rounds):
-    """New session to its first output, in one request: each in its turn, the session deleted before the next."""
+def at_rest(service, pool):
+    """Waits until the pool is full and no session lives."""
+    until(lambda: (s := service.client.health()["sessions"])["active"] == 0 and s["pooled"] >= pool, "the pool is full")
+
+
+def creates(service, rounds, pool):
+    """New session to its first output, in one request: each in its turn, the session deleted and the pool refilled before the next."""
     texts, ends = [], []
     for _ in range(rounds):
+        at_rest(service, pool)
         known = {s["id"] for s in service.client.expect(200, "GET", "/api/v1/sessions?limit=100")["sessions"]}
         _, text, end, _, _ = stream_once(service, "print(1)")
         texts.append(text)
@@ -172,10 +179,10 @@ def measure():
         with server(workplace, SANDBOX_POOL_SIZE="0") as cold:
             found["tier"] = cold.tier
             say("cold sessions")
-            found["cold"] = creates(cold, 100)
-        with server(workplace) as warm:
+            found["cold"] = creates(cold, 100, 0)
+        with server(workplace, SANDBOX_POOL_SIZE=str(POOL)) as warm:
             say("warm sessions")
-            found["warm"] = creates(warm, 200)
+            found["warm"] = creates(warm, 200, POOL)
             say("x += 1 over one connection and over 16")
             found["increment_1"], found["increment_16"] = trips(warm, 1, 5000), trips(warm, 16, 30000)
             say("a million printed lines")

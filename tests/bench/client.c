@@ -167,19 +167,36 @@ static void bench_trip(int argc, char **argv)
     printf("total %.6f\n", (now_us() - start) / 1e6);
 }
 
-/* Counts "\\n" as JSON writes a newline in the text of stdout events; `state` carries a backslash over reads. */
-static size_t count_lines(const char *data, size_t length, bool *state)
-{
-    size_t found = 0;
+/* Printed lines in the data of stdout events; kept over reads cut anywhere. */
+struct counter {
+    char   line[16]; /* how the present line of the stream begins */
+    size_t at;       /* in that line */
+    bool   is_stdout, escaped;
+    size_t found;
+};
 
+/* A newline in the text is an escape in the JSON of a data line; what kind of event it belongs to, the line before says. */
+static void count_lines(struct counter *c, const char *data, size_t length)
+{
     for (size_t i = 0; i < length; i++) {
-        if (*state) {
-            found += data[i] == 'n';
-            *state = false;
-        } else
-            *state = data[i] == '\\';
+        char byte = data[i];
+
+        if (byte == '\n') {
+            if (c->at >= 13 && memcmp(c->line, "event: ", 7) == 0)
+                c->is_stdout = memcmp(c->line, "event: stdout", 13) == 0;
+            c->at      = 0;
+            c->escaped = false;
+            continue;
+        }
+        if (c->at < sizeof c->line)
+            c->line[c->at] = byte;
+        c->at++;
+        if (!c->is_stdout || c->line[0] != 'd')
+            continue;
+        if (c->escaped)
+            c->found += byte == 'n';
+        c->escaped = !c->escaped && byte == '\\';
     }
-    return found;
 }
 
 /* Keeps the last bytes seen in `tail`, over reads cut anywhere. Returns true when they are the chunk that ends a body. */
@@ -199,8 +216,8 @@ static void bench_stream(char **argv)
     static char       data[1 << 18], tail[LAST_CHUNK];
     struct connection c;
     double            first = 0, text = 0, start;
-    size_t            bytes = 0, lines = 0;
-    bool              state = false;
+    size_t            bytes   = 0;
+    struct counter    counter = {0};
 
     connection_init(&c, atoi(argv[2]), argv[3], argv[4]);
     connection_send(&c);
@@ -216,11 +233,11 @@ static void bench_stream(char **argv)
         if (text == 0 && memmem(data, (size_t)n, "event: stdout", 13))
             text = now_us() - start;
         bytes += (size_t)n;
-        lines += count_lines(data, (size_t)n, &state);
+        count_lines(&counter, data, (size_t)n);
         if (ends_with_last_chunk(tail, data, (size_t)n))
             break;
     }
-    printf("%.3f %.3f %.3f %zu %zu\n", first, text, now_us() - start, bytes, lines);
+    printf("%.3f %.3f %.3f %zu %zu\n", first, text, now_us() - start, bytes, counter.found);
 }
 
 int main(int argc, char **argv)
