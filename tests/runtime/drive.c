@@ -148,6 +148,7 @@ int main(int argc, char **argv)
 {
     char    line[LINE_BYTES];
     ssize_t n;
+    (void)signal(SIGINT, SIG_DFL); /* a shell that starts tests in the background has it ignored; the zygote resets it too */
     start(argc, argv);
     if (fdio_send(STDOUT_FILENO, "ready", 5, NULL, 0) != 0)
         die("send");
