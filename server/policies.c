@@ -83,6 +83,19 @@ static int settle_resources(struct policies *policies, const struct policy_file 
     return 0;
 }
 
+static int read_types(struct policies *policies, const struct policy_file *file, struct err *err)
+{
+    static const policy_place allowed = {"storage", "allowedFileTypes"}, blocked = {"storage", "blockedFileTypes"};
+    json_t                   *list;
+    if (policy_file_strings(file, allowed, 32, &list, err) != 0)
+        return -1;
+    policies->allowed_types = json_incref(list);
+    if (policy_file_strings(file, blocked, 32, &list, err) != 0)
+        return -1;
+    policies->blocked_types = json_incref(list);
+    return 0;
+}
+
 static int read_resources(struct policies *policies, const struct policy_file *file, struct err *err)
 {
     for (size_t i = 0; i < sizeof RESOURCES / sizeof *RESOURCES; i++) {
@@ -92,7 +105,7 @@ static int read_resources(struct policies *policies, const struct policy_file *f
             return -1;
         number_set(policies, number, value);
     }
-    return settle_resources(policies, file, err);
+    return read_types(policies, file, err) != 0 ? -1 : settle_resources(policies, file, err);
 }
 
 /* Paths that two lists name must not be both allowed and blocked. */
@@ -238,9 +251,11 @@ void policies_done(struct policies *policies)
 {
     if (policies == NULL)
         return;
+    json_decref(policies->allowed_types);
+    json_decref(policies->blocked_types);
     json_decref(policies->imports);
     json_decref(policies->syscalls);
-    policies->imports = policies->syscalls = NULL;
+    policies->allowed_types = policies->blocked_types = policies->imports = policies->syscalls = NULL;
 }
 
 static int copy(char *to, size_t size, const char *from, const char *what, struct err *err)

@@ -34,8 +34,9 @@ struct policies {
     /* filesystem.json quotas */
     uint32_t concurrent_sessions;
     uint32_t directories;
-    json_t  *imports;  /* imports.json as read, owned */
-    json_t  *syscalls; /* syscalls.json as read, owned */
+    json_t  *allowed_types, *blocked_types; /* storage.allowedFileTypes, blockedFileTypes: extensions of uploads; owned, NULL: no list */
+    json_t  *imports;                       /* imports.json as read, owned */
+    json_t  *syscalls;                      /* syscalls.json as read, owned */
 };
 
 /* Loads the four files (config says where), refusing a wrong one with "file:line: reason"; config's overrides are applied. Returns 0 or -1. */

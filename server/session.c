@@ -78,9 +78,10 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     stats_wait_init(&session->stats, sessions_base(sessions));
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
-    session->log         = session->inspections != NULL ? open_log(session, worker, err) : NULL;
+    session->files       = session_files_new(session, sessions_base(sessions));
+    session->log         = session->inspections != NULL && session->files != NULL ? open_log(session, worker, err) : NULL;
     if (session->log == NULL) {
-        if (session->inspections == NULL)
+        if (session->inspections == NULL || session->files == NULL)
             (void)err_set(err, ENOMEM, "no memory for a session");
         worker_release(worker);
         session_free(session);
@@ -96,6 +97,7 @@ void session_free(struct session *session)
         return;
     stats_wait_done(&session->stats);
     session_inspect_free(session->inspections);
+    session_files_free(session->files);
     pool_cancel(session->claim);
     worker_release(session->worker);
     while (!TAILQ_EMPTY(&session->all))
@@ -121,6 +123,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     sessions_on_ended(session->sessions, session, reason);
     session_end_executions(session, text);
     session_inspect_end_all(session);
+    session_files_on_end(session);
     pool_cancel(session->claim);
     session->claim = NULL;
     if (session->worker != NULL)
@@ -221,7 +224,7 @@ size_t session_queue_length(const struct session *session)
 bool session_is_expired(const struct session *session, int64_t now_ms)
 {
     bool runs = session->running != NULL && execution_status(session->running) != EXECUTION_INPUT_REQUIRED;
-    return !runs && session->active_ms + session->idle_timeout_ms <= now_ms;
+    return !runs && !session_files_are_used(session) && session->active_ms + session->idle_timeout_ms <= now_ms;
 }
 
 bool session_is_over(const struct session *session)

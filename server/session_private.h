@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "pool.h"
 #include "session.h"
+#include "session_files.h"
 #include "session_inspect.h"
 #include "stats_wait.h"
 
@@ -38,6 +39,7 @@ struct session {
     double                execution_ms;
     struct stats_wait     stats;
     struct inspections   *inspections;
+    struct session_files *files;
     int64_t               changed_ms; /* when a cell or a request may have changed variables last; since 1970 */
     void (*on_gone)(void *arg);
     void *gone_arg;

@@ -163,6 +163,7 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
     else if (session->live > 0)
         session->notice = DIED_IDLE;
     session_inspect_on_death(session);
+    session_files_on_end(session);
     session->live         = 0;
     session->profile_sent = false;
     if (session->state != SESSION_ENDED)
@@ -177,5 +178,6 @@ void session_take_worker(struct session *session, struct worker *worker)
     session->oom_kills   = 0;
     session->jail_cpu_us = 0;
     worker_set_owner(worker, &worker_events, session);
+    worker_set_file_receiver(worker, session_files_on_reply, session);
     on_ready(session);
 }

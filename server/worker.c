@@ -30,6 +30,13 @@ struct worker {
     struct event                timer;
     bool                        is_watched; /* the control socket is */
     struct worker_death         death;
+    void (*on_file)(const struct control_file_reply *reply, int fd, void *arg); /* NULL: nobody */
+    void *on_file_arg;
+};
+
+union control_packet {
+    struct control_message    message;
+    struct control_file_reply file;
 };
 
 static void set_state(struct worker *worker, enum worker_state state)
@@ -97,7 +104,8 @@ void worker_release(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    worker->events = NULL;
+    worker->events  = NULL;
+    worker->on_file = NULL;
     pipes_done(&worker->pipes);
     end_jail(worker);
 }
@@ -179,19 +187,35 @@ static void on_control_end(struct worker *worker)
     }
 }
 
+static void hand_on_file(struct worker *worker, const struct control_file_reply *reply, int fd)
+{
+    if (worker->on_file != NULL)
+        worker->on_file(reply, fd, worker->on_file_arg);
+    else
+        fdio_close(&fd);
+}
+
 static void on_control(evutil_socket_t fd, short what, void *arg)
 {
-    struct worker         *worker = arg;
-    struct control_message message;
-    ssize_t                n = fdio_receive(fd, &message, sizeof message, NULL, NULL);
+    struct worker       *worker = arg;
+    union control_packet packet;
+    int                  sent_fd  = -1;
+    size_t               fd_count = 1;
+    ssize_t              n        = fdio_receive(fd, &packet, sizeof packet, &sent_fd, &fd_count);
 
     (void)what;
     if (n < 0 && errno == EAGAIN)
         return;
-    if (n != (ssize_t)sizeof message)
+    if (n == (ssize_t)sizeof packet.file && packet.file.type == CONTROL_FILE_REPLY) {
+        hand_on_file(worker, &packet.file, fd_count == 1 ? sent_fd : -1);
+        return;
+    }
+    if (fd_count == 1)
+        fdio_close(&sent_fd);
+    if (n != (ssize_t)sizeof packet.message)
         on_control_end(worker);
-    else if (message.type == CONTROL_WORKER_EXITED)
-        on_interpreter_exit(worker, message.status);
+    else if (packet.message.type == CONTROL_WORKER_EXITED)
+        on_interpreter_exit(worker, packet.message.status);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -410,6 +434,19 @@ void worker_respawn(struct worker *worker)
         return;
     set_state(worker, WORKER_STARTING);
     set_timer(worker, START_LIMIT_S);
+}
+
+int worker_file(struct worker *worker, const struct control_file *request, int fd)
+{
+    if (worker->state == WORKER_ENDING || worker->state == WORKER_SPAWNING)
+        return -1;
+    return fdio_send(worker->fds[SESSION_FD_CONTROL], request, sizeof *request, &fd, fd >= 0 ? 1 : 0);
+}
+
+void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struct control_file_reply *reply, int fd, void *arg), void *arg)
+{
+    worker->on_file     = on_file;
+    worker->on_file_arg = arg;
 }
 
 bool worker_ask_stats(struct worker *worker)

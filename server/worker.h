@@ -15,6 +15,7 @@
 #include "err.h"
 #include "frame.h"
 #include "pipes.h"
+#include "wire.h"
 #include "worker_rule.h"
 #include "zygote_wire.h"
 
@@ -70,6 +71,13 @@ int worker_input(struct worker *worker, const char *text, size_t length, struct 
 void worker_interrupt(struct worker *worker);        /* SIGINT to the running cell */
 void worker_kill_interpreter(struct worker *worker); /* SIGKILL to all but init; on_exit follows, or on_gone if it does not work */
 void worker_respawn(struct worker *worker);          /* after on_exit: a fresh interpreter in the same jail; on_ready follows */
+
+/*
+ * Asks init something of the session's files; fd (borrowed, or -1) goes with it. Returns 0, or -1: not now. What init answers comes to
+ * the receiver, which owns the descriptor that came with it, or -1; a reply is not matched with its request here.
+ */
+int worker_file(struct worker *worker, const struct control_file *request, int fd);
+void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struct control_file_reply *reply, int fd, void *arg), void *arg);
 
 /* on_stats follows, unless the zygote is away (returns false) or goes away. */
 bool worker_ask_stats(struct worker *worker);
