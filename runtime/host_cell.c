@@ -4,6 +4,7 @@
 #include "host_account.h"
 #include "host_compile.h"
 #include "host_event.h"
+#include "host_guard.h"
 #include "host_names.h"
 #include "host_report.h"
 #include "host_signal.h"
@@ -255,7 +256,8 @@ void host_cell_run(const char *source, size_t length, uint64_t execution)
     prepare(execution);
     filename = PyUnicode_FromFormat("<cell %u>", (unsigned)count);
     host_signal_enter(execution);
-    if (filename != NULL && !raise_setup_error() && !host_signal_pending() && host_compile(source, length, filename, &code) == 0)
+    if (filename != NULL && !raise_setup_error() && !host_signal_pending() && host_compile(source, length, filename, &code) == 0 &&
+        host_guard(&code, source, length) == 0)
         failed = run(&code, globals);
     if (failed != 0)
         description = describe_error();

@@ -3,6 +3,7 @@
 #include "api_executions.h"
 #include "api_health.h"
 #include "api_sessions.h"
+#include "api_validate.h"
 #include "api_variables.h"
 #include "route.h"
 #include "static.h"
@@ -33,6 +34,10 @@ static const struct route TABLE[] = {
     {HTTP_DELETE, "/api/v1/sessions/{id}/variables", api_variables_clear, 0},
     {HTTP_GET, "/api/v1/sessions/{id}/variables/{name}", api_variables_get, 0},
     {HTTP_DELETE, "/api/v1/sessions/{id}/variables/{name}", api_variables_delete, 0},
+
+    {HTTP_POST, "/api/v1/validate", api_validate, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/v1/validate/security", api_validate_security, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/v1/validate/syntax", api_validate_syntax, ROUTE_BODY_JSON},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED},

@@ -40,6 +40,7 @@ struct server {
     struct pool           *pool;
     struct sessions       *sessions;
     struct watcher_hub    *watchers;
+    struct analysis       *analysis;
     struct event          *supervisor_readable, *limit, *ticker;
     bool                   stopping, announced;
 };
@@ -105,6 +106,7 @@ static void stop(struct server *server)
     server->stopping = true;
     http_stop_listening(server->http);
     sessions_end_all(server->sessions, "ended, since the service stops");
+    analysis_stop(server->analysis);
     pool_stop(server->pool);
     server->ticker = event_new(server->base, -1, EV_PERSIST, on_tick, server);
     if (server->ticker != NULL)
@@ -221,7 +223,8 @@ static int start_core(struct server *server, struct err *err)
     pool_on_first(server->pool, on_first_worker, server);
     server->sessions = sessions_new(server->base, server->pool, &settings, err);
     server->watchers = server->sessions != NULL ? watcher_hub_new(server->base, WATCHER_SILENCE_MS, err) : NULL;
-    return server->watchers != NULL ? 0 : -1;
+    server->analysis = server->watchers != NULL ? analysis_new(server->base, server->pool, err) : NULL;
+    return server->analysis != NULL ? 0 : -1;
 }
 
 static int start_http(struct server *server, struct err *err)
@@ -272,6 +275,7 @@ static void finish(struct server *server)
     static_close(server->files);
     sessions_free(server->sessions);
     watcher_hub_free(server->watchers);
+    analysis_free(server->analysis);
     pool_free(server->pool);
     workers_free(server->workers);
     if (server->limit != NULL)
@@ -309,6 +313,11 @@ const struct policies *server_policies(const struct server *server)
 struct sessions *server_sessions(const struct server *server)
 {
     return server->sessions;
+}
+
+struct analysis *server_analysis(const struct server *server)
+{
+    return server->analysis;
 }
 
 struct watcher_hub *server_watchers(const struct server *server)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "analysis.h"
 #include "config.h"
 #include "err.h"
 #include "policies.h"
@@ -23,6 +24,7 @@ int server_run(const struct config *config, const struct policies *policies, str
 const struct config   *server_config(const struct server *server);
 const struct policies *server_policies(const struct server *server);
 struct sessions       *server_sessions(const struct server *server);
+struct analysis       *server_analysis(const struct server *server);
 struct watcher_hub    *server_watchers(const struct server *server);
 const json_t          *server_isolation(const struct server *server); /* the zygote's report; NULL before it came */
 

@@ -13,10 +13,22 @@ enum {
     IDLE_TIMEOUT_MIN = 1000,
 };
 
+static bool is_keyword(const char *text)
+{
+    static const char *const keywords[] = {"False", "None",     "True",  "and",    "as",   "assert", "async",  "await",    "break",
+                                           "class", "continue", "def",   "del",    "elif", "else",   "except", "finally",  "for",
+                                           "from",  "global",   "if",    "import", "in",   "is",     "lambda", "nonlocal", "not",
+                                           "or",    "pass",     "raise", "return", "try",  "while",  "with",   "yield"};
+    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
+        if (strcmp(text, keywords[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Beyond ASCII Python itself has the last word. */
 static bool is_name(const char *text)
 {
-    if (text[0] == '\0' || isdigit((unsigned char)text[0]))
+    if (text[0] == '\0' || isdigit((unsigned char)text[0]) || is_keyword(text))
         return false;
     for (; *text != '\0'; text++)
         if (!isalnum((unsigned char)*text) && *text != '_' && ((unsigned char)*text & 0x80) == 0)
@@ -49,7 +61,7 @@ void session_body_check_environment(struct json_check *check, const json_t *obje
     }
 }
 
-static void read_profile(struct json_check *check, const json_t *json, char ret_profile[16])
+void session_body_read_profile(struct json_check *check, const json_t *json, char ret_profile[16])
 {
     static const char *const profiles[] = {"standard", "open", NULL};
     json_t                  *policy     = json_object_get(json, "policy");
@@ -91,7 +103,7 @@ void session_body_read(struct json_check *check, const json_t *json, const struc
         session_body_check_environment(check, ret->environment);
     (void)json_field_integer(check, json, "idleTimeout", IDLE_TIMEOUT_MIN, policies->session_timeout_ms, &idle_ms);
     ret->idle_timeout_ms = (uint32_t)idle_ms;
-    read_profile(check, json, ret->profile);
+    session_body_read_profile(check, json, ret->profile);
     read_limits(check, json, policies, &ret->limits);
 }
 

@@ -78,6 +78,8 @@ def _position(kind, value, trace):
     name = f"<cell {_penny.execution_count()}>"
     if issubclass(kind, SyntaxError) and value.lineno is not None and value.filename == name:
         return {"line": value.lineno} if value.offset is None else {"line": value.lineno, "column": value.offset}
+    if issubclass(kind, import_hook.PolicyViolation) and type(getattr(value, "lineno", None)) is int:
+        return {"line": value.lineno}
     here = anywhere = None
     while trace is not None:
         filename = trace.tb_frame.f_code.co_filename

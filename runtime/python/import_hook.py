@@ -23,6 +23,7 @@ class Rules:
         self.allowed = frozenset(document.get("allowed", ()))
         self.blocked = frozenset(document.get("blocked", ()))
         self.reasons = document.get("reasons", {})
+        self.attributes = frozenset(document.get("blockedAttributes", ()))
         restricted = document.get("restricted", {})
         self.builtins = frozenset(restricted.get("builtins", {}).get("blocked", ())) - {"__import__"}
         self.restricted = {
@@ -30,6 +31,10 @@ class Rules:
             for module, names in restricted.items()
             if module != "builtins"
         }
+        # Text that does not have one of these in it cannot reach past the list by what guard.py knows.
+        self.watched = {"attrgetter"} | self.attributes | {name for _, blocked in self.restricted.values() for name in blocked}
+        self.watched |= {name.rpartition(".")[2] for name in self.blocked}
+        self.watched |= {"_" + name for name in self.blocked if "." not in name and name[0] != "_"}
 
     def judge(self, name):
         """None when the module may be imported, else why not."""
@@ -43,7 +48,7 @@ class Rules:
         public = parts[0].lstrip("_")
         if public != parts[0] and public in self.blocked:
             return self._blocked(public)
-        return None if _is_users_own(parts[0]) else "it is not on the list of allowed modules"
+        return None if is_users_own(parts[0]) else "it is not on the list of allowed modules"
 
     def judge_name(self, module, name):
         """None when `from module import name` is fine, else why not."""
@@ -70,7 +75,7 @@ class Rules:
         return f"Allowed are {', '.join(shown)} and others, {len(self.allowed)} in all."
 
 
-def _is_users_own(top):
+def is_users_own(top):
     spec = importlib.machinery.PathFinder.find_spec(top, [os.getcwd()])
     return spec is not None
 
@@ -128,6 +133,12 @@ class UserModules:
 
 
 class _UserLoader(importlib.machinery.SourceFileLoader):
+    def source_to_code(self, data, path, *, _optimize=-1):
+        from . import guard
+
+        guard.check_module(data, path)
+        return super().source_to_code(data, path, _optimize=_optimize)
+
     def exec_module(self, module):
         module.__dict__["__builtins__"] = UserModules.scope
         super().exec_module(module)

@@ -167,6 +167,11 @@ def setup(payload):
 
 def inspect(payload):
     """REQUEST_INSPECT."""
-    return variables.inspect(json.loads(payload))
+    request = json.loads(payload)
+    if request.get("op") == "analyze":
+        from . import analyzer
+
+        return analyzer.answer(request)
+    return variables.inspect(request)
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from . import import_hook
+from . import guard, import_hook
 
 PROFILES = ("standard", "open")
 
@@ -35,10 +35,17 @@ def set_profile(profile):
     if profile == "open":
         _main["__builtins__"] = builtins
         import_hook.UserModules.scope = None
+        guard.stop()
         return
     if _restricted is None:
         _restricted = _make_restricted()
     _main["__builtins__"] = import_hook.UserModules.scope = _restricted
+    guard.start(_rules)
+
+
+def rules():
+    """The policy of the standard profile."""
+    return _rules
 
 
 def builtins_of_user():
