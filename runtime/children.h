@@ -11,10 +11,10 @@
 
 struct child {
     struct jail_session session;
-    pid_t               pid;    /* of init */
-    int                 pidfd;  /* of an adopted one, which is no child of ours; else -1 */
-    bool                known;  /* the server has been told of it, and is to be told of its end */
-    bool                failed; /* the server has been told that it could not be made */
+    pid_t               pid;                   /* of init */
+    int                 pidfd;                 /* of an adopted one, which is no child of ours; else -1 */
+    bool                known;                 /* the server has been told of it, and is to be told of its end */
+    bool                failed;                /* the server has been told that it could not be made */
     int                 fds[SESSION_FD_COUNT]; /* the server's, until it is known */
     struct child       *next;
 };

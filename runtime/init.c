@@ -130,7 +130,8 @@ static void remember_parked(struct init *init, pid_t pid)
 {
     siginfo_t info;
 
-    if (pid <= 1 || pid == init->worker || init->parked_count == PARKED_MAX || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+    if (pid <= 1 || pid == init->worker || init->parked_count == PARKED_MAX ||
+        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
         return;
     init->parked[init->parked_count++] = pid;
 }
@@ -167,15 +168,9 @@ static void send_descriptors(const struct init *init)
 static void obey(struct init *init, const struct control_message *message)
 {
     switch ((enum control_type)message->type) {
-    case CONTROL_INTERRUPT:
-        interrupt(init, message->execution);
-        break;
-    case CONTROL_KILL_WORKER:
-        (void)processes_kill(init->own_namespace, init->parked, init->parked_count);
-        break;
-    case CONTROL_WAKE:
-        wake(init, message->pid);
-        break;
+    case CONTROL_INTERRUPT: interrupt(init, message->execution); break;
+    case CONTROL_KILL_WORKER: (void)processes_kill(init->own_namespace, init->parked, init->parked_count); break;
+    case CONTROL_WAKE: wake(init, message->pid); break;
     case CONTROL_DROP:
         if (forget_parked(init, message->pid))
             (void)kill(message->pid, SIGKILL);
@@ -186,16 +181,10 @@ static void obey(struct init *init, const struct control_message *message)
             start_worker(init, false);
         }
         break;
-    case CONTROL_PARKED:
-        remember_parked(init, message->pid);
-        break;
-    case CONTROL_DESCRIPTORS:
-        send_descriptors(init);
-        break;
-    case CONTROL_EXIT:
-        end_session(init);
-    default: /* from a newer server: nothing it could mean is ours to guess */
-        break;
+    case CONTROL_PARKED: remember_parked(init, message->pid); break;
+    case CONTROL_DESCRIPTORS: send_descriptors(init); break;
+    case CONTROL_EXIT: end_session(init);
+    default: /* from a newer server: nothing it could mean is ours to guess */ break;
     }
 }
 

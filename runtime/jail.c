@@ -87,9 +87,10 @@ static bool all_active(const struct jail *jail, const enum jail_layer_id *layers
 static enum isolation_level level_of(const struct jail *jail, enum jail_layer_id *ret_missing)
 {
     static const enum jail_layer_id process[]   = {LAYER_SECCOMP, LAYER_RLIMITS, LAYER_NO_NEW_PRIVILEGES, LAYER_CAPABILITIES};
-    static const enum jail_layer_id namespace[] = {LAYER_USER_NAMESPACE, LAYER_PID_NAMESPACE, LAYER_MOUNT_NAMESPACE, LAYER_IPC_NAMESPACE,
-        LAYER_UTS_NAMESPACE, LAYER_NETWORK_NAMESPACE, LAYER_ROOT, LAYER_WORKSPACE, LAYER_PROC};
-    static const enum jail_layer_id full[] = {LAYER_HOST_UID, LAYER_CGROUP_MEMORY, LAYER_CGROUP_PIDS};
+    static const enum jail_layer_id namespace[] = {LAYER_USER_NAMESPACE, LAYER_PID_NAMESPACE, LAYER_MOUNT_NAMESPACE,
+                                                   LAYER_IPC_NAMESPACE,  LAYER_UTS_NAMESPACE, LAYER_NETWORK_NAMESPACE,
+                                                   LAYER_ROOT,           LAYER_WORKSPACE,     LAYER_PROC};
+    static const enum jail_layer_id full[]      = {LAYER_HOST_UID, LAYER_CGROUP_MEMORY, LAYER_CGROUP_PIDS};
 
     if (!all_active(jail, process, sizeof process / sizeof *process, ret_missing))
         return ISOLATION_NONE;
@@ -118,7 +119,7 @@ static int require(const struct jail *jail, struct err *err)
     if (level >= jail->policy->require_isolation)
         return 0;
     return err_set(err, EPERM, "isolation '%s' is required but this host gives '%s': %s: %s", level_names[jail->policy->require_isolation],
-        level_names[level], layer_names[missing], jail->report[missing].detail);
+                   level_names[level], layer_names[missing], jail->report[missing].detail);
 }
 
 int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err)
@@ -220,7 +221,7 @@ int jail_report_fd(const struct jail *jail, struct err *err)
     fprintf(out, "{\"level\":\"%s\",\"layers\":{", level_names[jail_level(jail)]);
     for (int i = 0; i < LAYER_COUNT; i++) {
         fprintf(out, "%s\"%s\":{\"active\":%s,\"%s\":", i > 0 ? "," : "", layer_names[i], jail->report[i].active ? "true" : "false",
-            jail->report[i].active ? "detail" : "reason");
+                jail->report[i].active ? "detail" : "reason");
         json_string(out, jail->report[i].detail);
         fputc('}', out);
     }

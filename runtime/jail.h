@@ -49,31 +49,31 @@ enum { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_KINDS };
 struct jail {
     const struct policy *policy;
     struct jail_report   report[LAYER_COUNT];
-    uint64_t             clone_flags;   /* CLONE_NEW* of a session's init */
-    bool                 has_root;      /* the zygote lives in the read-only root */
-    bool                 own_network;   /* every session makes its own network namespace (the shared one can't be made safe) */
-    bool                 mount_proc;    /* a session mounts its own /proc */
-    bool                 unique_uid;    /* every session is a host user of its own */
-    uid_t                map_uid;       /* id, in the zygote's user namespace, of a session when not unique_uid */
+    uint64_t             clone_flags; /* CLONE_NEW* of a session's init */
+    bool                 has_root;    /* the zygote lives in the read-only root */
+    bool                 own_network; /* every session makes its own network namespace (the shared one can't be made safe) */
+    bool                 mount_proc;  /* a session mounts its own /proc */
+    bool                 unique_uid;  /* every session is a host user of its own */
+    uid_t                map_uid;     /* id, in the zygote's user namespace, of a session when not unique_uid */
     gid_t                map_gid;
-    int                  proc_fd;       /* the host's /proc, as the zygote sees pids */
-    int                  state_fd;      /* the state directory */
+    int                  proc_fd;                 /* the host's /proc, as the zygote sees pids */
+    int                  state_fd;                /* the state directory */
     int                  cgroup_fd[CGROUP_KINDS]; /* directory that holds the sessions' groups, -1 without */
-    int                  cgroup_version; /* 0, 1 or 2 */
+    int                  cgroup_version;          /* 0, 1 or 2 */
     char                 cgroup_name[64];
-    int                  landlock_abi;  /* 0 without */
-    char                 python_base[256]; /* directory that holds the interpreter's bin/ and lib/ */
-    char                 venv[256];     /* virtual environment, as seen by sessions */
-    char                 library[256];  /* our Python modules, as seen by sessions */
-    char                 matplotlib[320]; /* MPLCONFIGDIR */
-    struct sock_fprog    filter;        /* compiled once: libseccomp needs 5 ms, the kernel 0.1 */
+    int                  landlock_abi;        /* 0 without */
+    char                 python_base[256];    /* directory that holds the interpreter's bin/ and lib/ */
+    char                 venv[256];           /* virtual environment, as seen by sessions */
+    char                 library[256];        /* our Python modules, as seen by sessions */
+    char                 matplotlib[320];     /* MPLCONFIGDIR */
+    struct sock_fprog    filter;              /* compiled once: libseccomp needs 5 ms, the kernel 0.1 */
     uint64_t             address_space_bytes; /* what a fork inherits; set when the zygote is complete */
 };
 
 /* One session that is being jailed. */
 struct jail_session {
     uint32_t session;
-    uid_t    uid;            /* host id */
+    uid_t    uid; /* host id */
     uint64_t memory_bytes, workspace_bytes;
     uint32_t processes, cpu_percent;
     uint32_t process_limit;  /* RLIMIT_NPROC; filled by jail_reserve */

@@ -19,9 +19,9 @@
 #include "fdio.h"
 #include "jail_layers.h"
 
-static const char *const controllers[CGROUP_KINDS]   = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
-static const enum jail_layer_id layers[CGROUP_KINDS] = {
-    [CGROUP_MEMORY] = LAYER_CGROUP_MEMORY, [CGROUP_PIDS] = LAYER_CGROUP_PIDS, [CGROUP_CPU] = LAYER_CGROUP_CPU};
+static const char *const        controllers[CGROUP_KINDS] = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
+static const enum jail_layer_id layers[CGROUP_KINDS]      = {
+         [CGROUP_MEMORY] = LAYER_CGROUP_MEMORY, [CGROUP_PIDS] = LAYER_CGROUP_PIDS, [CGROUP_CPU] = LAYER_CGROUP_CPU};
 
 static int write_at(int dir_fd, const char *path, const char *text)
 {
@@ -49,7 +49,7 @@ static bool has_word(const char *list, const char *word)
 /* Our own group in the hierarchy of a controller (NULL: version 2), from /proc/self/cgroup. Returns 0 or -1. */
 static int own_path(const char *controller, char *ret_path, size_t size)
 {
-    FILE *file  = fopen("/proc/self/cgroup", "re");
+    FILE *file = fopen("/proc/self/cgroup", "re");
     char  line[PATH_MAX];
     int   found = -1;
 
@@ -73,13 +73,14 @@ static int own_path(const char *controller, char *ret_path, size_t size)
 /* Where that hierarchy is mounted, and which part of it the mount shows, from /proc/self/mountinfo (proc(5)). */
 static int mount_point(const char *controller, char *ret_mount, char *ret_root, size_t size)
 {
-    FILE *file  = fopen("/proc/self/mountinfo", "re");
+    FILE *file = fopen("/proc/self/mountinfo", "re");
     char  line[PATH_MAX * 2], root[PATH_MAX], point[PATH_MAX], type[32], options[512];
     int   found = -1;
 
     while (file != NULL && found < 0 && fgets(line, sizeof line, file) != NULL) {
         char *dash = strstr(line, " - ");
-        if (dash == NULL || sscanf(line, "%*d %*d %*s %4095s %4095s", root, point) != 2 || sscanf(dash, " - %31s %*s %511s", type, options) != 2)
+        if (dash == NULL || sscanf(line, "%*d %*d %*s %4095s %4095s", root, point) != 2 ||
+            sscanf(dash, " - %31s %*s %511s", type, options) != 2)
             continue;
         if (controller == NULL ? strcmp(type, "cgroup2") == 0 : strcmp(type, "cgroup") == 0 && has_word(options, controller)) {
             (void)snprintf(ret_mount, size, "%s", point);
@@ -123,9 +124,9 @@ static int make_group(int own_fd, const char *name)
 static int vacate(int own_fd)
 {
     int   leaf_fd = make_group(own_fd, "penny-service"), procs_fd = leaf_fd < 0 ? -1 : openat(own_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-    FILE *procs   = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
+    FILE *procs = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
     char  line[32];
-    int   failed  = procs == NULL;
+    int   failed = procs == NULL;
 
     while (!failed && fgets(line, sizeof line, procs) != NULL)
         failed = write_at(leaf_fd, "cgroup.procs", line) < 0 && errno != ESRCH;
@@ -148,7 +149,8 @@ static void prepare_v2(struct jail *jail)
     fdio_close(&list_fd);
     for (char *p = available; n > 0 && *p != '\0'; p++)
         *p = *p == ' ' ? ',' : *p;
-    if (n <= 0 || !has_word(available, "memory") || faccessat(own_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) < 0 || vacate(own_fd) < 0) {
+    if (n <= 0 || !has_word(available, "memory") || faccessat(own_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) < 0 ||
+        vacate(own_fd) < 0) {
         close(own_fd);
         return;
     }
@@ -194,7 +196,8 @@ int jail_cgroup_prepare(struct jail *jail, struct err *err)
         if (jail->cgroup_fd[i] >= 0)
             jail_active(jail, layers[i], "cgroup version %d", jail->cgroup_version);
         else
-            jail_inactive(jail, layers[i], "no %s controller of cgroup version 2 is delegated to us and none of version 1 is writable", controllers[i]);
+            jail_inactive(jail, layers[i], "no %s controller of cgroup version 2 is delegated to us and none of version 1 is writable",
+                          controllers[i]);
     }
     return 0;
 }
@@ -329,7 +332,7 @@ void jail_cgroup_release(const struct jail *jail, const struct jail_session *ses
 /* Groups that were busy when their session ended, and then the one that held them. */
 static void remove_group(int parent_fd, const char *name)
 {
-    int            fd  = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    int            fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR           *dir = copy < 0 ? NULL : fdopendir(copy);
     struct dirent *entry;
 

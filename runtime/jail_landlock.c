@@ -18,11 +18,11 @@
 #include "jail_layers.h"
 
 enum {
-    ACCESS_FS_TRUNCATE  = 1 << 14, /* ABI 3 */
-    ACCESS_NET_BIND_TCP = 1 << 0,  /* ABI 4 */
-    ACCESS_NET_CONNECT_TCP = 1 << 1,
-    ACCESS_FS_IOCTL_DEV = 1 << 15,              /* ABI 5 */
-    SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0, /* ABI 6 */
+    ACCESS_FS_TRUNCATE         = 1 << 14, /* ABI 3 */
+    ACCESS_NET_BIND_TCP        = 1 << 0,  /* ABI 4 */
+    ACCESS_NET_CONNECT_TCP     = 1 << 1,
+    ACCESS_FS_IOCTL_DEV        = 1 << 15, /* ABI 5 */
+    SCOPE_ABSTRACT_UNIX_SOCKET = 1 << 0,  /* ABI 6 */
     SCOPE_SIGNAL               = 1 << 1,
 };
 
@@ -31,7 +31,10 @@ struct ruleset_attributes {
 };
 
 enum { READ = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR };
-enum { FILE_RIGHTS = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | ACCESS_FS_TRUNCATE | ACCESS_FS_IOCTL_DEV };
+enum {
+    FILE_RIGHTS =
+        LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | ACCESS_FS_TRUNCATE | ACCESS_FS_IOCTL_DEV
+};
 
 static uint64_t handled_fs(int abi)
 {
@@ -65,7 +68,8 @@ int jail_landlock_prepare(struct jail *jail, struct err *err)
         jail_inactive(jail, LAYER_LANDLOCK, "the kernel has none: %s", strerror(errno));
     } else {
         jail->landlock_abi = (int)abi;
-        jail_active(jail, LAYER_LANDLOCK, "ABI %ld: files%s%s", abi, abi >= 4 ? ", no TCP" : "", abi >= 6 ? ", signals and abstract sockets stay inside" : "");
+        jail_active(jail, LAYER_LANDLOCK, "ABI %ld: files%s%s", abi, abi >= 4 ? ", no TCP" : "",
+                    abi >= 6 ? ", signals and abstract sockets stay inside" : "");
     }
     if (jail->landlock_abi < 6 && jail->report[LAYER_NETWORK_NAMESPACE].active) {
         /* abstract socket names belong to the network namespace: shared, it would join sessions */
@@ -96,10 +100,11 @@ static int allow(int ruleset_fd, const char *path, uint64_t rights, struct err *
 
 static int allow_all(const struct jail *jail, const struct jail_session *session, int ruleset_fd, struct err *err)
 {
-    static const char *const system[] = {"/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"};
+    static const char *const system[] = {"/usr",          "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives",
+                                         "/etc/localtime"};
     static const char *const etc[]    = {"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"};
     static const char *const device[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
-    uint64_t handled  = handled_fs(jail->landlock_abi);
+    uint64_t                 handled  = handled_fs(jail->landlock_abi);
     uint64_t writable = handled & ~(uint64_t)(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK | ACCESS_FS_IOCTL_DEV);
     uint64_t use      = handled & (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_FS_TRUNCATE);
 
@@ -116,7 +121,7 @@ static int allow_all(const struct jail *jail, const struct jail_session *session
             return -1;
     }
     if (jail->has_root && (allow(ruleset_fd, "/", LANDLOCK_ACCESS_FS_READ_DIR, err) < 0 || /* nothing in our root is secret */
-                              allow(ruleset_fd, "/opt/penny", READ, err) < 0 || allow(ruleset_fd, "/proc", READ | use, err) < 0))
+                           allow(ruleset_fd, "/opt/penny", READ, err) < 0 || allow(ruleset_fd, "/proc", READ | use, err) < 0))
         return -1;
     if (allow(ruleset_fd, jail->venv, READ, err) < 0 || allow(ruleset_fd, jail->library, READ, err) < 0 ||
         allow(ruleset_fd, jail->python_base, READ, err) < 0 || allow(ruleset_fd, session->workspace, writable, err) < 0)

@@ -61,8 +61,8 @@ static int enter_user_namespace(uid_t uid, gid_t gid)
 
 static void no_namespaces(struct jail *jail, const char *reason)
 {
-    static const enum jail_layer_id layers[] = {LAYER_USER_NAMESPACE, LAYER_PID_NAMESPACE, LAYER_MOUNT_NAMESPACE, LAYER_IPC_NAMESPACE,
-        LAYER_UTS_NAMESPACE, LAYER_CGROUP_NAMESPACE, LAYER_NETWORK_NAMESPACE};
+    static const enum jail_layer_id layers[] = {LAYER_USER_NAMESPACE, LAYER_PID_NAMESPACE,    LAYER_MOUNT_NAMESPACE,  LAYER_IPC_NAMESPACE,
+                                                LAYER_UTS_NAMESPACE,  LAYER_CGROUP_NAMESPACE, LAYER_NETWORK_NAMESPACE};
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         jail_inactive(jail, layers[i], "%s", reason);
 }
@@ -89,9 +89,9 @@ static void prepare_network(struct jail *jail)
 
 int jail_namespace_prepare(struct jail *jail, struct err *err)
 {
-    bool  root = geteuid() == 0;
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
+    bool  root  = geteuid() == 0;
+    uid_t uid   = geteuid();
+    gid_t gid   = getegid();
     int   error = 0;
     char  reason[160];
 
@@ -104,7 +104,9 @@ int jail_namespace_prepare(struct jail *jail, struct err *err)
     if (error == 0 && !root && enter_user_namespace(uid, gid) < 0)
         error = errno;
     if (error != 0) {
-        (void)snprintf(reason, sizeof reason, "no user namespaces: %s (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, or a container's seccomp profile)",
+        (void)snprintf(
+            reason, sizeof reason,
+            "no user namespaces: %s (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, or a container's seccomp profile)",
             strerror(error));
         no_namespaces(jail, reason);
         return 0;

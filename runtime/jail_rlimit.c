@@ -24,7 +24,7 @@ int jail_rlimit_prepare(struct jail *jail, struct err *err)
 {
     (void)err;
     jail_active(jail, LAYER_RLIMITS, "core, nofile, fsize, memlock, msgqueue, nproc%s, address space on top of what a session inherits",
-        counts_alone(jail) ? "" : " (counted over all processes of this user)");
+                counts_alone(jail) ? "" : " (counted over all processes of this user)");
     return 0;
 }
 

@@ -35,7 +35,7 @@ static int make_directories(const char *root, const char *path, struct err *err)
 
     if (n < 0 || (size_t)n >= sizeof full)
         return err_set(err, ENAMETOOLONG, "%s%s", root, path);
-    for (char *p = full + strlen(root) + 1; ; p++) {
+    for (char *p = full + strlen(root) + 1;; p++) {
         char end = *p;
         if (end != '/' && end != '\0')
             continue;
@@ -81,7 +81,8 @@ static int bind_read_only(const char *root, const char *source, const char *targ
     if (mount(NULL, full, NULL, flags, NULL) == 0)
         return 0;
     /* in a user namespace, flags the host set (noexec, noatime, ...) are locked and must be given again */
-    if (mount(NULL, full, NULL, flags | MS_NOATIME | MS_NODEV, NULL) == 0 || mount(NULL, full, NULL, flags | MS_RELATIME | MS_NODEV, NULL) == 0)
+    if (mount(NULL, full, NULL, flags | MS_NOATIME | MS_NODEV, NULL) == 0 ||
+        mount(NULL, full, NULL, flags | MS_RELATIME | MS_NODEV, NULL) == 0)
         return 0;
     return err_errno(err, "remount %s read-only", target);
 }
@@ -109,8 +110,9 @@ static int copy_or_bind(const char *root, const char *path, struct err *err)
 
 static int bind_system(const struct jail *jail, const char *root, struct err *err)
 {
-    static const char *const paths[] = {"/usr/bin", "/usr/lib", "/usr/lib64", "/usr/lib32", "/usr/share/zoneinfo", "/usr/share/fonts",
-        "/usr/share/mime", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"};
+    static const char *const paths[] = {
+        "/usr/bin",         "/usr/lib",        "/usr/lib64",        "/usr/lib32",       "/usr/share/zoneinfo",
+        "/usr/share/fonts", "/usr/share/mime", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime"};
     static const char *const links[] = {"/bin", "/lib", "/lib64", "/lib32"};
 
     if (make_directories(root, "/usr/share", err) < 0 || make_directories(root, "/etc", err) < 0)
@@ -132,7 +134,10 @@ static int bind_system(const struct jail *jail, const char *root, struct err *er
 
 static int make_etc(const char *root, struct err *err)
 {
-    if (make_file(root, "/etc/passwd", "root:x:0:0:root:/nonexistent:/bin/sh\nsandbox:x:1000:1000:sandbox:/workspace:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n", err) < 0 ||
+    if (make_file(root, "/etc/passwd",
+                  "root:x:0:0:root:/nonexistent:/bin/sh\nsandbox:x:1000:1000:sandbox:/workspace:/bin/sh\nnobody:x:65534:65534:nobody:/"
+                  "nonexistent:/bin/false\n",
+                  err) < 0 ||
         make_file(root, "/etc/group", "root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n", err) < 0 ||
         make_file(root, "/etc/hosts", "127.0.0.1 localhost sandbox\n::1 localhost\n", err) < 0)
         return -1;
@@ -141,11 +146,13 @@ static int make_etc(const char *root, struct err *err)
 
 static int make_dev(const char *root, struct err *err)
 {
-    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
-    static const char *const links[][2] = {{"/proc/self/fd", "/dev/fd"}, {"/proc/self/fd/0", "/dev/stdin"},
-        {"/proc/self/fd/1", "/dev/stdout"}, {"/proc/self/fd/2", "/dev/stderr"},
-        {"/tmp", "/dev/shm"}}; /* one tmpfs less per session; semaphores of multiprocessing live there */
-    char full[PATH_MAX];
+    static const char *const devices[]  = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
+    static const char *const links[][2] = {{"/proc/self/fd", "/dev/fd"},
+                                           {"/proc/self/fd/0", "/dev/stdin"},
+                                           {"/proc/self/fd/1", "/dev/stdout"},
+                                           {"/proc/self/fd/2", "/dev/stderr"},
+                                           {"/tmp", "/dev/shm"}}; /* one tmpfs less per session; semaphores of multiprocessing live there */
+    char                     full[PATH_MAX];
 
     if (make_directories(root, "/dev", err) < 0)
         return -1;
@@ -182,13 +189,14 @@ static int make_proc(const char *root, struct err *err)
 static int make_writable(const char *root, struct err *err)
 {
     static const char *const paths[] = {"/tmp", "/workspace"};
-    char full[PATH_MAX];
+    char                     full[PATH_MAX];
 
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         (void)snprintf(full, sizeof full, "%s%s", root, paths[i]);
         if (mkdir(full, 0755) < 0)
             return err_errno(err, "mkdir %s", full);
-        if (mount("tmpfs", full, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,nr_inodes=1024,mode=0755") < 0) /* the zygote's own, while Python starts */
+        if (mount("tmpfs", full, "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,nr_inodes=1024,mode=0755") <
+            0) /* the zygote's own, while Python starts */
             return err_errno(err, "tmpfs %s", full);
     }
     return 0;
@@ -238,7 +246,8 @@ static int find_python(struct jail *jail, struct err *err)
 
 static int copy_file(int from_dir, int to_dir, const char *name, struct err *err)
 {
-    int     from = openat(from_dir, name, O_RDONLY | O_CLOEXEC), to = openat(to_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644), failed = 0;
+    int from = openat(from_dir, name, O_RDONLY | O_CLOEXEC), to = openat(to_dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644),
+        failed = 0;
     char    buffer[16384];
     ssize_t n = -1;
 
@@ -294,7 +303,8 @@ int jail_root_prepare(struct jail *jail, struct err *err)
         return err_errno(err, "mount namespace of the zygote");
     if (build(jail, root, &why) < 0) {
         /* half a root is worse than none, and the mount namespace that holds it can't be left again */
-        return err_set(err, why.code, "the sandbox root could not be built: %.180s (SANDBOX_USER_NAMESPACES=off starts without one)", why.message);
+        return err_set(err, why.code, "the sandbox root could not be built: %.180s (SANDBOX_USER_NAMESPACES=off starts without one)",
+                       why.message);
     }
     jail->has_root = true;
     (void)snprintf(jail->venv, sizeof jail->venv, VENV_IN_ROOT);

@@ -19,12 +19,9 @@
 static uint32_t action_of(const struct syscall_rule *rule)
 {
     switch ((enum syscall_action)rule->action) {
-    case SYSCALL_ALLOW:
-        return SCMP_ACT_ALLOW;
-    case SYSCALL_EPERM:
-        return SCMP_ACT_ERRNO(EPERM);
-    case SYSCALL_ENOSYS:
-        break;
+    case SYSCALL_ALLOW: return SCMP_ACT_ALLOW;
+    case SYSCALL_EPERM: return SCMP_ACT_ERRNO(EPERM);
+    case SYSCALL_ENOSYS: break;
     }
     return SCMP_ACT_ERRNO(ENOSYS);
 }
@@ -41,7 +38,9 @@ static int add_rule(scmp_filter_ctx filter, const struct syscall_rule *rule, uin
     } else {
         failed = seccomp_rule_add(filter, action, number, 0);
     }
-    return failed < 0 && failed != -EACCES /* equal to the default */ ? err_set(err, -failed, "seccomp rule for %s: %s", rule->name, strerror(-failed)) : 0;
+    return failed < 0 && failed != -EACCES /* equal to the default */ ? err_set(err, -failed, "seccomp rule for %s: %s", rule->name,
+                                                                                strerror(-failed))
+                                                                      : 0;
 }
 
 static int refuse(scmp_filter_ctx filter, int number, struct scmp_arg_cmp compare, const char *name, struct err *err)
@@ -61,11 +60,13 @@ static int add_refusal(scmp_filter_ctx filter, const struct syscall_rule *rule, 
     if (number < 0)
         return 0;
     if (rule->mask == UINT64_MAX)
-        return refuse(filter, number, (struct scmp_arg_cmp){.arg = rule->argument, .op = SCMP_CMP_NE, .datum_a = rule->value}, rule->name, err);
+        return refuse(filter, number, (struct scmp_arg_cmp){.arg = rule->argument, .op = SCMP_CMP_NE, .datum_a = rule->value}, rule->name,
+                      err);
     for (int bit = 0; bit < 64 && rule->value == 0; bit++) {
         uint64_t one = UINT64_C(1) << bit;
         if ((rule->mask & one) != 0 &&
-            refuse(filter, number, (struct scmp_arg_cmp){.arg = rule->argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = one, .datum_b = one}, rule->name, err) < 0)
+            refuse(filter, number, (struct scmp_arg_cmp){.arg = rule->argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = one, .datum_b = one},
+                   rule->name, err) < 0)
             return -1;
     }
     return 0;

@@ -21,7 +21,7 @@ enum { SANDBOX_ID = 1000 };
 static bool can_set_uid(uid_t uid)
 {
     int   status = 0;
-    pid_t pid = fork();
+    pid_t pid    = fork();
     if (pid < 0)
         return false;
     if (pid == 0)
@@ -40,7 +40,8 @@ int jail_user_prepare(struct jail *jail, struct err *err)
     jail->map_gid = getegid();
     if (getuid() == 0 && policy->uid_count > 0 && can_set_uid(policy->uid_base)) {
         jail->unique_uid = true;
-        jail_active(jail, LAYER_HOST_UID, "one per session, %u to %u", (unsigned)policy->uid_base, (unsigned)(policy->uid_base + policy->uid_count - 1));
+        jail_active(jail, LAYER_HOST_UID, "one per session, %u to %u", (unsigned)policy->uid_base,
+                    (unsigned)(policy->uid_base + policy->uid_count - 1));
         return 0;
     }
     jail_inactive(jail, LAYER_HOST_UID, "the server was not started as root: all sessions are its own user on the host");
@@ -75,8 +76,8 @@ int jail_user_admit(const struct jail *jail, const struct jail_session *session,
 
 int jail_user_enter(const struct jail *jail, const struct jail_session *session, struct err *err)
 {
-    bool  namespace = jail->report[LAYER_USER_NAMESPACE].active;
-    uid_t id        = namespace ? SANDBOX_ID : session->uid;
+    bool namespace = jail->report[LAYER_USER_NAMESPACE].active;
+    uid_t id       = namespace ? SANDBOX_ID : session->uid;
 
     if (!namespace && !jail->unique_uid)
         return 0;

@@ -57,7 +57,7 @@ int jail_workspace_prepare(struct jail *jail, struct err *err)
         return 0;
     }
     jail_active(jail, LAYER_WORKSPACE, "tmpfs /workspace %" PRIu64 " bytes and %u inodes, /tmp %" PRIu64 " bytes", policy->workspace_bytes,
-        policy->workspace_inodes, policy->temporary_bytes);
+                policy->workspace_inodes, policy->temporary_bytes);
     error            = try_proc(jail);
     jail->mount_proc = error == 0;
     if (error == 0)
@@ -117,7 +117,8 @@ int jail_workspace_enter(const struct jail *jail, const struct jail_session *ses
         if (mount_limited("/workspace", session->workspace_bytes, policy->workspace_inodes, "0755", err) < 0 ||
             mount_limited("/tmp", policy->temporary_bytes, policy->workspace_inodes, "1777", err) < 0)
             return -1;
-        if (jail->mount_proc ? mount_proc() < 0 : mount("tmpfs", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=1") < 0)
+        if (jail->mount_proc ? mount_proc() < 0
+                             : mount("tmpfs", "/proc", "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k,nr_inodes=1") < 0)
             return err_errno(err, "/proc");
     }
     if (chdir(session->workspace) < 0)

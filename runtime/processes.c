@@ -77,7 +77,8 @@ static int kill_children(pid_t parent, const pid_t *spared, size_t spared_count,
     while (killed < DESCENDANTS_MAX && fscanf(file, "%d", &pid) == 1) {
         if (is_spared(pid, spared, spared_count))
             continue;
-        killed += kill_children(pid, spared, spared_count, depth + 1); /* children first: a dead parent's would move to us, and be found in the next round */
+        killed += kill_children(pid, spared, spared_count,
+                                depth + 1); /* children first: a dead parent's would move to us, and be found in the next round */
         if (is_alive(pid) && kill(pid, SIGKILL) == 0)
             killed++;
     }

@@ -100,11 +100,20 @@ static int lift(int fd)
 
 static int arrange(const struct ends *ends, int report_fd, struct err *err)
 {
-    const int *server  = ends->server;
-    int        null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    const int  wanted[INIT_FD_COUNT] = {null_fd, ends->stdout_fd, ends->stderr_fd, ends->request_fd, ends->event_fd, ends->control_fd,
-        report_fd, server[SESSION_FD_REQUEST], server[SESSION_FD_EVENT], server[SESSION_FD_STDOUT], server[SESSION_FD_STDERR],
-        server[SESSION_FD_LOG]};
+    const int *server                = ends->server;
+    int        null_fd               = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int  wanted[INIT_FD_COUNT] = {null_fd,
+                                        ends->stdout_fd,
+                                        ends->stderr_fd,
+                                        ends->request_fd,
+                                        ends->event_fd,
+                                        ends->control_fd,
+                                        report_fd,
+                                        server[SESSION_FD_REQUEST],
+                                        server[SESSION_FD_EVENT],
+                                        server[SESSION_FD_STDOUT],
+                                        server[SESSION_FD_STDERR],
+                                        server[SESSION_FD_LOG]};
     int        lifted[INIT_FD_COUNT];
 
     for (int i = 0; i < INIT_FD_COUNT; i++) {

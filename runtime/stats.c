@@ -80,7 +80,8 @@ static void sample_process(struct sample *sample, pid_t pid)
     (void)snprintf(path, sizeof path, "%d/stat", (int)pid);
     /* fields 14 to 17 of proc(5), counted from behind the name, which may hold anything */
     if (read_at(sample->jail->proc_fd, path, text, sizeof text) > 0 && (p = strrchr(text, ')')) != NULL &&
-        sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &user, &system, &child_user, &child_system) == 4)
+        sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &user, &system, &child_user,
+               &child_system) == 4)
         sample->ticks += user + system + child_user + child_system;
     (void)snprintf(path, sizeof path, "%d/status", (int)pid);
     if (read_at(sample->jail->proc_fd, path, text, sizeof text) > 0 && (p = strstr(text, "RssAnon:")) != NULL)
@@ -90,7 +91,7 @@ static void sample_process(struct sample *sample, pid_t pid)
 
 static void sample_tree(struct sample *sample, pid_t pid, int depth)
 {
-    char  path[64], text[16384], *p = text, *end;
+    char path[64], text[16384], *p = text, *end;
 
     if (depth > DEPTH_MAX || sample->processes >= PROCESSES_MAX)
         return;
@@ -112,7 +113,9 @@ static uint64_t shared_kb(const struct jail *jail)
 {
     char        text[4096];
     const char *p;
-    return read_at(jail->proc_fd, "self/status", text, sizeof text) > 0 && (p = strstr(text, "RssAnon:")) != NULL ? strtoull(p + 8, NULL, 10) : 0;
+    return read_at(jail->proc_fd, "self/status", text, sizeof text) > 0 && (p = strstr(text, "RssAnon:")) != NULL
+               ? strtoull(p + 8, NULL, 10)
+               : 0;
 }
 
 void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, struct session_stats *ret)

@@ -42,7 +42,8 @@ static const struct policy *map_policy(struct err *err)
         err_errno(err, "policy");
         return NULL;
     }
-    if (policy->magic != POLICY_MAGIC || policy->version != POLICY_VERSION || sizeof *policy + policy->imports_json_bytes > (size_t)st.st_size) {
+    if (policy->magic != POLICY_MAGIC || policy->version != POLICY_VERSION ||
+        sizeof *policy + policy->imports_json_bytes > (size_t)st.st_size) {
         err_set(err, EINVAL, "penny-sandbox and penny-zygote are of different versions");
         return NULL;
     }
@@ -58,9 +59,9 @@ static int make_environment(const struct jail *jail, struct err *err)
         memset(*variable, 0, strlen(*variable)); /* clearenv() forgets the strings, but forks would still inherit their bytes */
     (void)snprintf(path, sizeof path, "%s/bin:/usr/bin:/bin", jail->venv);
     if (clearenv() != 0 || setenv("PATH", path, 1) || setenv("HOME", "/workspace", 1) || setenv("TMPDIR", "/tmp", 1) ||
-        setenv("LANG", "C.UTF-8", 1) || setenv("USER", "sandbox", 1) || setenv("MPLBACKEND", "agg", 1) || setenv("MPLCONFIGDIR", jail->matplotlib, 1) ||
-        setenv("OPENBLAS_NUM_THREADS", "1", 1) || setenv("OMP_NUM_THREADS", "1", 1) || setenv("MKL_NUM_THREADS", "1", 1) ||
-        setenv("VIRTUAL_ENV", jail->venv, 1) || setenv("TERM", "dumb", 1))
+        setenv("LANG", "C.UTF-8", 1) || setenv("USER", "sandbox", 1) || setenv("MPLBACKEND", "agg", 1) ||
+        setenv("MPLCONFIGDIR", jail->matplotlib, 1) || setenv("OPENBLAS_NUM_THREADS", "1", 1) || setenv("OMP_NUM_THREADS", "1", 1) ||
+        setenv("MKL_NUM_THREADS", "1", 1) || setenv("VIRTUAL_ENV", jail->venv, 1) || setenv("TERM", "dumb", 1))
         return err_errno(err, "environment");
     return 0;
 }
@@ -139,7 +140,8 @@ static uint64_t address_space(int proc_fd)
 
 static int start_in_jail(struct zygote *zygote, struct err *err)
 {
-    if (start_python(zygote, err) < 0 || prepare_descriptors(zygote, err) < 0 || (zygote->children = children_new(&zygote->jail, err)) == NULL)
+    if (start_python(zygote, err) < 0 || prepare_descriptors(zygote, err) < 0 ||
+        (zygote->children = children_new(&zygote->jail, err)) == NULL)
         return -1;
     zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
     return zygote_send_ready(zygote, err);

@@ -10,7 +10,7 @@ struct zygote {
     const struct policy *policy;
     struct jail          jail;
     struct children     *children;
-    int                  server_fd;    /* -1: no server at the moment */
+    int                  server_fd; /* -1: no server at the moment */
     int                  signal_fd;
     int                  report_fd;    /* reports of new sessions are read here */
     int                  reporting_fd; /* and sent by them here */

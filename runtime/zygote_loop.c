@@ -157,20 +157,11 @@ static void on_server(struct zygote *zygote)
     if (n != (ssize_t)sizeof message)
         return;
     switch ((enum zygote_message_type)message.type) {
-    case ZYGOTE_SPAWN:
-        on_spawn(zygote, &message);
-        break;
-    case ZYGOTE_KILL:
-        on_kill(zygote, &message);
-        break;
-    case ZYGOTE_STATS:
-        on_stats(zygote, &message);
-        break;
-    case ZYGOTE_ADOPT:
-        on_adopt(zygote, &message);
-        break;
-    default: /* not in the table of what a server may ask */
-        break;
+    case ZYGOTE_SPAWN: on_spawn(zygote, &message); break;
+    case ZYGOTE_KILL: on_kill(zygote, &message); break;
+    case ZYGOTE_STATS: on_stats(zygote, &message); break;
+    case ZYGOTE_ADOPT: on_adopt(zygote, &message); break;
+    default: /* not in the table of what a server may ask */ break;
     }
 }
 

@@ -25,7 +25,7 @@ struct syscall_rule {
     uint8_t  argument; /* index of the argument compared, when has_condition */
     bool     has_condition;
     bool     only_namespace_tier; /* allow only where the session has namespaces of its own (for example socket(AF_UNIX)) */
-    uint64_t mask, value; /* condition: (argument & mask) == value */
+    uint64_t mask, value;         /* condition: (argument & mask) == value */
 };
 
 struct policy {
@@ -35,21 +35,21 @@ struct policy {
     char python_library[256]; /* directory of our Python modules (runtime/python), absolute */
     char state_dir[256];      /* absolute, exists, mode 0700 */
     /* limits of one session unless its SPAWN says otherwise */
-    uint64_t memory_bytes;    /* cgroup limit, and address space on top of what the fork inherits */
-    uint64_t workspace_bytes, temporary_bytes, file_bytes; /* tmpfs sizes; RLIMIT_FSIZE */
-    uint32_t workspace_inodes;
-    uint32_t processes, open_files;
-    uint32_t cpu_percent;     /* of one core; 0: no quota */
-    uint64_t log_bytes;       /* cap of the event log (the server keeps it; the zygote only makes the file) */
-    uint32_t uid_base, uid_count; /* host uids for sessions when root */
-    uint8_t  require_isolation;   /* enum isolation_level */
-    bool     allow_user_namespaces; /* false: act as on a host without (for tests and for hosts that forbid them) */
-    bool     verbose;
-    char     preload[POLICY_PRELOAD_MAX][48]; /* modules imported once before the first fork */
-    uint32_t preload_count;
-    char     profile[16];         /* default import profile: "standard" or "open" */
-    uint32_t imports_json_bytes;  /* policies/imports.json as text follows this struct in the memfd, for the Python side */
-    uint32_t syscall_count;
+    uint64_t            memory_bytes;                                 /* cgroup limit, and address space on top of what the fork inherits */
+    uint64_t            workspace_bytes, temporary_bytes, file_bytes; /* tmpfs sizes; RLIMIT_FSIZE */
+    uint32_t            workspace_inodes;
+    uint32_t            processes, open_files;
+    uint32_t            cpu_percent;           /* of one core; 0: no quota */
+    uint64_t            log_bytes;             /* cap of the event log (the server keeps it; the zygote only makes the file) */
+    uint32_t            uid_base, uid_count;   /* host uids for sessions when root */
+    uint8_t             require_isolation;     /* enum isolation_level */
+    bool                allow_user_namespaces; /* false: act as on a host without (for tests and for hosts that forbid them) */
+    bool                verbose;
+    char                preload[POLICY_PRELOAD_MAX][48]; /* modules imported once before the first fork */
+    uint32_t            preload_count;
+    char                profile[16];        /* default import profile: "standard" or "open" */
+    uint32_t            imports_json_bytes; /* policies/imports.json as text follows this struct in the memfd, for the Python side */
+    uint32_t            syscall_count;
     struct syscall_rule syscalls[POLICY_SYSCALLS_MAX];
 };
 

@@ -39,7 +39,8 @@ enum request_type {
                             REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
                             to set, so that a plain cell is one frame. */
     REQUEST_EXECUTE = 2, /* the cell: raw UTF-8 source, no JSON */
-    REQUEST_INPUT   = 3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline; U+0004 alone means that there is no more input */
+    REQUEST_INPUT =
+        3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline; U+0004 alone means that there is no more input */
     REQUEST_INSPECT = 4, /* JSON {"op": "list"|"get"|"set"|"delete"|"clear"|"names"|..., ...} between cells; answered by EVENT_REPLY */
     REQUEST_PARK    = 5, /* between cells: fork a parked copy of the interpreter; answered by EVENT_PARKED */
 };
@@ -67,7 +68,7 @@ enum event_type {
  */
 enum control_type {
     /* server to init */
-    CONTROL_INTERRUPT   = 1, /* SIGINT: sigqueue() to the worker with value = execution & 0x7fffffff, plain SIGINT to the rest of its group */
+    CONTROL_INTERRUPT = 1, /* SIGINT: sigqueue() to the worker with value = execution & 0x7fffffff, plain SIGINT to the rest of its group */
     CONTROL_KILL_WORKER = 2, /* SIGKILL to every process of the session but init and parked copies */
     CONTROL_WAKE        = 3, /* `pid` is a parked copy: make it the worker (WAKE_SIGNAL), after the former one is gone */
     CONTROL_DROP        = 4, /* `pid` is a parked copy: end it */
@@ -80,8 +81,9 @@ enum control_type {
     CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
     CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */
     CONTROL_PARKED_EXITED  = 66, /* `pid`, `status` */
-    CONTROL_FILE_REPLY        = 68, /* struct control_file_reply */
-    CONTROL_DESCRIPTORS_REPLY = 67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's */
+    CONTROL_FILE_REPLY     = 68, /* struct control_file_reply */
+    CONTROL_DESCRIPTORS_REPLY =
+        67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's */
 };
 
 struct control_message {
@@ -128,8 +130,8 @@ struct control_file {
     uint32_t type;    /* CONTROL_FILE */
     uint32_t request; /* echoed */
     uint32_t operation, flags;
-    uint32_t mode;  /* permissions of CREATE and MKDIR, and of directories that RENAME makes */
-    uint32_t depth; /* LIST: 1 or more */
+    uint32_t mode;                                          /* permissions of CREATE and MKDIR, and of directories that RENAME makes */
+    uint32_t depth;                                         /* LIST: 1 or more */
     char     path[FILE_PATH_BYTES], other[FILE_PATH_BYTES]; /* "" is the workspace itself */
 };
 

@@ -9,13 +9,14 @@
 
 enum zygote_message_type {
     /* server to zygote */
-    ZYGOTE_SPAWN = 1, /* session (a number new to this zygote), memory_bytes.. as limits (0: the policy's). Answer: SPAWNED or SPAWN_FAILED */
+    ZYGOTE_SPAWN =
+        1, /* session (a number new to this zygote), memory_bytes.. as limits (0: the policy's). Answer: SPAWNED or SPAWN_FAILED */
     ZYGOTE_KILL  = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
     ZYGOTE_STATS = 3, /* session. Answer: STATS, or nothing when it is gone */
     ZYGOTE_ADOPT = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
     /* zygote to server */
-    ZYGOTE_READY        = 64, /* the first message: libraries are imported. One descriptor: a memfd with the isolation report, a JSON text */
-    ZYGOTE_SPAWNED      = 65, /* session, pid (of init, on the host), uid; SESSION_FD_COUNT descriptors */
+    ZYGOTE_READY   = 64, /* the first message: libraries are imported. One descriptor: a memfd with the isolation report, a JSON text */
+    ZYGOTE_SPAWNED = 65, /* session, pid (of init, on the host), uid; SESSION_FD_COUNT descriptors */
     ZYGOTE_SPAWN_FAILED = 66, /* session, error (errno), text: what failed */
     ZYGOTE_EXITED       = 67, /* session, status (waitpid's, of init), value: 1 when the kernel's OOM killer ended a process of it */
     ZYGOTE_STATS_REPLY  = 68, /* session, stats */
@@ -47,18 +48,18 @@ struct session_stats {
 };
 
 struct zygote_message {
-    uint32_t type;
-    uint32_t session; /* the server's serial number of the session, from 1; not the UUID, which the zygote never knows */
-    int32_t  pid;
-    int32_t  error;
-    int32_t  status;
-    uint32_t uid;
-    uint32_t value;
-    uint32_t processes; /* SPAWN: limit, 0 the policy's */
-    uint64_t memory_bytes;
-    uint64_t workspace_bytes;
-    uint32_t cpu_percent; /* of one core */
-    uint32_t reserved;
+    uint32_t             type;
+    uint32_t             session; /* the server's serial number of the session, from 1; not the UUID, which the zygote never knows */
+    int32_t              pid;
+    int32_t              error;
+    int32_t              status;
+    uint32_t             uid;
+    uint32_t             value;
+    uint32_t             processes; /* SPAWN: limit, 0 the policy's */
+    uint64_t             memory_bytes;
+    uint64_t             workspace_bytes;
+    uint32_t             cpu_percent; /* of one core */
+    uint32_t             reserved;
     struct session_stats stats;
     char                 text[160];
 };
