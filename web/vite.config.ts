@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 import { compress } from './build/compress';
+import { licenses } from './build/licenses';
 
 const client = fileURLToPath(new URL('../clients/typescript/src/index.ts', import.meta.url));
 const server = process.env.PENNY_BASE_URL ?? 'http://127.0.0.1:3003';
@@ -15,7 +16,7 @@ const withoutPolicy = {
 };
 
 export default defineConfig({
-    plugins: [react(), compress(), withoutPolicy],
+    plugins: [react(), licenses(), compress(), withoutPolicy],
     resolve: { alias: { '@penny/sandbox-client': client } },
     server: { host: '127.0.0.1', port: 25173, proxy: proxied },
     // No asset inside a script or a style sheet: the page's policy wants each from its own address.

@@ -21,11 +21,18 @@ interface Props {
 
 export const LIMITS: readonly [ms: number, text: string][] = [[30_000, '30 s'], [60_000, '1 min'], [300_000, '5 min']];
 
+/** What the session's policy allows. */
+function limitOf(state: SandboxState): number {
+    const limits = state.session.phase === 'ready' ? state.session.info?.limits : undefined;
+    return typeof limits?.executionTime === 'number' ? limits.executionTime : Infinity;
+}
+
 const MAC = typeof navigator !== 'undefined' && /Mac|iPhone|iPad/.test(navigator.userAgent);
 const KEY = MAC ? '⌘' : 'Ctrl+';
 
 export function TopBar(props: Props) {
     const busy = isBusy(props.state);
+    const longest = limitOf(props.state);
     return (
         <header className="top-bar">
             <h1 className="brand">
@@ -43,7 +50,7 @@ export function TopBar(props: Props) {
                 <label className="limit">
                     <span>Limit</span>
                     <select aria-label="Time limit of a run" value={props.limit} onChange={(event) => props.onLimit(Number(event.target.value))}>
-                        {LIMITS.map(([ms, text]) => <option key={ms} value={ms}>{text}</option>)}
+                        {LIMITS.filter(([ms]) => ms <= longest).map(([ms, text]) => <option key={ms} value={ms}>{text}</option>)}
                     </select>
                 </label>
                 <IconButton icon={props.theme === 'dark' ? 'sun' : 'moon'} label={props.theme === 'dark' ? 'Light colours' : 'Dark colours'} onClick={props.onTheme} />

@@ -25,7 +25,7 @@ function facts(run: RunSummary): [string, string][] {
         ['Memory', m.memoryUsage ? formatBytes(m.memoryUsage) : undefined],
         ['Memory, peak', m.memoryPeak ? formatBytes(m.memoryPeak) : undefined],
         ['Output', m.bytesOut === undefined ? undefined : formatBytes(m.bytesOut)],
-        ['Waited', m.queued ? formatMs(m.queued) : undefined],
+        ['Waited', (m.queued ?? 0) >= 1 ? formatMs(m.queued) : undefined],
     ];
     return list.filter((fact): fact is [string, string] => fact[1] !== undefined);
 }
@@ -44,7 +44,7 @@ function History({ runs }: { runs: readonly RunSummary[] }) {
                         <td><span className={`status status-${run.success ? 'ok' : 'bad'}`}>{statusLabel(run.status)}</span></td>
                         <td>{formatMs(run.metrics.executionTime)}</td>
                         <td>{formatMs((run.metrics.cpuUser ?? 0) + (run.metrics.cpuSystem ?? 0))}</td>
-                        <td>{formatBytes(run.metrics.memoryPeak)}</td>
+                        <td>{run.metrics.memoryPeak ? formatBytes(run.metrics.memoryPeak) : '–'}</td>
                         <td>{new Date(run.at).toLocaleTimeString()}</td>
                     </tr>
                 ))}

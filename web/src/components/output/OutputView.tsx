@@ -25,7 +25,7 @@ export function OutputView({ log, autoScroll, searching, onCloseSearch, prompt, 
     const search = useSearch(log, query);
     const openPlot = useMemo(() => onOpenPlot, [onOpenPlot]);
     return (
-        <div className="output-view">
+        <div className={`output-view ${prompt ? 'output-asking' : ''}`}>
             {searching && <SearchBar query={typed} hits={search.hits} at={search.at} onQuery={setTyped} onStep={search.step} onClose={onCloseSearch} />}
             {log.length === 0 && !prompt ? (
                 <div className="empty">{empty}</div>

@@ -44,6 +44,8 @@ function usePages({ name, data, first, loadPage }: Props) {
     return { part, paged, offset, setOffset, failure };
 }
 
+const numeric = (cell: unknown): string => (typeof cell === 'number' ? 'number' : '');
+
 export function DataTable(props: Props) {
     const { part, paged, offset, setOffset, failure } = usePages(props);
     const end = part.offset + part.rows.length;
@@ -52,13 +54,13 @@ export function DataTable(props: Props) {
             <div className="data-scroll" tabIndex={0} role="region" aria-label={`Rows of ${props.name}`}>
                 <table>
                     <thead>
-                        <tr><th scope="col" className="data-index" aria-label="Index" />{part.columns.map((name, i) => <th key={i} scope="col">{name}</th>)}</tr>
+                        <tr><th scope="col" className="data-index" aria-label="Index" />{part.columns.map((name, i) => <th key={i} scope="col" className={numeric(part.rows[0]?.[i])}>{name}</th>)}</tr>
                     </thead>
                     <tbody>
                         {part.rows.map((row, i) => (
                             <tr key={part.offset + i}>
                                 <th scope="row" className="data-index">{cellText(part.index[i])}</th>
-                                {row.map((cell, j) => <td key={j} className={typeof cell === 'number' ? 'number' : ''}>{cellText(cell)}</td>)}
+                                {row.map((cell, j) => <td key={j} className={numeric(cell)}>{cellText(cell)}</td>)}
                             </tr>
                         ))}
                     </tbody>

@@ -1,0 +1,154 @@
+/** The panels for what a server may have beyond running code. */
+
+import { act, fireEvent, render, screen, waitFor } from '@testing-library/react';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { FilesPanel } from '../src/app/FilesPanel';
+import { PackagesPanel, progressLine } from '../src/app/PackagesPanel';
+import { Sandbox } from '../src/app/sandbox';
+import { statusOf } from '../src/app/SessionBar';
+import { TimelinePanel } from '../src/app/TimelinePanel';
+import { useSandboxState } from '../src/app/useSandbox';
+import { initialState, type SandboxState } from '../src/state/model';
+import { after, event, logText, result, running } from './make';
+
+const ALL = Object.fromEntries(
+    [
+        ['/api/v1/sessions/{id}/files', 'get'],
+        ['/api/v1/sessions/{id}/files/{path}', 'put'],
+        ['/api/v1/packages', 'get'],
+        ['/api/v1/packages/install', 'post'],
+        ['/api/v1/sessions/{id}/checkpoints', 'post'],
+        ['/api/v1/sessions/{id}/rollback', 'post'],
+        ['/api/v1/sessions/{id}/fork', 'post'],
+    ].map(([path, method]) => [path, { [method!]: {} }]),
+);
+
+const calls: { call: string; body: unknown }[] = [];
+
+async function start(routes: Record<string, unknown>): Promise<Sandbox> {
+    const known: Record<string, unknown> = { 'GET /openapi.json': { paths: ALL }, 'POST /api/v1/sessions': { id: 's1', status: 'active' }, ...routes };
+    vi.stubGlobal('fetch', async (input: string, init: RequestInit = {}) => {
+        const call = `${init.method ?? 'GET'} ${input}`;
+        calls.push({ call, body: init.body });
+        const answer = known[call];
+        if (answer === undefined) return new Response('{"statusCode": 404, "message": "not here"}', { status: 404 });
+        return typeof answer === 'string' ? new Response(answer, { headers: { 'Content-Type': 'text/event-stream' } }) : new Response(JSON.stringify(answer));
+    });
+    const sandbox = new Sandbox();
+    await sandbox.begin();
+    calls.length = 0;
+    return sandbox;
+}
+
+function Live({ sandbox, panel: Panel }: { sandbox: Sandbox; panel: (props: { sandbox: Sandbox; state: SandboxState }) => React.ReactNode }) {
+    return <Panel sandbox={sandbox} state={useSandboxState(sandbox)} />;
+}
+
+const asked = (call: string) => calls.filter((one) => one.call === call);
+
+beforeEach(() => {
+    calls.length = 0;
+    sessionStorage.clear();
+});
+
+describe('FilesPanel', () => {
+    const root = { path: '', entries: [{ name: 'b.txt', path: 'b.txt', type: 'file', size: 1500, modified: '' }, { name: 'data', path: 'data', type: 'directory', size: 0, modified: '' }] };
+    const inner = { path: 'data', entries: [{ name: '<i>.csv', path: 'data/<i>.csv', type: 'file', size: 1, modified: '' }] };
+
+    it('shows folders before files, and goes into them and back', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/files': root, 'GET /api/v1/sessions/s1/files?path=data': inner });
+        render(<Live sandbox={sandbox} panel={FilesPanel} />);
+        await screen.findByRole('button', { name: 'b.txt' });
+        expect([...document.querySelectorAll('.file-name')].map((one) => one.textContent)).toEqual(['data', 'b.txt']);
+        fireEvent.click(screen.getByRole('button', { name: 'data' }));
+        await screen.findByRole('button', { name: '<i>.csv' });
+        fireEvent.click(screen.getByRole('button', { name: 'workspace' }));
+        await screen.findByRole('button', { name: 'b.txt' });
+    });
+
+    it('takes files that are dropped, and deletes', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/files': root, 'PUT /api/v1/sessions/s1/files/new.txt': { path: 'new.txt', size: 3 }, 'DELETE /api/v1/sessions/s1/files/b.txt': {} });
+        render(<Live sandbox={sandbox} panel={FilesPanel} />);
+        await screen.findByRole('button', { name: 'b.txt' });
+        fireEvent.drop(document.querySelector('.files')!, { dataTransfer: { files: [new File(['abc'], 'new.txt')] } });
+        await waitFor(() => expect(asked('PUT /api/v1/sessions/s1/files/new.txt')).toHaveLength(1));
+        fireEvent.click(screen.getByRole('button', { name: 'Delete b.txt' }));
+        await waitFor(() => expect(asked('DELETE /api/v1/sessions/s1/files/b.txt')).toHaveLength(1));
+    });
+
+    it('tells what goes wrong', async () => {
+        const sandbox = await start({});
+        render(<Live sandbox={sandbox} panel={FilesPanel} />);
+        await waitFor(() => expect(sandbox.state.notice).toBe('not here'));
+    });
+});
+
+describe('PackagesPanel', () => {
+    const packages = { packages: [{ name: 'numpy', version: '2.4', installed: true }, { name: 'tabulate', version: '0.9', installed: false }], total: 2, categories: [] };
+
+    it('installs with the words of the installer', async () => {
+        const events = [{ type: 'stdout', data: 'Collecting tabulate\n' }, { type: 'complete', data: { success: true, installed: ['tabulate'], failed: [], logs: [] } }];
+        const stream = events.map((one) => `data: ${JSON.stringify(one)}\n\n`).join('');
+        const sandbox = await start({ 'GET /api/v1/packages': packages, 'POST /api/v1/packages/install': stream });
+        render(<Live sandbox={sandbox} panel={PackagesPanel} />);
+        fireEvent.click(await screen.findByRole('button', { name: 'Install tabulate' }));
+        await screen.findByText('Collecting tabulate');
+        expect(JSON.parse(asked('POST /api/v1/packages/install')[0]!.body as string)).toMatchObject({ sessionId: 's1', packages: ['tabulate'] });
+        expect(screen.queryByRole('button', { name: 'Install numpy' })).toBeNull();
+    });
+
+    it('reads the forms that progress may have', () => {
+        expect([progressLine({ type: 'a', data: 'x\n' }), progressLine({ type: 'a', data: { message: 'm' } }), progressLine({ type: 'a', data: 7 })]).toEqual(['x', 'm', '']);
+    });
+});
+
+describe('TimelinePanel', () => {
+    const checkpoints = { checkpoints: [{ id: 'c1', name: 'clean', createdAt: '2026-01-01T00:00:00Z', executionCount: 3 }] };
+
+    it('goes back to a saved state and says so', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/rollback': { checkpointId: 'c1', restoredTo: 3 } });
+        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        fireEvent.click(screen.getByRole('button', { name: 'Go back' }));
+        await waitFor(() => expect(logText(sandbox.state.log)).toBe('Back in the state after run 3.\n'));
+        expect(JSON.parse(asked('POST /api/v1/sessions/s1/rollback')[0]!.body as string)).toEqual({ checkpointId: 'c1' });
+    });
+
+    it('saves a state under its name', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/checkpoints': { id: 'c2' } });
+        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        fireEvent.change(screen.getByRole('textbox'), { target: { value: ' before ' } });
+        fireEvent.submit(screen.getByRole('textbox'));
+        await waitFor(() => expect(asked('POST /api/v1/sessions/s1/checkpoints')).toHaveLength(1));
+        expect(JSON.parse(asked('POST /api/v1/sessions/s1/checkpoints')[0]!.body as string)).toEqual({ name: 'before' });
+    });
+
+    it('goes on in a copy', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/fork': { sessions: [{ id: 's2' }] } });
+        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        fireEvent.click(screen.getByRole('button', { name: /^Fork/ }));
+        await waitFor(() => expect(sandbox.state.session).toMatchObject({ phase: 'ready', id: 's2' }));
+        expect(sessionStorage.getItem('penny.session')).toBe('s2');
+    });
+
+    it('waits for the run', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints });
+        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        act(() => sandbox.dispatch({ type: 'runRequested', key: 9, at: 0, keep: false }));
+        expect((screen.getByRole('button', { name: 'Go back' }) as HTMLButtonElement).disabled).toBe(true);
+    });
+});
+
+describe('the status', () => {
+    const over = running(event('complete', result({ success: false, status: 'timeout' })));
+
+    it.each<[string, SandboxState]>([
+        ['No session', initialState()],
+        ['Opening a session', after([{ type: 'sessionOpening' }])],
+        ['Ready', after([{ type: 'sessionOpened', id: 's' }])],
+        ['Running', running()],
+        ['Interrupting', after([{ type: 'stopRequested' }], running())],
+        ['Waiting for input', running(event('inputRequest', { prompt: '', password: false }))],
+        ['Reconnecting; the run goes on', after([{ type: 'online', online: false }], running())],
+        ['Time limit in 12 ms', over],
+    ])('says %s', (text, state) => expect(statusOf(state).text).toBe(text));
+});
