@@ -44,7 +44,7 @@ ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD 
 ALL_LD   = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
 SERVER_C  = -Iserver -Iruntime/shared
-SERVER_LD = -levhtp -levent -ljansson -luuid
+SERVER_LD = -levhtp -levent -ljansson -luuid -lssl -lcrypto
 ZYGOTE_C  = -Iruntime -Iruntime/shared $(shell $(PYTHON)-config --includes | sed 's/-I/-isystem /g')
 ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
 

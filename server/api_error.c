@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "api_audit.h"
 #include "json.h"
+#include "metrics.h"
 
 enum { RETRY_S = 1, MESSAGE_MAX = 256, GIVEN_MAX = 80 /* of an id that is not one */ };
 
@@ -14,7 +17,7 @@ void api_error_no_session(struct http_request *request, const struct sessions *s
     const struct ended_session *ended = id_parse(given, &id) ? sessions_find_ended(sessions, &id) : NULL;
     char                        message[MESSAGE_MAX], when[JSON_TIME_BYTES];
 
-    if (ended == NULL) {
+    if (ended == NULL || ended->owner != api_caller(request)) {
         (void)snprintf(message, sizeof message, "Session '%.*s' not found", GIVEN_MAX, given);
         http_reply_error(request, 404, "SESSION_NOT_FOUND", message, NULL, 0);
         return;
@@ -44,12 +47,54 @@ void api_error_unavailable(struct http_request *request, const char *code, const
 void api_error_refused(struct http_request *request, const struct err *err)
 {
     switch (err->code) {
+    case EDQUOT:
+        http_reply_error(request, 429, "QUOTA_EXCEEDED", err->message, NULL, tenant_retry_s(api_caller(request), json_time_monotonic()));
+        break;
+    case EEXIST: http_reply_error(request, 409, "SESSION_EXISTS", err->message, NULL, 0); break;
     case EBUSY: http_reply_error(request, 409, "SESSION_BUSY", err->message, NULL, 0); break;
-    case ENOBUFS: api_error_busy(request, "QUEUE_FULL", err->message); break;
-    case EAGAIN: api_error_busy(request, "TOO_MANY_SESSIONS", err->message); break;
+    case ENOBUFS:
+        metrics_deny(METRICS_DENIED_QUEUE);
+        api_error_busy(request, "QUEUE_FULL", err->message);
+        break;
+    case EAGAIN:
+        metrics_deny(METRICS_DENIED_SESSIONS);
+        api_error_busy(request, "TOO_MANY_SESSIONS", err->message);
+        break;
     case ESHUTDOWN: api_error_unavailable(request, "DRAINING", err->message); break;
     default: api_error_unavailable(request, "UNAVAILABLE", err->message); break;
     }
+}
+
+struct tenant *api_caller(const struct http_request *request)
+{
+    return http_request_caller(request);
+}
+
+bool api_sign_request(struct http_request *request, const struct config *config, struct session_request *wanted)
+{
+    const struct tenant *caller = api_caller(request);
+    unsigned             bit, may = 0;
+    char                 message[MESSAGE_MAX];
+
+    wanted->owner  = api_caller(request);
+    wanted->origin = api_audit_origin(request);
+    if (wanted->profile[0] == '\0')
+        (void)snprintf(wanted->profile, sizeof wanted->profile, "%s",
+                       caller != NULL && caller->profile[0] != '\0' ? caller->profile : config->profile);
+    bit = tenant_profile_bit(wanted->profile);
+    if (strstr(config->profiles, "standard") != NULL)
+        may |= PROFILE_STANDARD;
+    if (strstr(config->profiles, "open") != NULL)
+        may |= PROFILE_OPEN;
+    if (caller != NULL && caller->profiles != 0)
+        may &= caller->profiles;
+    if ((bit & may) != 0)
+        return true;
+    metrics_deny(METRICS_DENIED_PROFILE);
+    (void)snprintf(message, sizeof message, "The profile '%s' may not be chosen here; allowed: %s", wanted->profile,
+                   may == 0 ? "none" : may == PROFILE_STANDARD ? "standard" : may == PROFILE_OPEN ? "open" : "standard, open");
+    http_reply_error(request, 403, "PROFILE_NOT_ALLOWED", message, NULL, 0);
+    return false;
 }
 
 struct session *api_session_of(struct http_request *request, const struct sessions *sessions)
@@ -57,9 +102,10 @@ struct session *api_session_of(struct http_request *request, const struct sessio
     const char     *given = http_request_parameter(request, 0);
     struct id       id;
     struct session *session = id_parse(given, &id) ? sessions_find(sessions, &id) : NULL;
-    if (session == NULL)
-        api_error_no_session(request, sessions, given);
-    return session;
+    if (session != NULL && session_owner(session) == api_caller(request))
+        return session;
+    api_error_no_session(request, sessions, given);
+    return NULL;
 }
 
 struct execution *api_execution_of(struct http_request *request, const struct sessions *sessions)
@@ -67,7 +113,8 @@ struct execution *api_execution_of(struct http_request *request, const struct se
     const char       *given = http_request_parameter(request, 0);
     struct id         id;
     struct execution *execution = id_parse(given, &id) ? sessions_find_execution(sessions, &id) : NULL;
-    if (execution == NULL)
-        api_error_no_execution(request, given);
-    return execution;
+    if (execution != NULL && execution_owner(execution) == api_caller(request))
+        return execution;
+    api_error_no_execution(request, given);
+    return NULL;
 }

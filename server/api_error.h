@@ -2,6 +2,7 @@
 #ifndef PENNY_API_ERROR_H
 #define PENNY_API_ERROR_H
 
+#include "config.h"
 #include "err.h"
 #include "http.h"
 #include "id.h"
@@ -15,6 +16,14 @@ void api_error_busy(struct http_request *request, const char *code, const char *
 void api_error_unavailable(struct http_request *request, const char *code, const char *message);
 /* What sessions_create or session_submit said. */
 void api_error_refused(struct http_request *request, const struct err *err);
+
+/* Whose requests these are: NULL where there are no keys. What belongs to another is answered like what does not exist. */
+struct tenant *api_caller(const struct http_request *request);
+/*
+ * Notes in what a session is asked for who asks, and checks that this one may choose the profile. Returns false when not: the request has
+ * been answered.
+ */
+bool api_sign_request(struct http_request *request, const struct config *config, struct session_request *wanted);
 
 /* The session of path parameter 0, or NULL: the request has been answered. */
 struct session *api_session_of(struct http_request *request, const struct sessions *sessions);

@@ -68,7 +68,7 @@ void api_sessions_create(struct http_request *request, void *context)
         return;
     }
     session_body_read(&check, http_request_json(request), server_policies(server), &wanted);
-    if (json_check_reply(&check, request) || (waiting = waiting_new(server, request, on_creator_gone)) == NULL)
+    if (json_check_reply(&check, request) || !api_sign_request(request, server_config(server), &wanted) || (waiting = waiting_new(server, request, on_creator_gone)) == NULL)
         return;
     if (sessions_create(server_sessions(server), &wanted, on_session, waiting, &err) < 0) {
         api_error_refused(request, &err);
@@ -84,6 +84,7 @@ void api_sessions_list(struct http_request *request, void *context)
     json_t                   *list;
     if (!session_list_read(&query, request))
         return;
+    query.owner = api_caller(request);
     list = session_list_write(server_sessions(context), &query, server_policies(context), server_isolation(context));
     if (list != NULL)
         http_reply_json(request, 200, list);
@@ -208,6 +209,12 @@ static void on_deleter_gone(void *arg)
     ((struct waiting *)arg)->request = NULL; /* on_deleted follows and frees it */
 }
 
+static bool is_ended(const struct http_request *request, const struct sessions *sessions, const struct id *id)
+{
+    const struct ended_session *ended = sessions_find_ended(sessions, id);
+    return ended != NULL && ended->owner == api_caller(request);
+}
+
 void api_sessions_delete(struct http_request *request, void *context)
 {
     struct sessions *sessions = server_sessions(context);
@@ -216,7 +223,7 @@ void api_sessions_delete(struct http_request *request, void *context)
     struct session  *session;
     struct id        id;
 
-    if (id_parse(given, &id) && sessions_find(sessions, &id) == NULL && sessions_find_ended(sessions, &id) != NULL) {
+    if (id_parse(given, &id) && sessions_find(sessions, &id) == NULL && is_ended(request, sessions, &id)) {
         reply_deleted(request, &id);
         return;
     }

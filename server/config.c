@@ -21,7 +21,7 @@ struct spoken {
 static int set_option(struct config *config, struct spoken *spoken, const struct config_option *option, const char *text)
 {
     if (option->read == NULL) {
-        char *place = strcmp(option->flag, "host") == 0 ? spoken->host : spoken->port;
+        char *place = strcmp(option->env, "SANDBOX_HOST") == 0 ? spoken->host : spoken->port;
         if (strlen(text) >= VALUE_MAX)
             return -1;
         strcpy(place, text);
@@ -81,7 +81,7 @@ static int load_environment(struct config *config, struct spoken *spoken, struct
 static const struct config_option *find_flag(const char *name, size_t length)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        if (strlen(CONFIG_OPTIONS[i].flag) == length && strncmp(CONFIG_OPTIONS[i].flag, name, length) == 0)
+        if (CONFIG_OPTIONS[i].flag != NULL && strlen(CONFIG_OPTIONS[i].flag) == length && strncmp(CONFIG_OPTIONS[i].flag, name, length) == 0)
             return &CONFIG_OPTIONS[i];
     }
     return NULL;
@@ -95,13 +95,14 @@ static void print_help(const char *program)
            program);
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
-        printf("  --%-19s %s\n", option->flag, option->help);
+        printf(option->flag != NULL ? "  --%-19s %s\n" : "  %-21s %s\n", option->flag != NULL ? option->flag : "", option->help);
         printf("    %-19s %s: %s", "", option->env, option->accepts);
         if (option->standard != NULL && *option->standard != '\0')
             printf(" [%s]", option->standard);
         printf("\n");
     }
     printf("  --%-19s %s\n  --%-19s %s\n", "help", "print this", "version", "print the version");
+    printf("\n%s key NAME makes an API key and prints it with its line for --keys-file.\n", program);
 }
 
 /* One argument. Returns how many of argv it took, 0 when it was --help or --version, or -1. */
@@ -156,7 +157,7 @@ static int load_defaults(struct config *config, struct spoken *spoken, struct er
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
         if (option->standard != NULL && set_option(config, spoken, option, option->standard) != 0)
-            return err_set(err, 0, "--%s: the default \"%s\" is not accepted", option->flag, option->standard);
+            return err_set(err, 0, "%s: the default \"%s\" is not accepted", option->env, option->standard);
     }
     spoken->listen_given = spoken->address_given = false;
     return 0;
@@ -184,6 +185,10 @@ static int check_together(const struct config *config, struct err *err)
     if (config->max_memory_per_session != 0 && config->max_memory_per_session < (16u << 20))
         return err_set(err, 0, "MAX_MEMORY_PER_SESSION: %llu bytes are too few for Python; accepted: 0 or at least 16M",
                        (unsigned long long)config->max_memory_per_session);
+    if ((config->tls_cert[0] != '\0') != (config->tls_key[0] != '\0'))
+        return err_set(err, 0, "SANDBOX_TLS_CERT and SANDBOX_TLS_KEY: one is of no use without the other");
+    if (strstr(config->profiles, config->profile) == NULL)
+        return err_set(err, 0, "SANDBOX_PROFILE: %s is not one of SANDBOX_PROFILES (%s)", config->profile, config->profiles);
     return 0;
 }
 

@@ -52,6 +52,14 @@ struct config {
     uint8_t  require_isolation;     /* enum isolation_level: --require-isolation none|process|namespace|full */
     bool     allow_user_namespaces; /* SANDBOX_USER_NAMESPACES=off for hosts and tests without */
     char     profile[16];           /* SANDBOX_PROFILE: default import profile, "standard" | "open" */
+    char     profiles[24];          /* SANDBOX_PROFILES: what a caller may choose, "standard,open" */
+    char     keys_file[256];        /* SANDBOX_KEYS_FILE: API keys, hashed (tenants.h) */
+    char     api_keys[2048];        /* SANDBOX_API_KEYS: "name:key,name:key", only from the environment */
+    bool     allow_anonymous;       /* SANDBOX_ALLOW_ANONYMOUS: other addresses than loopback are served without keys */
+    uint32_t key_sessions, key_executions, key_cpu_s, key_requests; /* quotas of a key that has none of its own; 0: no limit */
+    char     audit_log[256];                                        /* SANDBOX_AUDIT_LOG; "": none */
+    bool     audit_code;                                            /* SANDBOX_AUDIT_CODE: with the code */
+    char     tls_cert[256], tls_key[256];                           /* PEM; "": plain HTTP */
 };
 
 /* Fills *config from defaults, then the environment, then argv. Returns 0; 1 when --help or --version was printed; -1 with err. */

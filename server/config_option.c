@@ -168,6 +168,26 @@ static int read_hosts(struct config *config, const struct config_option *option,
     return each_item(config, text, add_host);
 }
 
+static int add_profile(struct config *config, const char *item)
+{
+    size_t used = strlen(config->profiles);
+    if (choice_index("standard|open", item) < 0 || used + strlen(item) + 2 > sizeof config->profiles)
+        return -1;
+    if (used > 0)
+        config->profiles[used++] = ',';
+    for (; *item != '\0'; item++)
+        config->profiles[used++] = (char)tolower((unsigned char)*item);
+    config->profiles[used] = '\0';
+    return 0;
+}
+
+static int read_profiles(struct config *config, const struct config_option *option, const char *text)
+{
+    (void)option;
+    memset(config->profiles, 0, sizeof config->profiles);
+    return each_item(config, text, add_profile) == 0 && config->profiles[0] != '\0' ? 0 : -1;
+}
+
 static int add_origin(struct config *config, const char *item)
 {
     size_t length = strlen(item);
@@ -227,6 +247,32 @@ const struct config_option CONFIG_OPTIONS[] = {
     {"profile", "SANDBOX_PROFILE", "standard",
      "import profile of sessions that name none: standard (imports.json holds) or open (no filter)", "standard or open", read_choice,
      FIELD(profile), 0, 0, "standard|open"},
+    {"profiles", "SANDBOX_PROFILES", "standard,open", "import profiles that callers may choose for their sessions",
+     "standard, open, or both with a comma between", read_profiles, FIELD(profiles), ANY},
+    {"keys-file", "SANDBOX_KEYS_FILE", "",
+     "API keys, hashed, one to a line: NAME:SHA256 [sessions=N] [executions=N] [cpu=SECONDS a minute] [requests=N a minute] "
+     "[profiles=standard,open] [access=all|metrics]; penny-sandbox key NAME makes one; read again on SIGHUP",
+     PATH_ACCEPTS, read_text, FIELD(keys_file), ANY},
+    {NULL, "SANDBOX_API_KEYS", "", "API keys in plain text, for few of them", "NAME:KEY with commas between, each key of 16 or more characters",
+     read_text, FIELD(api_keys), ANY},
+    {"allow-anonymous", "SANDBOX_ALLOW_ANONYMOUS", "off", "on: without API keys, too, listen on addresses that others can reach", "on or off",
+     read_bool, FIELD(allow_anonymous), 0, 0, NULL},
+    {"key-sessions", "SANDBOX_KEY_SESSIONS", "0", "sessions alive at once per key; 0: no limit (a key's line in the file can say otherwise)",
+     "a number from 0 to 1000000", read_number, FIELD(key_sessions), 0, 1000000, NULL},
+    {"key-executions", "SANDBOX_KEY_EXECUTIONS", "0", "executions running at once per key; 0: no limit", "a number from 0 to 1000000",
+     read_number, FIELD(key_executions), 0, 1000000, NULL},
+    {"key-cpu", "SANDBOX_KEY_CPU", "0", "processor seconds a minute per key; 0: no limit", "a number from 0 to 1000000", read_number,
+     FIELD(key_cpu_s), 0, 1000000, NULL},
+    {"key-requests", "SANDBOX_KEY_REQUESTS", "0", "requests a minute per key; 0: no limit", "a number from 0 to 1000000000", read_number,
+     FIELD(key_requests), 0, 1000000000, NULL},
+    {"audit-log", "SANDBOX_AUDIT_LOG", "",
+     "file for one JSON line per execution and per operation on sessions, files and packages; opened anew on SIGHUP", PATH_ACCEPTS,
+     read_text, FIELD(audit_log), ANY},
+    {"audit-code", "SANDBOX_AUDIT_CODE", "off", "on: the audit log has the code itself, not only its SHA-256", "on or off", read_bool,
+     FIELD(audit_code), 0, 0, NULL},
+    {"tls-cert", "SANDBOX_TLS_CERT", "", "serve HTTPS with this certificate (PEM, the chain behind it); read again on SIGHUP", PATH_ACCEPTS,
+     read_text, FIELD(tls_cert), ANY},
+    {"tls-key", "SANDBOX_TLS_KEY", "", "the certificate's private key (PEM)", PATH_ACCEPTS, read_text, FIELD(tls_key), ANY},
     {"require-isolation", "SANDBOX_REQUIRE_ISOLATION", "none", "refuse to start where sessions would be jailed less than this",
      "none, process, namespace or full", read_isolation, FIELD(require_isolation), 0, 0, "none|process|namespace|full"},
     {"user-namespaces", "SANDBOX_USER_NAMESPACES", "on", "off: do as on a host that forbids them", "on or off", read_bool,

@@ -14,7 +14,7 @@ struct config_option;
 typedef int (*config_reader)(struct config *config, const struct config_option *option, const char *text);
 
 struct config_option {
-    const char   *flag;     /* without "--" */
+    const char   *flag;     /* without "--"; NULL: only from the environment, since everybody can read a command line */
     const char   *env;      /* may be NULL */
     const char   *standard; /* default as text; NULL: made when everything else is known */
     const char   *help;

@@ -210,7 +210,11 @@ int config_find_places(struct config *config, struct err *err)
         make_absolute(config->python, sizeof config->python, err) != 0 ||
         make_absolute(config->python_library, sizeof config->python_library, err) != 0 ||
         make_absolute(config->zygote_path, sizeof config->zygote_path, err) != 0 ||
-        make_absolute(config->web_dir, sizeof config->web_dir, err) != 0)
+        make_absolute(config->web_dir, sizeof config->web_dir, err) != 0 ||
+        make_absolute(config->keys_file, sizeof config->keys_file, err) != 0 ||
+        make_absolute(config->audit_log, sizeof config->audit_log, err) != 0 ||
+        make_absolute(config->tls_cert, sizeof config->tls_cert, err) != 0 ||
+        make_absolute(config->tls_key, sizeof config->tls_key, err) != 0)
         return -1;
     return fill_policies(config, given, err);
 }

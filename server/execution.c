@@ -59,6 +59,8 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->grace_ms                 = request->grace_ms;
     execution->output.limits            = *limits;
     execution->interactive              = request->interactive;
+    execution->owner                    = request->owner;
+    execution->audit = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
     execution->output.include_variables = request->include_variables;
     execution->made_us                  = execution_now_us();
     (void)evtimer_assign(&execution->timer, base, execution_on_timer, execution);
@@ -77,6 +79,7 @@ void execution_free(struct execution *execution)
     output_done(&execution->output);
     outcome_done(&execution->outcome);
     bytes_done(&execution->code);
+    audit_run_free(execution->audit);
     json_decref(execution->options);
     event_track_free(execution->output.track);
     free(execution);
@@ -122,6 +125,11 @@ const struct id *execution_session(const struct execution *execution)
 const char *execution_session_text(const struct execution *execution)
 {
     return execution->session_text;
+}
+
+struct tenant *execution_owner(const struct execution *execution)
+{
+    return execution->owner;
 }
 
 enum execution_status execution_status(const struct execution *execution)

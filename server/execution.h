@@ -12,12 +12,14 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "audit.h"
 #include "bytes.h"
 #include "err.h"
 #include "event_log.h"
 #include "id.h"
 #include "outcome.h"
 #include "output.h"
+#include "tenant.h"
 #include "worker.h"
 
 struct execution_request {
@@ -27,6 +29,8 @@ struct execution_request {
     uint32_t    timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
     bool        include_variables;
     bool        interactive; /* someone may answer input(); else it sees the end of input */
+    struct tenant             *owner;  /* session_submit() sees to it */
+    const struct audit_origin *origin; /* for the audit log; NULL: not known */
 };
 
 struct execution;
@@ -85,6 +89,7 @@ const struct id      *execution_id(const struct execution *execution);
 const char           *execution_id_text(const struct execution *execution);
 const struct id      *execution_session(const struct execution *execution);
 const char           *execution_session_text(const struct execution *execution);
+struct tenant        *execution_owner(const struct execution *execution); /* NULL: there are no keys */
 enum execution_status execution_status(const struct execution *execution);
 bool                  execution_has_ended(const struct execution *execution);
 bool                  execution_is_dying(const struct execution *execution); /* its interpreter has died, its end is being found out */

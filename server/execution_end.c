@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "execution_account.h"
 #include "execution_private.h"
 #include "log.h"
 
@@ -55,12 +56,15 @@ static int append_complete(struct execution *execution, const struct result_summ
 static void conclude(struct execution *execution, const struct bytes *whole)
 {
     event_log_flush(execution->log);
+    execution_account(execution);
     if (execution->on_result != NULL)
         execution->on_result(execution, whole, execution->result_arg);
     execution->on_result = NULL;
     output_done(&execution->output);
     outcome_done(&execution->outcome);
     bytes_done(&execution->code);
+    audit_run_free(execution->audit);
+    execution->audit = NULL;
     json_decref(execution->options);
     execution->options = NULL;
     execution->on_finished(execution, execution->arg);

@@ -33,6 +33,13 @@ int64_t http_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t http_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t http_deadline_in(uint32_t ms)
 {
     return ms > 0 ? http_now_ms() + ms : 0;
@@ -96,6 +103,22 @@ struct http *http_new(struct event_base *base, const struct http_limits *limits,
     }
     signal(SIGPIPE, SIG_IGN);
     return http;
+}
+
+void http_set_on_answer(struct http *http, http_on_answer on_answer, void *arg)
+{
+    http->on_answer     = on_answer;
+    http->on_answer_arg = arg;
+}
+
+void http_set_tls(struct http *http, struct http_tls *tls)
+{
+    http->tls = tls;
+}
+
+size_t http_connections(const struct http *http)
+{
+    return http->connection_count;
 }
 
 static void peer_text(const struct sockaddr *address, char ret_text[46])

@@ -46,6 +46,16 @@ typedef void (*http_handler)(struct http_request *request, void *arg);
 struct http *http_new(struct event_base *base, const struct http_limits *limits, http_handler on_request, void *arg, struct err *err);
 /* Serves connections of an already listening socket (owned from then on). Returns 0 or -1. */
 int http_add_listener(struct http *http, int listen_fd, struct err *err);
+/*
+ * on_answer is called when the head of an answer is written, with the time since the request had come whole (since its head had, where
+ * the body comes in pieces). It may look at the request and nothing else.
+ */
+typedef void (*http_on_answer)(const struct http_request *request, int status, uint64_t us, void *arg);
+void http_set_on_answer(struct http *http, http_on_answer on_answer, void *arg);
+/* Connections accepted from now on speak TLS. Borrowed; NULL: plain. */
+struct http_tls;
+void http_set_tls(struct http *http, struct http_tls *tls);
+size_t http_connections(const struct http *http); /* open ones */
 /* Stops accepting; requests in flight go on. */
 void http_stop_listening(struct http *http);
 /* Requests and streams not yet finished. */
@@ -74,6 +84,14 @@ int64_t http_request_body_length(const struct http_request *request);
 typedef void (*http_on_body)(const void *data, size_t length, bool last, void *arg);
 void http_request_take_body(struct http_request *request, http_on_body on_body, void *arg);
 void http_request_pause_body(struct http_request *request, bool paused); /* no piece comes while paused: the client waits */
+/* What a handler or the route table wants to find again: a number (0 until it is set) and whoever sent the request (borrowed; NULL). */
+unsigned http_request_tag(const struct http_request *request);
+void     http_request_set_tag(struct http_request *request, unsigned tag);
+void    *http_request_caller(const struct http_request *request);
+void     http_request_set_caller(struct http_request *request, void *caller);
+/* A JSON object that handlers may add to until they answer; NULL when memory is short. For on_answer: NULL until somebody asked for it. */
+json_t *http_request_notes(struct http_request *request);
+json_t *http_request_notes_given(const struct http_request *request);
 /* What the route table put there: the n-th {parameter} of the matched pattern, and the parsed JSON body (borrowed; an empty body is {}). */
 const char *http_request_parameter(const struct http_request *request, size_t n);
 json_t     *http_request_json(const struct http_request *request);

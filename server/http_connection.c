@@ -46,15 +46,43 @@ static void on_end(struct http_connection *connection)
         connection->broken = true;
 }
 
+static void shake_hands(struct http_connection *connection)
+{
+    int result = http_tls_handshake(connection->tls);
+
+    connection->shaking = result == 0;
+    if (result < 0)
+        connection->broken = true;
+    else if (result == 0 && http_tls_wants_write(connection->tls))
+        http_connection_block(connection);
+    else
+        http_connection_flush(connection);
+}
+
+static ssize_t read_some(struct http_connection *connection, size_t room)
+{
+    ssize_t n = connection->tls != NULL ? http_tls_read(connection->tls, connection->http->scratch, room)
+                                        : recv(connection->fd, connection->http->scratch, room, MSG_DONTWAIT);
+
+    connection->read_blocks = connection->tls != NULL && n < 0 && errno == EAGAIN && http_tls_wants_write(connection->tls);
+    return n;
+}
+
 static void receive(struct http_connection *connection)
 {
     struct http *http  = connection->http;
     bool         keeps = connection->state == HTTP_HANDLING || connection->state == HTTP_STREAMING;
     ssize_t      n;
 
+    if (connection->shaking) {
+        shake_hands(connection);
+        return;
+    }
     do
-        n = recv(connection->fd, http->scratch, keeps ? HTTP_INPUT_MAX : sizeof http->scratch, MSG_DONTWAIT);
+        n = read_some(connection, keeps ? HTTP_INPUT_MAX : sizeof http->scratch);
     while (n < 0 && errno == EINTR);
+    if (connection->read_blocks)
+        http_connection_block(connection);
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             connection->broken = true;
@@ -72,6 +100,8 @@ static void linger(struct http_connection *connection)
 {
     connection->state       = HTTP_LINGERING;
     connection->deadline_ms = http_now_ms() + HTTP_LINGER_MS;
+    if (connection->tls != NULL)
+        http_tls_shutdown(connection->tls);
     shutdown(connection->fd, SHUT_WR);
 }
 
@@ -170,7 +200,12 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     connection->dispatching = true;
-    use_room(connection);
+    if (connection->shaking)
+        shake_hands(connection);
+    else
+        use_room(connection);
+    if (connection->read_blocks && !connection->broken)
+        receive(connection);
     connection->dispatching = false;
     settle(connection);
 }
@@ -210,8 +245,16 @@ void http_connection_accept(struct http *http, int fd, const char *peer)
         close(fd);
         return;
     }
-    connection->http = http;
-    connection->fd   = fd;
+    connection->http    = http;
+    connection->fd      = fd;
+    connection->tls     = http->tls != NULL ? http_tls_accept(http->tls, fd) : NULL;
+    connection->shaking = connection->tls != NULL;
+    if (http->tls != NULL && (connection->tls == NULL || over)) { /* a refusal is not worth a handshake */
+        http_tls_end(connection->tls, true);
+        free(connection);
+        close(fd);
+        return;
+    }
     strncpy(connection->peer, peer, sizeof connection->peer - 1);
     event_assign(&connection->read_event, http->base, fd, EV_READ | EV_PERSIST, on_readable, connection);
     event_assign(&connection->write_event, http->base, fd, EV_WRITE | EV_PERSIST, on_writable, connection);
@@ -260,6 +303,7 @@ void http_connection_destroy(struct http_connection *connection)
     if (connection->output != NULL)
         evbuffer_free(connection->output);
     http_buffer_done(&connection->input);
+    http_tls_end(connection->tls, false);
     close(connection->fd);
     free(connection);
 }
@@ -269,6 +313,8 @@ void http_connection_sweep(struct http_connection *connection, int64_t now_ms)
     bool late = connection->deadline_ms != 0 && now_ms >= connection->deadline_ms;
 
     if (connection->write_deadline_ms != 0 && now_ms >= connection->write_deadline_ms && !http_connection_progresses(connection)) {
+        connection->broken = true;
+    } else if (late && connection->shaking) {
         connection->broken = true;
     } else if (!late || (connection->state == HTTP_HEAD_STATE && http_connection_pending(connection) > 0)) {
         return;

@@ -41,6 +41,8 @@ static void deliver(struct http_connection *connection)
 
     connection->state       = HTTP_HANDLING;
     connection->deadline_ms = 0;
+    if (connection->request->body_bytes > 0)
+        connection->request->come_us = http_now_us();
     http_request_settle_id(connection->request);
     http->on_request(connection->request, http->arg);
 }

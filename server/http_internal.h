@@ -11,6 +11,7 @@
 
 #include "http.h"
 #include "http_guard.h"
+#include "http_tls.h"
 
 enum {
     HTTP_SCRATCH_BYTES   = 65536,
@@ -59,7 +60,10 @@ struct http_request {
     struct http_pair   fields[GUARD_FIELDS_MAX + 1], queries[HTTP_QUERY_MAX];
     size_t             field_count, query_count;
     char              *parameters[HTTP_PARAMETERS_MAX];
-    json_t            *json;
+    json_t            *json, *notes;
+    unsigned           tag;
+    void              *caller;
+    int64_t            come_us; /* monotonic: when it had come */
     struct http_buffer body, headers; /* headers: of the answer, as text */
     uint64_t           body_bytes;    /* that have come */
     http_on_body       on_body;
@@ -86,12 +90,15 @@ struct http_connection {
     struct http *http;
     TAILQ_ENTRY(http_connection) link;
     int                  fd;
+    struct http_tls_session *tls; /* NULL: plain */
     enum http_state      state;
     struct event         read_event, write_event;
     struct event         wake_event;  /* for event_active(): libevent does not poll for an event that is added while it is active */
     bool                 reading;     /* read_event is added */
     bool                 blocked;     /* the socket took less than it was given; write_event is added */
     bool                 fresh;       /* no request has been answered yet */
+    bool                 shaking;     /* its TLS handshake is not done */
+    bool                 read_blocks; /* TLS has something to write before it can read on */
     bool                 dispatching; /* inside on_readable: it settles what has changed when it is done */
     bool                 peer_eof, broken, closing, lingers;
     struct http_guard    guard;
@@ -114,6 +121,9 @@ struct http {
     struct event_base *base;
     struct http_limits limits;
     http_handler       on_request;
+    struct http_tls   *tls; /* NULL: plain */
+    http_on_answer     on_answer;
+    void              *on_answer_arg;
     bool (*is_streamed)(const struct http_request *request, void *arg);
     void                   *arg;
     struct http_connections connections;
@@ -134,6 +144,7 @@ struct http {
 };
 
 int64_t http_now_ms(void);
+int64_t http_now_us(void);
 int64_t http_deadline_in(uint32_t ms); /* 0 ms: 0, none */
 
 /* http_parse.c: takes a judged head apart into the request. Returns 0, or -1 with *ret_refusal. */
@@ -161,6 +172,7 @@ void   http_connection_hold(struct http_connection *connection, const void *data
 size_t http_connection_pending(const struct http_connection *connection);
 /* Called at write_deadline_ms: whether the client has taken anything since the last look; then the deadline is moved on. */
 bool http_connection_progresses(struct http_connection *connection);
+void http_connection_block(struct http_connection *connection); /* waits until the socket takes something */
 void http_connection_flush(struct http_connection *connection); /* writes what is queued, as far as the socket takes it */
 
 /* http_input.c */

@@ -31,7 +31,7 @@ bool http_connection_progresses(struct http_connection *connection)
     return true;
 }
 
-static void block(struct http_connection *connection)
+void http_connection_block(struct http_connection *connection)
 {
     if (connection->blocked)
         return;
@@ -45,7 +45,8 @@ static void block(struct http_connection *connection)
 void http_connection_flush(struct http_connection *connection)
 {
     while (!connection->broken && http_connection_pending(connection) > 0) {
-        int n = evbuffer_write(connection->output, connection->fd);
+        ssize_t n = connection->tls != NULL ? http_tls_write_buffer(connection->tls, connection->output)
+                                            : evbuffer_write(connection->output, connection->fd);
         if (n > 0) {
             connection->untaken = -1;
             if (connection->blocked)
@@ -53,7 +54,7 @@ void http_connection_flush(struct http_connection *connection)
         } else if (n < 0 && errno == EINTR) {
             continue;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            block(connection);
+            http_connection_block(connection);
             return;
         } else {
             connection->broken = true;
@@ -113,7 +114,8 @@ static size_t send_now(struct http_connection *connection, struct iovec *vectors
     if (connection->broken || connection->blocked || http_connection_pending(connection) > 0)
         return 0;
     do
-        n = sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = connection->tls != NULL ? http_tls_write(connection->tls, vectors, count)
+                                    : sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
         connection->broken = true;

@@ -8,6 +8,7 @@
 #include "http_internal.h"
 
 static const char SECURITY[]   = "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nX-Frame-Options: SAMEORIGIN\r\n";
+static const char HSTS[]       = "Strict-Transport-Security: max-age=15552000\r\n";
 static const char POLICY[]     = "Content-Security-Policy: default-src 'none'; frame-ancestors 'self'\r\n";
 static const char UNWRITABLE[] = "{\"statusCode\":500,\"code\":\"INTERNAL_ERROR\",\"error\":\"Internal Server Error\","
                                  "\"message\":\"The answer could not be written as JSON\"}";
@@ -108,6 +109,8 @@ int http_reply_head(struct http_request *request, int status, const char *conten
     if (http_buffer_reserve(ret_head, 768 + strlen(content_type) + request->headers.length) != 0)
         return -1;
     http_request_settle_id(request);
+    if (http->on_answer != NULL)
+        http->on_answer(request, status, (uint64_t)(http_now_us() - request->come_us), http->on_answer_arg);
     to    = put(ret_head->data, "HTTP/1.1 ");
     to    = put_number(to, (uint64_t)status);
     *to++ = ' ';
@@ -120,6 +123,8 @@ int http_reply_head(struct http_request *request, int status, const char *conten
         to = put_number(put(to, "\r\nContent-Length: "), (uint64_t)length);
     to = put(to, !request->keep_alive ? "\r\nConnection: close\r\n" : request->minor == 0 ? "\r\nConnection: keep-alive\r\n" : "\r\n");
     to = put(to, SECURITY);
+    if (request->connection->tls != NULL)
+        to = put(to, HSTS);
     if (length >= 0 && !request->own_policy)
         to = put(to, POLICY);
     if (!request->own_cache)

@@ -69,6 +69,7 @@ struct http_request *http_request_new(struct http_connection *connection)
     request->connection = connection;
     request->method     = HTTP_GET;
     request->minor      = 1;
+    request->come_us    = http_now_us();
     return request;
 }
 
@@ -79,7 +80,10 @@ static void clear(struct http_request *request)
         request->parameters[i] = NULL;
     }
     json_decref(request->json);
-    request->json        = NULL;
+    json_decref(request->notes);
+    request->json = request->notes = NULL;
+    request->tag                   = 0;
+    request->caller                = NULL;
     request->field_count = request->query_count = 0;
     request->id[0]                              = '\0';
     request->on_gone                            = NULL;
@@ -183,6 +187,38 @@ const char *http_request_id(const struct http_request *request)
 const char *http_request_peer(const struct http_request *request)
 {
     return request->connection->peer;
+}
+
+unsigned http_request_tag(const struct http_request *request)
+{
+    return request->tag;
+}
+
+void http_request_set_tag(struct http_request *request, unsigned tag)
+{
+    request->tag = tag;
+}
+
+void *http_request_caller(const struct http_request *request)
+{
+    return request->caller;
+}
+
+void http_request_set_caller(struct http_request *request, void *caller)
+{
+    request->caller = caller;
+}
+
+json_t *http_request_notes(struct http_request *request)
+{
+    if (request->notes == NULL)
+        request->notes = json_object();
+    return request->notes;
+}
+
+json_t *http_request_notes_given(const struct http_request *request)
+{
+    return request->notes;
 }
 
 const void *http_request_body(const struct http_request *request, size_t *ret_length)

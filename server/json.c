@@ -301,6 +301,13 @@ bool json_text_choice(struct json_check *check, const char *field, const char *t
     return false;
 }
 
+int64_t json_time_monotonic(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int64_t json_time_now(void)
 {
     struct timespec now;

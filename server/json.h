@@ -62,6 +62,7 @@ size_t json_characters(const char *text, size_t bytes);
 /* Times: ms since 1970, and as text "2025-01-31T23:59:59.123Z". */
 enum { JSON_TIME_BYTES = 25 };
 int64_t json_time_now(void);
+int64_t json_time_monotonic(void); /* ms, by a clock that nobody sets */
 void    json_time_text(int64_t time_ms, char ret_text[JSON_TIME_BYTES]);
 json_t *json_time(int64_t time_ms); /* a JSON string; NULL when memory is short */
 

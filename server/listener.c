@@ -2,6 +2,7 @@
 #include "listener.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "fdio.h"
+#include "log.h"
 
 enum { BACKLOG = 4096 };
 
@@ -55,13 +57,40 @@ static uint16_t port_of(int fd)
     return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
 }
 
-static int open_one(struct config_address *address, struct err *err)
+static bool is_loopback(const struct sockaddr *address)
+{
+    const struct sockaddr_in  *four = (const struct sockaddr_in *)address;
+    const struct sockaddr_in6 *six  = (const struct sockaddr_in6 *)address;
+    if (address->sa_family == AF_INET)
+        return (ntohl(four->sin_addr.s_addr) >> 24) == 127;
+    return address->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+}
+
+/* Whoever reaches the service runs programs on it: others than this machine's own users only with a key, or when the operator says so. */
+static int check_reach(const struct config *config, const struct config_address *address, const struct sockaddr *resolved, struct err *err)
+{
+    if (is_loopback(resolved) || config->keys_file[0] != '\0' || config->api_keys[0] != '\0')
+        return 0;
+    if (!config->allow_anonymous)
+        return err_set(err, EACCES,
+                       "%s can be reached from elsewhere, and there are no API keys: give some (--keys-file, SANDBOX_API_KEYS), listen on "
+                       "127.0.0.1, or say --allow-anonymous=on",
+                       address->host);
+    log_warn("listening on %s without API keys: whoever reaches it may run programs here", address->host);
+    return 0;
+}
+
+static int open_one(const struct config *config, struct config_address *address, struct err *err)
 {
     struct addrinfo *list;
     int              fd;
 
     if (resolve(address, &list, err) < 0)
         return -1;
+    if (check_reach(config, address, list->ai_addr, err) < 0) {
+        freeaddrinfo(list);
+        return -1;
+    }
     fd = listen_on(list);
     if (fd < 0)
         (void)err_errno(err, "cannot listen on %s port %u", address->host, address->port);
@@ -74,7 +103,7 @@ static int open_one(struct config_address *address, struct err *err)
 int listener_open_all(struct config *config, int ret_fds[CONFIG_LISTEN_MAX], struct err *err)
 {
     for (size_t i = 0; i < config->listen_count; i++) {
-        ret_fds[i] = open_one(&config->listen[i], err);
+        ret_fds[i] = open_one(config, &config->listen[i], err);
         if (ret_fds[i] < 0) {
             while (i-- > 0)
                 fdio_close(&ret_fds[i]);
@@ -84,12 +113,12 @@ int listener_open_all(struct config *config, int ret_fds[CONFIG_LISTEN_MAX], str
     return 0;
 }
 
-void listener_url(const struct config_address *address, char *ret_text, size_t room)
+void listener_url(const struct config_address *address, bool tls, char *ret_text, size_t room)
 {
     const char *host = address->host;
     if (strcmp(host, "0.0.0.0") == 0 || host[0] == '\0')
         host = "127.0.0.1";
     if (strcmp(host, "::") == 0)
         host = "::1";
-    (void)snprintf(ret_text, room, strchr(host, ':') != NULL ? "http://[%s]:%u" : "http://%s:%u", host, address->port);
+    (void)snprintf(ret_text, room, strchr(host, ':') != NULL ? "http%s://[%s]:%u" : "http%s://%s:%u", tls ? "s" : "", host, address->port);
 }

@@ -12,6 +12,6 @@
 int listener_open_all(struct config *config, int ret_fds[CONFIG_LISTEN_MAX], struct err *err);
 
 /* "http://host:port" of an address as a person on this machine can use it (a wildcard becomes loopback). */
-void listener_url(const struct config_address *address, char *ret_text, size_t room);
+void listener_url(const struct config_address *address, bool tls, char *ret_text, size_t room);
 
 #endif

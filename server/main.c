@@ -40,6 +40,7 @@
 #include "policies.h"
 #include "server.h"
 #include "supervisor.h"
+#include "tenants.h"
 
 static int complain(const struct err *err)
 {
@@ -67,6 +68,8 @@ int main(int argc, char **argv)
     struct err    err = {0};
     int           loaded;
 
+    if (argc == 3 && strcmp(argv[1], "key") == 0)
+        return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
     if (as_server) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv);
         argc--;

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "log.h"
+#include "metrics.h"
 #include "workers.h"
 
 enum {
@@ -25,6 +26,7 @@ struct place {
     struct pool       *pool;
     struct pool_claim *claim; /* made for this one, because of its limits */
     struct worker     *worker;
+    int64_t            asked_us; /* monotonic */
 };
 
 struct pool_claim {
@@ -112,6 +114,7 @@ static void on_ready(void *arg)
     struct worker     *worker = place->worker;
     struct pool_claim *claim  = place->claim != NULL ? place->claim : first_claim(pool);
 
+    metrics_observe(METRICS_SPAWN, (uint64_t)(metrics_now_us() - place->asked_us));
     TAILQ_REMOVE(&pool->spawning, place, entry);
     pool->spawning_count--;
     pool->delay_ms   = 0;
@@ -141,6 +144,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void back_off(struct pool *pool, const char *reason)
 {
     struct timeval after;
+    metrics_add(METRICS_SPAWN_FAILURES, 1);
     if (strcmp(pool->failure, reason) != 0)
         log_error("a session could not be made: %s", reason);
     (void)snprintf(pool->failure, sizeof pool->failure, "%s", reason);
@@ -230,9 +234,10 @@ static bool spawn(struct pool *pool, struct pool_claim *claim)
     struct place                     *place = calloc(1, sizeof *place);
     if (place == NULL)
         return false;
-    place->pool   = pool;
-    place->claim  = claim;
-    place->worker = worker_spawn(pool->workers, claim != NULL ? &claim->limits : &none, &spawning_events, place, &err);
+    place->pool     = pool;
+    place->claim    = claim;
+    place->asked_us = metrics_now_us();
+    place->worker   = worker_spawn(pool->workers, claim != NULL ? &claim->limits : &none, &spawning_events, place, &err);
     if (place->worker == NULL) {
         free(place);
         return false;
@@ -418,6 +423,20 @@ void pool_stop(struct pool *pool)
 size_t pool_ready_count(const struct pool *pool)
 {
     return pool->ready_count;
+}
+
+size_t pool_spawning_count(const struct pool *pool)
+{
+    return pool->spawning_count;
+}
+
+size_t pool_waiting_count(const struct pool *pool)
+{
+    struct pool_claim *claim;
+    size_t             n = 0;
+    TAILQ_FOREACH(claim, &pool->claims, entry)
+    n++;
+    return n;
 }
 
 const char *pool_failure(const struct pool *pool)

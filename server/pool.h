@@ -37,6 +37,8 @@ void pool_on_zygote(struct pool *pool, bool up);
 void pool_stop(struct pool *pool);
 
 size_t pool_ready_count(const struct pool *pool);
+size_t pool_spawning_count(const struct pool *pool);
+size_t pool_waiting_count(const struct pool *pool); /* who waits for one */
 /* Why the last spawn failed; NULL when the last one did not. */
 const char *pool_failure(const struct pool *pool);
 

@@ -8,17 +8,23 @@
 #include <strings.h>
 #include <time.h>
 
+#include "json.h"
+#include "metrics.h"
 #include "route_access.h"
+#include "route_key.h"
 #include "route_limit.h"
 #include "route_match.h"
+#include "tenant.h"
 
 enum { JSON_DEPTH_MAX = 64 };
 
 struct router {
     const struct config *config;
+    const struct route  *table;
     struct route_node   *tree;
     struct route_limit  *limit; /* NULL: none */
     struct static_files *files;
+    struct tenants      *tenants; /* NULL: no keys */
     void                *context;
 };
 
@@ -32,6 +38,7 @@ struct router *router_new(const struct config *config, const struct route *table
         return NULL;
     }
     router->config  = config;
+    router->table   = table;
     router->files   = files;
     router->context = context;
     router->tree    = route_tree_new(table, count, err);
@@ -57,7 +64,12 @@ void router_free(struct router *router)
     free(router);
 }
 
-static const char *method_name(enum http_method method)
+void router_set_tenants(struct router *router, struct tenants *tenants)
+{
+    router->tenants = tenants;
+}
+
+const char *route_method_name(enum http_method method)
 {
     static const char *const names[ROUTE_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     return names[__builtin_ctz(method)];
@@ -66,7 +78,7 @@ static const char *method_name(enum http_method method)
 void route_not_found(struct http_request *request)
 {
     char message[320];
-    snprintf(message, sizeof message, "Route %s:%.*s not found", method_name(http_request_method(request)), 200,
+    snprintf(message, sizeof message, "Route %s:%.*s not found", route_method_name(http_request_method(request)), 200,
              http_request_path(request));
     http_reply_error(request, 404, "NOT_FOUND", message, NULL, 0);
 }
@@ -76,7 +88,7 @@ static void method_not_allowed(struct http_request *request, const struct route_
     char methods[80], message[200];
     route_node_methods(node, methods, sizeof methods);
     http_request_add_header(request, "Allow", methods);
-    snprintf(message, sizeof message, "%s is not possible here; possible: %s", method_name(http_request_method(request)), methods);
+    snprintf(message, sizeof message, "%s is not possible here; possible: %s", route_method_name(http_request_method(request)), methods);
     http_reply_error(request, 405, "METHOD_NOT_ALLOWED", message, NULL, 0);
 }
 
@@ -111,25 +123,25 @@ static void add_number(struct http_request *request, const char *name, uint32_t 
     http_request_add_header(request, name, text);
 }
 
-/* Returns false when the request was answered. */
+/* By the key's quota where it has one, else by the address. Returns false when the request was answered. */
 static bool check_rate(const struct router *router, struct http_request *request)
 {
-    struct timespec now;
-    uint32_t        remaining, reset_s;
-    char            message[120];
-    bool            good;
+    struct tenant *tenant  = http_request_caller(request);
+    bool           by_key  = tenant != NULL && tenant->quota.requests > 0, good;
+    uint32_t       allowed = by_key ? tenant->quota.requests : router->config->rate_limit, remaining, reset_s;
+    char           message[120];
 
-    if (router->limit == NULL)
+    if (!by_key && router->limit == NULL)
         return true;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    good = route_limit_take(router->limit, http_request_peer(request), (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &remaining,
-                            &reset_s);
-    add_number(request, "x-ratelimit-limit", router->config->rate_limit);
+    good = by_key ? tenant_take_request(tenant, json_time_monotonic(), &remaining, &reset_s)
+                  : route_limit_take(router->limit, http_request_peer(request), json_time_monotonic(), &remaining, &reset_s);
+    add_number(request, "x-ratelimit-limit", allowed);
     add_number(request, "x-ratelimit-remaining", remaining);
     add_number(request, "x-ratelimit-reset", reset_s);
     if (good)
         return true;
-    snprintf(message, sizeof message, "Only %u requests per %u ms are allowed", router->config->rate_limit, router->config->rate_window_ms);
+    metrics_deny(METRICS_DENIED_REQUESTS);
+    snprintf(message, sizeof message, "Only %u requests per %u ms are allowed", allowed, by_key ? 60000 : router->config->rate_window_ms);
     http_reply_error(request, 429, "RATE_LIMIT_EXCEEDED", message, NULL, (int)(reset_s > 0 ? reset_s : 1));
     return false;
 }
@@ -242,7 +254,12 @@ void route_dispatch(struct http_request *request, void *arg)
         return;
     route_tree_match(router->tree, http_request_path(request), &match);
     route = match.node != NULL ? route_node_get(match.node, http_request_method(request)) : NULL;
+    if (route != NULL)
+        http_request_set_tag(request, (unsigned)(route - router->table) + 1);
+    route_note_caller(router->tenants, request);
     if ((route == NULL || (route->flags & ROUTE_UNLIMITED) == 0) && !check_rate(router, request))
+        return;
+    if (route != NULL && !route_check_caller(router->tenants, request, route))
         return;
     if (route == NULL) {
         if (match.node != NULL && http_request_method(request) == HTTP_OPTIONS)

@@ -17,6 +17,8 @@ enum route_flags {
     ROUTE_FALLBACK    = 4,  /* catches what no other route knows: a method it does not have is 404, not 405 */
     ROUTE_UNLIMITED   = 8,  /* not counted by the rate limit (health checks) */
     ROUTE_BODY_STREAM = 16, /* delivered before its body, which the handler takes in pieces */
+    ROUTE_OPEN        = 32, /* needs no API key; nor does what is ROUTE_STATIC */
+    ROUTE_METRICS     = 64, /* a key that may only read metrics is good enough */
 };
 
 /*
@@ -40,12 +42,17 @@ const struct route *route_table(size_t *ret_count);
 struct router *router_new(const struct config *config, const struct route *table, size_t count, struct static_files *files, void *context,
                           struct err *err);
 void           router_free(struct router *router);
+/* Requests need one of these API keys (borrowed), if there are any; the caller (http_request_caller) is then a struct tenant. */
+struct tenants;
+void router_set_tenants(struct router *router, struct tenants *tenants);
 
-/* The http_handler to give to http_new, with the router as its argument. */
+/* The http_handler to give to http_new, with the router as its argument. Tags each request with its route's place in the table, from 1. */
 void route_dispatch(struct http_request *request, void *router);
 
 /* For http_stream_bodies(). */
 bool route_is_streamed(const struct http_request *request, void *router);
+
+const char *route_method_name(enum http_method method); /* "GET" */
 
 /* 404 "Route GET:/x not found". */
 void route_not_found(struct http_request *request);

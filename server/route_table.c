@@ -2,6 +2,7 @@
 #include "api_execute.h"
 #include "api_executions.h"
 #include "api_health.h"
+#include "api_metrics.h"
 #include "api_sessions.h"
 #include "api_validate.h"
 #include "api_variables.h"
@@ -39,8 +40,9 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/api/v1/validate/security", api_validate_security, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/validate/syntax", api_validate_syntax, ROUTE_BODY_JSON},
 
-    {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED},
-    {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED},
+    {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
+    {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},
+    {HTTP_GET, "/metrics", api_metrics, ROUTE_UNLIMITED | ROUTE_METRICS},
 
     {HTTP_GET, "/", static_index, ROUTE_STATIC},
     {HTTP_GET, "/{path...}", static_file, ROUTE_STATIC | ROUTE_FALLBACK},

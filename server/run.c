@@ -120,7 +120,11 @@ static void find_or_make(struct run *run)
     struct err                    err      = {0};
     char                          text[ID_TEXT_BYTES];
 
-    if (session != NULL) {
+    if (session != NULL && session_owner(session) != wanted->owner) {
+        id_format(&wanted->id, text);
+        api_error_no_session(run->request, sessions, text);
+        run_free(run);
+    } else if (session != NULL) {
         submit(run, session);
     } else if (wanted->has_id && sessions_find_ended(sessions, &wanted->id) != NULL) {
         id_format(&wanted->id, text);
@@ -151,6 +155,11 @@ void run_start(struct server *server, struct http_request *request, enum run_ans
         run_free(run);
         return;
     }
+    if (!api_sign_request(request, server_config(server), &run->body.session)) {
+        run_free(run);
+        return;
+    }
+    run->body.execution.origin      = &run->body.session.origin;
     run->body.execution.interactive = answer != RUN_ANSWER_RESULT;
     http_request_on_gone(request, on_client_gone, run);
     find_or_make(run);

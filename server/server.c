@@ -12,11 +12,18 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "api_audit.h"
 #include "fdio.h"
+#include "handover.h"
 #include "http.h"
+#include "http_tls.h"
+#include "json.h"
 #include "log.h"
+#include "loop_lag.h"
+#include "metrics.h"
 #include "pool.h"
 #include "route.h"
+#include "server_files.h"
 #include "service_status.h"
 #include "static.h"
 #include "supervisor_wire.h"
@@ -33,6 +40,7 @@ struct server {
     const struct config   *config;
     const struct policies *policies;
     struct event_base     *base;
+    struct analysis       *analysis;
     struct http           *http;
     struct router         *router;
     struct static_files   *files;
@@ -40,7 +48,10 @@ struct server {
     struct pool           *pool;
     struct sessions       *sessions;
     struct watcher_hub    *watchers;
-    struct analysis       *analysis;
+    struct tenants        *tenants;
+    struct http_tls       *tls; /* NULL: plain HTTP */
+    struct loop_lag       *lag;
+    int64_t                started_ms; /* since 1970 */
     struct event          *supervisor_readable, *limit, *ticker;
     bool                   stopping, announced;
 };
@@ -138,13 +149,31 @@ static void drain(struct server *server)
     sessions_drain(server->sessions, on_idle, server);
 }
 
+/* SIGHUP has reached the supervisor. */
+static void take_files(struct server *server, const struct supervisor_packet *packet, const int *fds, size_t fd_count)
+{
+    struct handover files;
+    struct err      err = {0};
+    if (handover_take(packet, fds, fd_count, &files) < 0)
+        return;
+    if (files.fds[HANDOVER_AUDIT] >= 0)
+        audit_reopen(files.fds[HANDOVER_AUDIT]);
+    files.fds[HANDOVER_AUDIT] = -1;
+    if (server_files_keys(server->tenants, &files, &err) < 0)
+        log_error("the API keys stay as they were: %s", err.message);
+    if (server_files_tls(&server->tls, &files, &err) < 0)
+        log_error("the certificate stays as it was: %s", err.message);
+    handover_close(&files);
+    log_info("files were read again: %zu names with API keys", tenants_count(server->tenants));
+}
+
 static void on_supervisor(evutil_socket_t fd, short what, void *arg)
 {
-    struct server           *server   = arg;
-    struct supervisor_packet packet   = {0};
-    int                      zygote   = -1;
-    size_t                   fd_count = 1;
-    ssize_t                  n        = fdio_receive(fd, &packet, sizeof packet, &zygote, &fd_count);
+    struct server           *server = arg;
+    struct supervisor_packet packet = {0};
+    int                      fds[HANDOVER_COUNT];
+    size_t                   fd_count = HANDOVER_COUNT;
+    ssize_t                  n        = fdio_receive(fd, &packet, sizeof packet, fds, &fd_count);
     struct err               err      = {0};
 
     (void)what;
@@ -154,7 +183,9 @@ static void on_supervisor(evutil_socket_t fd, short what, void *arg)
         stop(server);
     else if (packet.type == SUPERVISOR_DRAIN)
         drain(server);
-    else if (packet.type == SUPERVISOR_ZYGOTE && fd_count == 1 && workers_attach_zygote(server->workers, zygote, &err) < 0)
+    else if (packet.type == SUPERVISOR_FILES)
+        take_files(server, &packet, fds, fd_count);
+    else if (packet.type == SUPERVISOR_ZYGOTE && fd_count == 1 && workers_attach_zygote(server->workers, fds[0], &err) < 0)
         log_error("cannot use the zygote's socket: %s", err.message);
     if (n <= 0)
         (void)event_del(server->supervisor_readable);
@@ -227,6 +258,17 @@ static int start_core(struct server *server, struct err *err)
     return server->analysis != NULL ? 0 : -1;
 }
 
+static void on_answer(const struct http_request *request, int status, uint64_t us, void *arg)
+{
+    unsigned            tag = http_request_tag(request);
+    size_t              count;
+    const struct route *table = route_table(&count);
+    (void)arg;
+    metrics_http(tag, status, us);
+    if (audit_is_open())
+        api_audit_answer(request, tag > 0 && tag <= count ? &table[tag - 1] : NULL, status);
+}
+
 static int start_http(struct server *server, struct err *err)
 {
     const struct config     *config = server->config;
@@ -244,6 +286,9 @@ static int start_http(struct server *server, struct err *err)
     server->http   = server->router != NULL ? http_new(server->base, &limits, route_dispatch, server->router, err) : NULL;
     if (server->http == NULL)
         return -1;
+    router_set_tenants(server->router, server->tenants);
+    http_set_on_answer(server->http, on_answer, server);
+    http_set_tls(server->http, server->tls);
     http_stream_bodies(server->http, route_is_streamed);
     for (size_t i = 0; i < server->config->listen_count; i++)
         if (http_add_listener(server->http, SERVER_LISTEN_FD + (int)i, err) < 0)
@@ -251,14 +296,35 @@ static int start_http(struct server *server, struct err *err)
     return 0;
 }
 
+/* What must be there before the first request: keys, certificate, audit log. */
+static int start_files(struct server *server, struct err *err)
+{
+    const struct config *config = server->config;
+    struct handover      files;
+    int                  result = handover_receive(SERVER_SUPERVISOR_FD, &files, err);
+    if (result < 0)
+        return -1;
+    server->tenants = tenants_new(config, err);
+    if (server->tenants == NULL || server_files_keys(server->tenants, &files, err) < 0 || server_files_tls(&server->tls, &files, err) < 0)
+        result = -1;
+    if (result == 0 && files.fds[HANDOVER_AUDIT] >= 0) {
+        result                    = audit_open(server->base, files.fds[HANDOVER_AUDIT], config->audit_code, err);
+        files.fds[HANDOVER_AUDIT] = -1;
+    }
+    handover_close(&files);
+    server->lag = loop_lag_new(server->base);
+    return result;
+}
+
 static int start(struct server *server, struct err *err)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)prctl(PR_SET_NAME, "penny-server");
+    server->started_ms = json_time_now();
     if (drop_privileges(server->config, err) < 0)
         return -1;
     server->base = new_base(err);
-    if (server->base == NULL || start_core(server, err) < 0 || start_http(server, err) < 0)
+    if (server->base == NULL || start_files(server, err) < 0 || start_core(server, err) < 0 || start_http(server, err) < 0)
         return -1;
     server->limit               = evtimer_new(server->base, on_drain_limit, server);
     server->supervisor_readable = event_new(server->base, SERVER_SUPERVISOR_FD, EV_READ | EV_PERSIST, on_supervisor, server);
@@ -278,6 +344,10 @@ static void finish(struct server *server)
     analysis_free(server->analysis);
     pool_free(server->pool);
     workers_free(server->workers);
+    audit_close();
+    tenants_free(server->tenants);
+    http_tls_free(server->tls);
+    loop_lag_free(server->lag);
     if (server->limit != NULL)
         event_free(server->limit);
     if (server->ticker != NULL)
@@ -328,6 +398,31 @@ struct watcher_hub *server_watchers(const struct server *server)
 const json_t *server_isolation(const struct server *server)
 {
     return workers_isolation(server->workers);
+}
+
+bool server_zygote_is_up(const struct server *server)
+{
+    return workers_zygote_is_up(server->workers);
+}
+
+double server_started_s(const struct server *server)
+{
+    return (double)server->started_ms / 1000.0;
+}
+
+size_t server_requests_active(const struct server *server)
+{
+    return http_in_flight(server->http);
+}
+
+size_t server_connections(const struct server *server)
+{
+    return http_connections(server->http);
+}
+
+double server_longest_lag_s(const struct server *server)
+{
+    return server->lag != NULL ? loop_lag_longest_s(server->lag) : 0;
 }
 
 void service_status_get(void *context, struct service_status *ret)

@@ -27,5 +27,10 @@ struct sessions       *server_sessions(const struct server *server);
 struct analysis       *server_analysis(const struct server *server);
 struct watcher_hub    *server_watchers(const struct server *server);
 const json_t          *server_isolation(const struct server *server); /* the zygote's report; NULL before it came */
+bool                   server_zygote_is_up(const struct server *server);
+double                 server_started_s(const struct server *server); /* since 1970 */
+size_t                 server_requests_active(const struct server *server);
+size_t                 server_connections(const struct server *server);
+double                 server_longest_lag_s(const struct server *server); /* since it was last asked */
 
 #endif

@@ -51,6 +51,7 @@ static void fill(struct session *session, const struct session_request *request)
     else
         id_make(&session->id);
     id_format(&session->id, session->id_text);
+    session->owner           = request->owner;
     session->metadata        = json_incref(request->metadata);
     session->variables       = json_incref(request->variables);
     session->environment     = json_incref(request->environment);
@@ -209,6 +210,11 @@ enum session_state session_state(const struct session *session)
 const struct id *session_id(const struct session *session)
 {
     return &session->id;
+}
+
+struct tenant *session_owner(const struct session *session)
+{
+    return session->owner;
 }
 
 struct event_log *session_log(struct session *session)

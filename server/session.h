@@ -29,6 +29,8 @@ struct session_request {
     char                 profile[16];     /* "": the default */
     struct worker_limits limits;          /* all 0: the policy's */
     uint32_t             idle_timeout_ms; /* 0: the policy's */
+    struct tenant       *owner;           /* whose it is; NULL: there are no keys */
+    struct audit_origin  origin;          /* who asked for it */
 };
 
 enum session_state {
@@ -39,9 +41,9 @@ enum session_state {
 
 /* By which sessions.c keeps it in its lists. */
 struct session_node {
-    TAILQ_ENTRY(session_node) ended, runnable;
+    TAILQ_ENTRY(session_node) ended;
     struct session *session;
-    bool            is_runnable; /* in the list of those that wait until one more may run */
+    struct turn     turn; /* among those that wait until one more may run */
 };
 TAILQ_HEAD(session_list, session_node);
 
@@ -99,6 +101,7 @@ void                 session_get_info(const struct session *session, struct sess
 struct session_node *session_node(struct session *session);
 enum session_state   session_state(const struct session *session);
 const struct id     *session_id(const struct session *session);
+struct tenant       *session_owner(const struct session *session);
 struct event_log    *session_log(struct session *session);
 size_t               session_queue_length(const struct session *session);
 /* Time to end for want of use. */

@@ -61,6 +61,8 @@ static void add_living(void *value, void *arg)
     struct line           line = {.session = session, .id = *session_id(session)};
     bool                  idle;
 
+    if (session_owner(session) != lines->query->owner)
+        return;
     session_get_info(session, &info);
     idle = session_body_status(&info)[0] == 'i';
     if ((lines->query->status == LIST_ACTIVE && idle) || (lines->query->status == LIST_IDLE && !idle))
@@ -77,6 +79,8 @@ static void add_ended(struct lines *lines, const struct ended *ended)
     const struct ended_session *session;
     TAILQ_FOREACH(session, ended_list(ended), entry)
     {
+        if (session->owner != lines->query->owner)
+            continue;
         struct line line = {.ended = session, .id = session->id, .created_us = session->created_us};
         line.key         = lines->query->order == BY_CREATED      ? session->created_us
                            : lines->query->order == BY_EXECUTIONS ? 0

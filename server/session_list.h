@@ -15,6 +15,7 @@ struct session_list_query {
     enum { LIST_ANY, LIST_ACTIVE, LIST_IDLE, LIST_TERMINATED } status;
     enum { BY_LAST_ACTIVITY, BY_CREATED, BY_EXECUTIONS } order;
     bool   ascending;
+    struct tenant *owner; /* whose are shown */
     size_t limit, offset;
 };
 

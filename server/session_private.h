@@ -12,6 +12,7 @@
 struct session {
     struct session_node   node;
     struct sessions      *sessions;
+    struct tenant        *owner;
     struct id             id;
     char                  id_text[ID_TEXT_BYTES];
     enum session_state    state;

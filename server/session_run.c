@@ -48,7 +48,7 @@ static void start(struct session *session, struct execution *execution)
     json_t *options = own_options(session);
 
     session->running = execution;
-    sessions_on_start(session->sessions);
+    sessions_on_start(session->sessions, session);
     execution_set_notice(execution, session->notice);
     session->notice = NULL;
     execution_start(execution, session->worker, ++session->executions, options);
@@ -97,7 +97,7 @@ static void on_run_ended(struct session *session, struct execution *execution)
     }
     session->variables_sent = false;
     session->changed_ms     = json_time_now();
-    sessions_on_stop(session->sessions);
+    sessions_on_stop(session->sessions, session);
 }
 
 static void on_finished(struct execution *execution, void *arg)
@@ -140,8 +140,11 @@ struct execution *session_submit(struct session *session, const struct execution
                                  execution_on_result on_result, void *arg, struct err *err)
 {
     const struct sessions_settings *settings = sessions_settings(session->sessions);
+    struct execution_request        own      = *request;
     struct execution               *execution;
 
+    if (tenant_check_run(session->owner, may_queue, settings->max_queue, json_time_monotonic(), err) < 0)
+        return NULL;
     if (!may_queue && session_has_work(session)) {
         (void)err_set(err, EBUSY, "the session runs something else");
         return NULL;
@@ -151,8 +154,9 @@ struct execution *session_submit(struct session *session, const struct execution
         return NULL;
     }
     trim(session);
+    own.owner = session->owner;
     execution = execution_new(sessions_base(session->sessions), session->log, sessions_next_serial(session->sessions), &session->id,
-                              &settings->output, request, on_finished, session, err);
+                              &settings->output, &own, on_finished, session, err);
     if (execution == NULL)
         return NULL;
     if (sessions_add_execution(session->sessions, execution) < 0) {

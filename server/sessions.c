@@ -78,6 +78,13 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     ended_sweep(sessions->ended, json_time_now());
 }
 
+static void record_end(const struct session_info *info, const struct tenant *owner, const char *reason)
+{
+    const struct audit_line line = {
+        .action = "session.end", .key = tenant_name(owner), .outcome = reason, .session_id = info->id_text};
+    audit_write(&line, NULL);
+}
+
 void sessions_on_ended(struct sessions *sessions, struct session *session, const char *reason)
 {
     struct session_info  info;
@@ -89,10 +96,11 @@ void sessions_on_ended(struct sessions *sessions, struct session *session, const
                                     .created_us       = info.created_us,
                                     .last_activity_us = info.last_activity_us,
                                     .ended_ms         = session_ended_ms(session)};
+    record.owner = session_owner(session);
     (void)table_take(sessions->by_id, info.id);
-    if (session_node(session)->is_runnable)
-        TAILQ_REMOVE(&sessions->runnable, session_node(session), runnable);
-    session_node(session)->is_runnable = false;
+    turns_leave(&sessions->turns, &session_node(session)->turn);
+    tenant_count_session(record.owner, -1);
+    record_end(&info, record.owner, reason);
     TAILQ_INSERT_TAIL(&sessions->over, session_node(session), ended);
     ended_add(sessions->ended, &record);
 }
@@ -116,7 +124,8 @@ struct sessions *sessions_new(struct event_base *base, struct pool *pool, const 
     sessions->pool     = pool;
     sessions->settings = *settings;
     TAILQ_INIT(&sessions->over);
-    TAILQ_INIT(&sessions->runnable);
+    turns_init(&sessions->turns, settings->max_running);
+    turn_line_init(&sessions->everybody, 0);
     TAILQ_INIT(&sessions->births);
     sessions->by_id      = table_new(ID_BYTES);
     sessions->executions = table_new(ID_BYTES);
@@ -270,31 +279,34 @@ void sessions_remove_execution(struct sessions *sessions, struct execution *exec
     (void)table_take(sessions->executions, execution_id(execution));
 }
 
+static struct turn_line *line_of(struct sessions *sessions, const struct session *session)
+{
+    struct tenant *owner = session_owner(session);
+    return owner != NULL ? &owner->line : &sessions->everybody;
+}
+
 bool sessions_may_run(struct sessions *sessions, struct session *session)
 {
-    struct session_node *node = session_node(session);
-    if (sessions->settings.max_running == 0 || sessions->totals.running < sessions->settings.max_running)
+    struct turn_line *line = line_of(sessions, session);
+    if (turns_may_run(&sessions->turns, line))
         return true;
-    if (!node->is_runnable)
-        TAILQ_INSERT_TAIL(&sessions->runnable, node, runnable);
-    node->is_runnable = true;
+    turns_wait(&sessions->turns, line, &session_node(session)->turn);
     return false;
 }
 
-void sessions_on_start(struct sessions *sessions)
+void sessions_on_start(struct sessions *sessions, struct session *session)
 {
     sessions->totals.running++;
+    turns_on_start(&sessions->turns, line_of(sessions, session));
 }
 
-void sessions_on_stop(struct sessions *sessions)
+void sessions_on_stop(struct sessions *sessions, struct session *session)
 {
-    struct session_node *first = TAILQ_FIRST(&sessions->runnable);
+    struct turn *next;
     sessions->totals.running--;
-    if (first != NULL) {
-        TAILQ_REMOVE(&sessions->runnable, first, runnable);
-        first->is_runnable = false;
-        session_go_on(first->session);
-    }
+    turns_on_stop(&sessions->turns, line_of(sessions, session));
+    while ((next = turns_next(&sessions->turns)) != NULL)
+        session_go_on(((struct session_node *)((char *)next - offsetof(struct session_node, turn)))->session);
 }
 
 void sessions_on_queued(struct sessions *sessions, int change)

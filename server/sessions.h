@@ -55,6 +55,13 @@ struct sessions_totals {
 };
 struct sessions_totals sessions_totals(const struct sessions *sessions);
 
+struct sessions_census {
+    size_t   idle, busy, recovering, making;
+    size_t   over;         /* ended, but with processes or readers left */
+    uint64_t memory_bytes; /* of the living ones, as last heard */
+};
+void sessions_take_census(struct sessions *sessions, struct sessions_census *ret);
+
 /* No new sessions and executions; on_idle is called when no execution runs or waits any more. */
 void sessions_drain(struct sessions *sessions, void (*on_idle)(void *arg), void *arg);
 bool sessions_are_draining(const struct sessions *sessions);
@@ -70,8 +77,8 @@ int                             sessions_add_execution(struct sessions *sessions
 void                            sessions_remove_execution(struct sessions *sessions, struct execution *execution);
 /* Whether one more may run now; if not, session_go_on is called when one may. */
 bool sessions_may_run(struct sessions *sessions, struct session *session);
-void sessions_on_start(struct sessions *sessions);
-void sessions_on_stop(struct sessions *sessions);               /* one that ran has ended */
+void sessions_on_start(struct sessions *sessions, struct session *session);
+void sessions_on_stop(struct sessions *sessions, struct session *session); /* one that ran has ended */
 void sessions_on_queued(struct sessions *sessions, int change); /* of how many wait */
 void sessions_on_progress(struct sessions *sessions);           /* an execution has ended and the next one, if any, is under way */
 /* The session is over: its id is free, the record of it begins. */

@@ -11,6 +11,7 @@ void sessions_free_birth(struct birth *birth)
 {
     TAILQ_REMOVE(&birth->sessions->births, birth, entry);
     birth->sessions->birth_count--;
+    tenant_count_session(birth->request.owner, -1);
     while (!TAILQ_EMPTY(&birth->askers)) {
         struct asker *asker = TAILQ_FIRST(&birth->askers);
         TAILQ_REMOVE(&birth->askers, asker, entry);
@@ -20,6 +21,19 @@ void sessions_free_birth(struct birth *birth)
     json_decref(birth->request.variables);
     json_decref(birth->request.environment);
     free(birth);
+}
+
+static void record_start(const struct session *session, const struct session_request *request)
+{
+    struct session_info info;
+    struct audit_line   line = {.action = "session.start", .key = tenant_name(request->owner), .outcome = "ok"};
+    if (!audit_is_open())
+        return;
+    session_get_info(session, &info);
+    line.session_id = info.id_text;
+    line.details    = json_pack("{s:s}", "profile", info.profile);
+    audit_write(&line, &request->origin);
+    json_decref(line.details);
 }
 
 static struct session *make(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
@@ -33,6 +47,8 @@ static struct session *make(struct sessions *sessions, const struct session_requ
         return NULL;
     }
     sessions->totals.sessions++;
+    tenant_count_session(request->owner, 1);
+    record_start(session, request);
     return session;
 }
 
@@ -83,6 +99,7 @@ static int begin_birth(struct sessions *sessions, const struct session_request *
     TAILQ_INIT(&birth->askers);
     TAILQ_INSERT_TAIL(&sessions->births, birth, entry);
     sessions->birth_count++;
+    tenant_count_session(request->owner, 1);
     if (add_asker(birth, on_session, arg, err) < 0 ||
         (birth->claim = pool_wait(sessions->pool, has_limits(request) ? &request->limits : NULL, on_worker, birth, err)) == NULL) {
         sessions_free_birth(birth);
@@ -109,10 +126,12 @@ int sessions_create(struct sessions *sessions, const struct session_request *req
     struct worker  *worker;
     struct session *session;
 
-    if (birth != NULL)
+    if (birth != NULL && birth->request.owner == request->owner)
         return add_asker(birth, on_session, arg, err);
-    if (request->has_id && sessions_find(sessions, &request->id) != NULL)
+    if (birth != NULL || (request->has_id && sessions_find(sessions, &request->id) != NULL))
         return err_set(err, EEXIST, "there is a session with this id");
+    if (tenant_check_session(request->owner, err) < 0)
+        return -1;
     if (sessions_count(sessions) + sessions->birth_count >= sessions->settings.max_sessions)
         return err_set(err, EAGAIN, "there are %u sessions already, which is the limit", sessions->settings.max_sessions);
     worker = has_limits(request) ? NULL : pool_take(sessions->pool);

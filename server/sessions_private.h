@@ -26,7 +26,9 @@ struct sessions {
     struct sessions_settings settings;
     struct table            *by_id, *executions;
     struct ended            *ended;
-    struct session_list      over, runnable;
+    struct session_list      over;
+    struct turns             turns;
+    struct turn_line         everybody; /* of sessions without an owner */
     TAILQ_HEAD(, birth) births;
     size_t                 birth_count;
     struct sessions_totals totals;

@@ -2,6 +2,7 @@
 #include "supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 
 #include "child.h"
 #include "fdio.h"
+#include "handover.h"
 #include "listener.h"
 #include "log.h"
 #include "orphans.h"
@@ -41,6 +43,7 @@ struct supervisor {
     const struct policies *policies;
     char                 **argv;
     enum phase             phase;
+    bool                   had_terminal; /* at the start */
     int                    listen_fds[CONFIG_LISTEN_MAX];
     int                    signal_fd;
     int                    policy_fd;
@@ -86,6 +89,17 @@ static int start_zygote(struct supervisor *s, int server_end, struct err *err)
     return result;
 }
 
+/* To a server process just started: the files it may not open itself. */
+static int hand_over(struct supervisor *s, struct err *err)
+{
+    struct handover files;
+    int             result = handover_open(s->config, &files, err);
+    if (result == 0 && handover_send(s->server.socket_fd, &files) < 0)
+        result = err_errno(err, "cannot hand files to the server process");
+    handover_close(&files);
+    return result;
+}
+
 static int start_server(struct supervisor *s, struct err *err)
 {
     char *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)SUPERVISOR_ARGUMENT};
@@ -94,6 +108,10 @@ static int start_server(struct supervisor *s, struct err *err)
         argv[i + 1] = s->argv[i];
     if (make_supervisor_socket(&s->server, &theirs, err) < 0)
         return -1;
+    if (hand_over(s, err) < 0) {
+        close(theirs);
+        return -1;
+    }
     fds[0] = theirs;
     memcpy(fds + 1, s->listen_fds, s->config->listen_count * sizeof(int));
     result = child_start(&s->server, "/proc/self/exe", argv, fds, 1 + s->config->listen_count, SIGKILL, err);
@@ -180,6 +198,31 @@ static void drain(struct supervisor *s)
         tell(&s->server, type, NULL);
 }
 
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+/* The operator has put other files in place of the former ones; or the terminal we were started from is gone. */
+static void on_hangup(struct supervisor *s)
+{
+    struct handover files;
+    struct err      err = {0};
+
+    if (s->had_terminal && !has_terminal()) {
+        drain(s);
+        return;
+    }
+    if (handover_open(s->config, &files, &err) < 0)
+        log_err("SIGHUP: the former one stays", &err);
+    if (s->server.socket_fd >= 0 && handover_send(s->server.socket_fd, &files) < 0)
+        log_warn("SIGHUP: cannot hand files to the server process: %s", strerror(errno));
+    handover_close(&files);
+}
+
 static void on_signal(struct supervisor *s)
 {
     struct signalfd_siginfo info;
@@ -187,6 +230,10 @@ static void on_signal(struct supervisor *s)
         return;
     if (info.ssi_signo == SIGCHLD)
         reap(s);
+    else if (info.ssi_signo == SIGHUP && s->phase == PHASE_SERVING)
+        on_hangup(s);
+    else if (info.ssi_signo == SIGHUP)
+        return;
     else if (s->phase == PHASE_STARTING)
         s->phase = PHASE_STOPPED;
     else
@@ -196,9 +243,10 @@ static void on_signal(struct supervisor *s)
 static void announce(const struct supervisor *s)
 {
     char url[96];
-    listener_url(&s->config->listen[0], url, sizeof url);
+    listener_url(&s->config->listen[0], s->config->tls_cert[0] != '\0', url, sizeof url);
     (void)printf("Penny Sandbox is ready at %s\n", url);
-    (void)printf("Try: curl -s %s/api/v1/execute -H 'Content-Type: application/json' -d '{\"code\": \"print(1 + 1)\"}'\n", url);
+    (void)printf("Try: curl -s%s %s/api/v1/execute -H 'Content-Type: application/json' -d '{\"code\": \"print(1 + 1)\"}'%s\n", s->config->tls_cert[0] != '\0' ? "k" : "", url,
+                 s->config->keys_file[0] != '\0' || s->config->api_keys[0] != '\0' ? " -H \"Authorization: Bearer $KEY\"" : "");
     (void)fflush(stdout);
 }
 
@@ -288,6 +336,7 @@ static int open_signals(struct supervisor *s, struct err *err)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return err_errno(err, "cannot block signals");
@@ -308,6 +357,7 @@ static int prepare(struct supervisor *s, struct err *err)
 {
     struct policy policy;
     raise_descriptor_limit();
+    s->had_terminal = has_terminal();
     if (access(s->config->zygote_path, X_OK) < 0)
         return err_errno(err, "cannot execute the zygote %s", s->config->zygote_path);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

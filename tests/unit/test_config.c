@@ -219,9 +219,12 @@ static void test_table(void **state)
         char                        argument[256];
         assert_non_null(option->env);
         assert_true(strlen(option->help) > 0 && strlen(option->accepts) > 0);
-        for (size_t j = 0; j < i; j++)
-            assert_true(strcmp(option->flag, CONFIG_OPTIONS[j].flag) != 0 && strcmp(option->env, CONFIG_OPTIONS[j].env) != 0);
-        if (option->standard == NULL || *option->standard == '\0')
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(option->env, CONFIG_OPTIONS[j].env);
+            if (option->flag != NULL && CONFIG_OPTIONS[j].flag != NULL)
+                assert_string_not_equal(option->flag, CONFIG_OPTIONS[j].flag);
+        }
+        if (option->flag == NULL || option->standard == NULL || *option->standard == '\0')
             continue;
         snprintf(argument, sizeof argument, "--%s=%s", option->flag, option->standard);
         good(load(1, argument));
