@@ -1,6 +1,7 @@
 /* route_table.c: every path of the service. */
 #include "api_execute.h"
 #include "api_executions.h"
+#include "api_files.h"
 #include "api_health.h"
 #include "api_metrics.h"
 #include "api_sessions.h"
@@ -39,6 +40,12 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/api/v1/validate", api_validate, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/validate/security", api_validate_security, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/validate/syntax", api_validate_syntax, ROUTE_BODY_JSON},
+
+    {HTTP_GET, "/api/v1/sessions/{id}/files", api_files_list, 0},
+    {HTTP_POST, "/api/v1/sessions/{id}/files", api_files_post, ROUTE_BODY_STREAM},
+    {HTTP_GET, "/api/v1/sessions/{id}/files/{path...}", api_files_get, 0},
+    {HTTP_PUT, "/api/v1/sessions/{id}/files/{path...}", api_files_put, ROUTE_BODY_STREAM},
+    {HTTP_DELETE, "/api/v1/sessions/{id}/files/{path...}", api_files_delete, 0},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

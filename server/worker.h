@@ -76,7 +76,7 @@ void worker_respawn(struct worker *worker);          /* after on_exit: a fresh i
  * Asks init something of the session's files; fd (borrowed, or -1) goes with it. Returns 0, or -1: not now. What init answers comes to
  * the receiver, which owns the descriptor that came with it, or -1; a reply is not matched with its request here.
  */
-int worker_file(struct worker *worker, const struct control_file *request, int fd);
+int  worker_file(struct worker *worker, const struct control_file *request, int fd);
 void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struct control_file_reply *reply, int fd, void *arg), void *arg);
 
 /* on_stats follows, unless the zygote is away (returns false) or goes away. */
