@@ -239,6 +239,11 @@ size_t http_in_flight(const struct http *http)
     return http->in_flight;
 }
 
+size_t http_connections(const struct http *http)
+{
+    return http->connection_count;
+}
+
 void http_free(struct http *http)
 {
     if (http == NULL)

@@ -60,6 +60,8 @@ size_t http_connections(const struct http *http); /* open ones */
 void http_stop_listening(struct http *http);
 /* Requests and streams not yet finished. */
 size_t http_in_flight(const struct http *http);
+/* Connections open. After http_stop_listening each is closed when its last answer has been sent. */
+size_t http_connections(const struct http *http);
 void   http_free(struct http *http); /* drops what is left; NULL is fine */
 /*
  * Bodies in pieces: is_streamed is asked when a head is whole and a body follows. Where it says yes the request is delivered at once, and

@@ -33,7 +33,8 @@ enum {
     PRIORITIES  = 3, /* 2 is for what can wait until nothing else is to be done */
     BODY_BYTES  = 16 * 1024 * 1024,
     HEAD_BYTES  = 32 * 1024,
-    END_LIMIT_S = 8, /* how long the end waits for the last jail */
+    END_LIMIT_S = 8,   /* how long the end waits for the last jail */
+    END_TICKS   = 100, /* of 10 ms: and then for the last reader */
 };
 
 struct server {
@@ -54,6 +55,7 @@ struct server {
     int64_t                started_ms; /* since 1970 */
     struct event          *supervisor_readable, *limit, *ticker;
     bool                   stopping, announced;
+    unsigned               idle_ticks;
 };
 
 /* ---- the supervisor ---- */
@@ -86,17 +88,16 @@ static void on_zygote(bool up, void *arg)
 
 /* ---- the end ---- */
 
-static void leave_when_empty(struct server *server)
-{
-    if (server->stopping && workers_count(server->workers) == 0)
-        (void)event_base_loopexit(server->base, NULL);
-}
-
+/* The last answers, which say how executions ended, are sent; a reader that takes nothing can't hold us up. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
+    struct server *server = arg;
     (void)fd;
     (void)what;
-    leave_when_empty(arg);
+    if (workers_count(server->workers) > 0)
+        return;
+    if (http_connections(server->http) == 0 || ++server->idle_ticks > END_TICKS)
+        (void)event_base_loopexit(server->base, NULL);
 }
 
 static void on_end_limit(evutil_socket_t fd, short what, void *arg)
@@ -108,7 +109,7 @@ static void on_end_limit(evutil_socket_t fd, short what, void *arg)
     (void)event_base_loopexit(server->base, NULL);
 }
 
-/* Ends all sessions, gives their last events and answers the time of a tick to be sent, then leaves the loop. */
+/* Ends all sessions, lets their last events and answers be sent, then leaves the loop. */
 static void stop(struct server *server)
 {
     static const struct timeval tick = {.tv_usec = 10000}, limit = {.tv_sec = END_LIMIT_S};
