@@ -112,7 +112,7 @@ def test_delete_ends_every_process_and_can_be_repeated(server):
     execution = client.start("import subprocess, time\nsubprocess.Popen(['sleep', '98765'])\nprint('up')\ntime.sleep(1000)", session)
     with client.events(execution) as events:
         events.next("stdout", "up")
-        assert server.process_named("sleep 98765")
+        until(lambda: server.process_named("sleep 98765"), "the session's child process is seen")
         answer = client.delete_session(session)
         assert answer["success"] is True and session in answer["message"]
         last = events.rest()[-1]
