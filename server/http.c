@@ -116,11 +116,6 @@ void http_set_tls(struct http *http, struct http_tls *tls)
     http->tls = tls;
 }
 
-size_t http_connections(const struct http *http)
-{
-    return http->connection_count;
-}
-
 static void peer_text(const struct sockaddr *address, char ret_text[46])
 {
     const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;

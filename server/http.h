@@ -55,7 +55,6 @@ void http_set_on_answer(struct http *http, http_on_answer on_answer, void *arg);
 /* Connections accepted from now on speak TLS. Borrowed; NULL: plain. */
 struct http_tls;
 void http_set_tls(struct http *http, struct http_tls *tls);
-size_t http_connections(const struct http *http); /* open ones */
 /* Stops accepting; requests in flight go on. */
 void http_stop_listening(struct http *http);
 /* Requests and streams not yet finished. */
