@@ -92,6 +92,12 @@ void execution_set_waiter(struct execution *execution, execution_on_result on_re
     execution->output.result.whole = on_result != NULL;
 }
 
+void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg)
+{
+    execution->output.on_value     = on_value;
+    execution->output.on_value_arg = arg;
+}
+
 void execution_set_notice(struct execution *execution, const char *notice)
 {
     execution->notice = notice;

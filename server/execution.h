@@ -79,6 +79,8 @@ void execution_kill(struct execution *execution, const char *reason, const struc
 void execution_fail(struct execution *execution, const char *code, const char *message);
 /* Answers input(). Returns 0, or -1 when none is waited for. */
 int execution_input(struct execution *execution, const char *text, size_t length, struct err *err);
+/* on_value is told of each plot and result while it runs. */
+void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg);
 /* Told to the client with the result: something it should know that is no part of the run. `notice` is a constant. */
 void execution_set_notice(struct execution *execution, const char *notice);
 

@@ -77,13 +77,17 @@ static json_t *load(const struct frame *frame)
 static void pass_on(struct output *output, enum event_kind kind, const char *json, size_t length, const json_t *value)
 {
     struct err err     = {0};
-    uint64_t   dropped = event_track_dropped_bytes(output->track);
+    uint64_t   dropped = event_track_dropped_bytes(output->track), seq = event_track_last_seq(output->track) + 1;
     if (event_track_json(output->track, kind, json, length, &err) < 0) {
         log_warn("a %s is lost: %s", event_kind_name(kind), err.message);
         return;
     }
-    if (event_track_dropped_bytes(output->track) == dropped && !result_add_value(&output->result, kind, json, length, value))
+    if (event_track_dropped_bytes(output->track) != dropped)
+        return;
+    if (!result_add_value(&output->result, kind, json, length, value))
         output->result.cut = true;
+    if (output->on_value != NULL && kind != EVENT_KIND_VARIABLE)
+        output->on_value(kind, value, seq, output->on_value_arg);
 }
 
 /* The text as it came when it can stand on one line, else written anew. */

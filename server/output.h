@@ -20,6 +20,9 @@ struct output_limits {
 /* Text of the two streams comes two ways: in frames, from Python, and through the raw pipes. */
 enum output_way { OUTPUT_FRAME, OUTPUT_RAW, OUTPUT_WAY_COUNT };
 
+/* A plot or result that is in the log from `seq` on. */
+typedef void (*output_on_value)(enum event_kind kind, const json_t *value, uint64_t seq, void *arg);
+
 struct output {
     struct event_track  *track;
     struct output_limits limits;
@@ -28,6 +31,8 @@ struct output {
     uint32_t             plots, variables;
     uint32_t             dropped; /* values past the limits, or not JSON */
     bool                 include_variables;
+    output_on_value      on_value; /* NULL: nobody */
+    void                *on_value_arg;
 };
 
 void output_done(struct output *output);

@@ -4,6 +4,7 @@
 #include "api_files.h"
 #include "api_health.h"
 #include "api_metrics.h"
+#include "api_plots.h"
 #include "api_sessions.h"
 #include "api_validate.h"
 #include "api_variables.h"
@@ -36,6 +37,9 @@ static const struct route TABLE[] = {
     {HTTP_DELETE, "/api/v1/sessions/{id}/variables", api_variables_clear, 0},
     {HTTP_GET, "/api/v1/sessions/{id}/variables/{name}", api_variables_get, 0},
     {HTTP_DELETE, "/api/v1/sessions/{id}/variables/{name}", api_variables_delete, 0},
+
+    {HTTP_GET, "/api/v1/sessions/{id}/plots", api_plots_list, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}/plots/{plotId}", api_plots_get, 0},
 
     {HTTP_POST, "/api/v1/validate", api_validate, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/validate/security", api_validate_security, ROUTE_BODY_JSON},

@@ -80,9 +80,10 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
     session->files       = session_files_new(session, sessions_base(sessions));
-    session->log         = session->inspections != NULL && session->files != NULL ? open_log(session, worker, err) : NULL;
+    session->plots       = session_plots_new(sessions_settings(sessions)->output.plots);
+    session->log = session->inspections != NULL && session->files != NULL && session->plots != NULL ? open_log(session, worker, err) : NULL;
     if (session->log == NULL) {
-        if (session->inspections == NULL || session->files == NULL)
+        if (session->inspections == NULL || session->files == NULL || session->plots == NULL)
             (void)err_set(err, ENOMEM, "no memory for a session");
         worker_release(worker);
         session_free(session);
@@ -98,6 +99,7 @@ void session_free(struct session *session)
         return;
     stats_wait_done(&session->stats);
     session_inspect_free(session->inspections);
+    session_plots_free(session->plots);
     session_files_free(session->files);
     pool_cancel(session->claim);
     worker_release(session->worker);

@@ -7,6 +7,7 @@
 #include "session.h"
 #include "session_files.h"
 #include "session_inspect.h"
+#include "session_plots.h"
 #include "stats_wait.h"
 
 struct session {
@@ -40,6 +41,7 @@ struct session {
     double                execution_ms;
     struct stats_wait     stats;
     struct inspections   *inspections;
+    struct session_plots *plots;
     struct session_files *files;
     int64_t               changed_ms; /* when a cell or a request may have changed variables last; since 1970 */
     void (*on_gone)(void *arg);

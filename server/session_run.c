@@ -43,12 +43,19 @@ static void deliver_late(struct session *session)
     }
 }
 
+static void on_value(enum event_kind kind, const json_t *value, uint64_t seq, void *arg)
+{
+    struct session *session = arg;
+    session_plots_note(session->plots, execution_id(session->running), kind, value, seq);
+}
+
 static void start(struct session *session, struct execution *execution)
 {
     json_t *options = own_options(session);
 
     session->running = execution;
     sessions_on_start(session->sessions, session);
+    execution_watch_values(execution, on_value, session);
     execution_set_notice(execution, session->notice);
     session->notice = NULL;
     execution_start(execution, session->worker, ++session->executions, options);

@@ -128,13 +128,13 @@ def _read_back(target):
         return None
     path = os.fspath(target)
     kind = os.path.splitext(path)[1][1:].lower() if isinstance(path, str) else ""
-    if kind != "png" or not os.path.isfile(path) or os.path.getsize(path) > limits["maxPlotSize"]:
+    if kind not in ("png", "svg") or not os.path.isfile(path) or os.path.getsize(path) > limits["maxPlotSize"]:
         return None
     with open(path, "rb") as file:
         data = file.read()
-    if not _fits(data):
+    if kind == "png" and not _fits(data):
         return None
-    return "png", data, None
+    return kind, data, None
 
 
 def _size(data):
