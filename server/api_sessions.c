@@ -1,11 +1,14 @@
 #define _GNU_SOURCE
 #include "api_sessions.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api_error.h"
+#include "file_error.h"
+#include "files_given.h"
 #include "json.h"
 #include "server.h"
 #include "session_body.h"
@@ -16,7 +19,16 @@ struct waiting {
     struct server       *server;
     struct http_request *request;
     struct id            session;
+    struct files_given   *files;   /* to be written before the answer */
+    struct files_writing *writing; /* of these */
 };
+
+static void waiting_free(struct waiting *waiting)
+{
+    files_writing_cancel(waiting->writing);
+    files_given_free(waiting->files);
+    free(waiting);
+}
 
 static struct waiting *waiting_new(struct server *server, struct http_request *request, void (*on_gone)(void *arg))
 {
@@ -38,21 +50,57 @@ static json_t *describe(struct server *server, const struct session *session)
 
 /* ---- create ---- */
 
+/* A session that lacks a file of its making is none. */
+static void refuse_files(struct waiting *waiting, struct session *session, int error, const char *path)
+{
+    file_error_reply(waiting->request, error, path, server_policies(waiting->server));
+    if (session != NULL)
+        session_end(session, "could not be given its files", NULL, NULL);
+    waiting_free(waiting);
+}
+
+static void on_written(int error, const char *path, void *arg)
+{
+    struct waiting *waiting = arg;
+    struct session *session = sessions_find(server_sessions(waiting->server), &waiting->session);
+
+    waiting->writing = NULL;
+    if (error != 0 || session == NULL) {
+        refuse_files(waiting, session, error != 0 ? error : ESHUTDOWN, path);
+        return;
+    }
+    http_reply_json(waiting->request, 201, describe(waiting->server, session));
+    waiting_free(waiting);
+}
+
+static void write_files(struct waiting *waiting, struct session *session)
+{
+    struct err err   = {0};
+    waiting->session = *session_id(session);
+    waiting->writing = files_given_write(waiting->files, session, server_policies(waiting->server), on_written, waiting, &err);
+    if (waiting->writing == NULL)
+        refuse_files(waiting, session, err.code, "files");
+}
+
 static void on_session(struct session *session, const char *reason, void *arg)
 {
     struct waiting *waiting = arg;
+    if (session != NULL && waiting->files != NULL) {
+        write_files(waiting, session);
+        return;
+    }
     if (session != NULL)
         http_reply_json(waiting->request, 201, describe(waiting->server, session));
     else
         api_error_unavailable(waiting->request, "SESSION_UNAVAILABLE", reason);
-    free(waiting);
+    waiting_free(waiting);
 }
 
 static void on_creator_gone(void *arg)
 {
     struct waiting *waiting = arg;
     sessions_cancel(server_sessions(waiting->server), waiting);
-    free(waiting);
+    waiting_free(waiting);
 }
 
 void api_sessions_create(struct http_request *request, void *context)
@@ -61,6 +109,7 @@ void api_sessions_create(struct http_request *request, void *context)
     struct session_request wanted = {0};
     struct json_check      check  = JSON_CHECK_INIT;
     struct err             err    = {0};
+    struct files_given    *files;
     struct waiting        *waiting;
 
     if (sessions_are_draining(server_sessions(server))) {
@@ -68,11 +117,16 @@ void api_sessions_create(struct http_request *request, void *context)
         return;
     }
     session_body_read(&check, http_request_json(request), server_policies(server), &wanted);
-    if (json_check_reply(&check, request) || !api_sign_request(request, server_config(server), &wanted) || (waiting = waiting_new(server, request, on_creator_gone)) == NULL)
+    files = files_given_read(&check, http_request_json(request), server_policies(server));
+    if (json_check_reply(&check, request) || !api_sign_request(request, server_config(server), &wanted) ||
+        (waiting = waiting_new(server, request, on_creator_gone)) == NULL) {
+        files_given_free(files);
         return;
+    }
+    waiting->files = files;
     if (sessions_create(server_sessions(server), &wanted, on_session, waiting, &err) < 0) {
         api_error_refused(request, &err);
-        free(waiting);
+        waiting_free(waiting);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "files_given.h"
 #include "json.h"
 #include "session_body.h"
 
@@ -73,6 +74,7 @@ bool execute_body_read(struct execute_body *body, struct http_request *request, 
     read_code(&check, json, policies, &body->execution);
     read_session_id(&check, json, &body->session);
     body->execution.options = read_options(&check, json);
+    body->execution.files   = files_given_read(&check, json, policies);
     read_rest(&check, json, policies, body);
     if (json_check_reply(&check, request)) {
         execute_body_done(body);
@@ -85,4 +87,6 @@ void execute_body_done(struct execute_body *body)
 {
     json_decref(body->execution.options);
     body->execution.options = NULL;
+    files_given_free(body->execution.files);
+    body->execution.files = NULL;
 }

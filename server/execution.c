@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "execution_private.h"
+#include "files_given.h"
 #include "log.h"
 
 int64_t execution_now_us(void)
@@ -59,12 +60,14 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->grace_ms                 = request->grace_ms;
     execution->output.limits            = *limits;
     execution->interactive              = request->interactive;
+    execution->files                    = request->files;
     execution->owner                    = request->owner;
     execution->audit = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
     execution->output.include_variables = request->include_variables;
     execution->made_us                  = execution_now_us();
     (void)evtimer_assign(&execution->timer, base, execution_on_timer, execution);
     if (make_track(execution, err) < 0) {
+        execution->files = NULL;
         execution_free(execution);
         return NULL;
     }
@@ -81,6 +84,7 @@ void execution_free(struct execution *execution)
     bytes_done(&execution->code);
     audit_run_free(execution->audit);
     json_decref(execution->options);
+    files_given_free(execution->files);
     event_track_free(execution->output.track);
     free(execution);
 }
@@ -101,6 +105,18 @@ void execution_watch_values(struct execution *execution, output_on_value on_valu
 void execution_set_notice(struct execution *execution, const char *notice)
 {
     execution->notice = notice;
+}
+
+struct files_given *execution_take_files(struct execution *execution)
+{
+    struct files_given *files = execution->files;
+    execution->files          = NULL;
+    return files;
+}
+
+void execution_give_files(struct execution *execution, struct files_given *files)
+{
+    execution->files = files;
 }
 
 void execution_flush(struct execution *execution)

@@ -29,11 +29,13 @@ struct execution_request {
     uint32_t    timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
     bool        include_variables;
     bool        interactive; /* someone may answer input(); else it sees the end of input */
+    struct files_given        *files;  /* to be written before it starts; taken over, unless NULL is returned */
     struct tenant             *owner;  /* session_submit() sees to it */
     const struct audit_origin *origin; /* for the audit log; NULL: not known */
 };
 
 struct execution;
+struct files_given; /* files_given.h */
 
 /* Of the session. Called once, when the execution has ended and its events are in the log; it may start another one. */
 typedef void (*execution_on_finished)(struct execution *execution, void *arg);
@@ -75,6 +77,11 @@ void execution_on_gone(struct execution *execution, const struct worker_death *d
 void execution_interrupt(struct execution *execution);
 /* Ends a running or queued one now, as killed, with this reason; the worker is not touched. */
 void execution_kill(struct execution *execution, const char *reason, const struct execution_state *after);
+/* Ends a queued one that can't be run as it was asked for, as rejected. */
+void execution_reject(struct execution *execution, const char *type, const char *message);
+/* The files that are to be written first, the caller's from then on; NULL: none, or taken already. And back again. */
+struct files_given *execution_take_files(struct execution *execution);
+void                execution_give_files(struct execution *execution, struct files_given *files);
 /* The service could not do it: ends as lost, with an `error` event. */
 void execution_fail(struct execution *execution, const char *code, const char *message);
 /* Answers input(). Returns 0, or -1 when none is waited for. */

@@ -6,6 +6,7 @@
 
 #include "execution_account.h"
 #include "execution_private.h"
+#include "files_given.h"
 #include "log.h"
 
 enum { STATS_LIMIT_MS = 500 /* how long the end waits for the word on why the kernel killed */ };
@@ -67,6 +68,7 @@ static void conclude(struct execution *execution, const struct bytes *whole)
     execution->audit = NULL;
     json_decref(execution->options);
     execution->options = NULL;
+    files_given_free(execution_take_files(execution));
     execution->on_finished(execution, execution->arg);
 }
 
@@ -167,6 +169,14 @@ static void cancel_queued(struct execution *execution)
     execution->outcome.status                = EXECUTION_INTERRUPTED;
     execution->outcome.error =
         json_pack("{s:s, s:s, s:s}", "type", "KeyboardInterrupt", "message", "cancelled before it started", "traceback", "");
+    execution_finish(execution, &kept);
+}
+
+void execution_reject(struct execution *execution, const char *type, const char *message)
+{
+    static const struct execution_state kept = {.kind = STATE_KEPT};
+    execution->outcome.status                = EXECUTION_REJECTED;
+    execution->outcome.error                 = json_pack("{s:s, s:s, s:s}", "type", type, "message", message, "traceback", "");
     execution_finish(execution, &kept);
 }
 

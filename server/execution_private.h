@@ -26,6 +26,7 @@ struct execution {
     enum execution_status  status;
     struct bytes           code;
     json_t                *options;
+    struct files_given    *files;
     uint32_t               timeout_ms, grace_ms;
     struct event           timer;
     enum phase             phase;

@@ -184,6 +184,7 @@ static void on_renamed(const struct file_answer *answer, void *arg)
     }
     upload->done     = true;
     upload->replaced = answer->reply->replaced != 0;
+    session_files_note_upload(upload->session, upload->path);
     upload->on_event(upload, UPLOAD_DONE, 0, upload->arg);
 }
 

@@ -6,6 +6,7 @@
 
 #include "api_error.h"
 #include "execute_body.h"
+#include "files_given.h"
 #include "watcher_http.h"
 
 /* Lives from the request until it is answered or its client has left. */
@@ -82,10 +83,13 @@ static void submit(struct run *run, struct session *session)
 {
     bool              waits = run->answer == RUN_ANSWER_RESULT;
     struct err        err   = {0};
-    struct execution *execution =
-        session_submit(session, &run->body.execution, run->body.may_queue, waits ? on_result : NULL, waits ? run : NULL, &err);
+    struct execution *execution;
 
+    struct execution_request wanted = run->body.execution;
+    run->body.execution.files       = NULL; /* the execution's, if there will be one */
+    execution = session_submit(session, &wanted, run->body.may_queue, waits ? on_result : NULL, waits ? run : NULL, &err);
     if (execution == NULL) {
+        files_given_free(wanted.files);
         api_error_refused(run->request, &err);
         run_free(run);
         return;

@@ -228,6 +228,7 @@ static void fill_settings(const struct server *server, struct sessions_settings 
     *settings                       = (struct sessions_settings){
                               .max_sessions    = policies->concurrent_sessions,
                               .max_queue       = server->config->max_queue,
+                              .policies        = policies,
                               .max_running     = policies->concurrent_executions,
                               .idle_timeout_ms = policies->session_timeout_ms,
                               .sweep_ms        = policies->cleanup_interval_ms,

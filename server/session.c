@@ -9,6 +9,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "session_given.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "watcher.h"
@@ -100,6 +101,8 @@ void session_free(struct session *session)
     stats_wait_done(&session->stats);
     session_inspect_free(session->inspections);
     session_plots_free(session->plots);
+    session_given_cancel(session);
+    json_decref(session->uploads);
     session_files_free(session->files);
     pool_cancel(session->claim);
     worker_release(session->worker);

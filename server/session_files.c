@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event_struct.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,7 +13,10 @@
 #include "log.h"
 #include "session_private.h"
 
-enum { SENT_MAX = 4 /* orders with init at the same time: its socket takes many more */ };
+enum {
+    SENT_MAX    = 4, /* orders with init at the same time: its socket takes many more */
+    UPLOADS_MAX = 1000,
+};
 
 struct waiting_order {
     TAILQ_ENTRY(waiting_order) entry;
@@ -234,6 +238,18 @@ bool session_files_are_used(const struct session *session)
 uint64_t *session_files_uploading(struct session *session)
 {
     return &session->files->uploading_bytes;
+}
+
+void session_files_note_upload(struct session *session, const char *path)
+{
+    if (session->uploads == NULL)
+        session->uploads = json_array();
+    if (json_array_size(session->uploads) < UPLOADS_MAX)
+        (void)json_array_append_new(session->uploads, json_string(path));
+    else if (json_is_array(session->uploads)) {
+        json_decref(session->uploads);
+        session->uploads = json_true(); /* too many to be named */
+    }
 }
 
 struct event_base *session_files_base(const struct session *session)

@@ -56,6 +56,9 @@ bool session_files_are_used(const struct session *session);
 /* Bytes of uploads that have not come to their end, which the quota must count where the kernel does not. */
 uint64_t *session_files_uploading(struct session *session);
 
+/* The file is no doing of the session's program. */
+void session_files_note_upload(struct session *session, const char *path);
+
 struct event_base *session_files_base(const struct session *session);
 
 /* For session*.c. */

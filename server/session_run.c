@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "session_given.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "watcher.h"
@@ -20,9 +21,12 @@ static json_t *own_options(struct session *session)
 {
     json_t *options;
     bool    with_profile = !session->profile_sent && has_other_profile(session);
-    if (session->variables == NULL && session->environment == NULL && !with_profile)
+    if (session->variables == NULL && session->environment == NULL && !with_profile && session->uploads == NULL)
         return NULL;
     options = json_object();
+    if (session->uploads != NULL)
+        (void)json_object_set_new(options, "uploads", session->uploads);
+    session->uploads = NULL;
     if (session->variables != NULL)
         (void)json_object_set(options, "variables", session->variables);
     if (session->environment != NULL)
@@ -81,7 +85,7 @@ void session_go_on(struct session *session)
         return;
     if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
         return;
-    if (sessions_may_run(session->sessions, session))
+    if (session_given_is_ready(session, first->execution) && sessions_may_run(session->sessions, session))
         start(session, take_from_queue(session, first));
 }
 
@@ -121,6 +125,8 @@ static void on_finished(struct execution *execution, void *arg)
 
 void session_forget_execution(struct session *session, struct execution *execution)
 {
+    if (session->given_to == execution)
+        session->given_to = NULL;
     TAILQ_REMOVE(&session->all, execution_node(execution), all);
     session->all_count--;
     sessions_remove_execution(session->sessions, execution);
@@ -167,6 +173,7 @@ struct execution *session_submit(struct session *session, const struct execution
     if (execution == NULL)
         return NULL;
     if (sessions_add_execution(session->sessions, execution) < 0) {
+        (void)execution_take_files(execution); /* the caller's still */
         execution_free(execution);
         (void)err_set(err, ENOMEM, "no memory for an execution");
         return NULL;

@@ -12,6 +12,7 @@
 #include "event_log.h"
 #include "id.h"
 #include "output.h"
+#include "policies.h"
 #include "pool.h"
 #include "session.h"
 
@@ -20,6 +21,7 @@ struct sessions_settings {
     uint32_t                max_running;             /* executions at once, over all sessions; 0: no limit */
     uint32_t                idle_timeout_ms, sweep_ms;
     char                    profile[16];
+    const struct policies  *policies; /* borrowed */
     struct output_limits    output;
     struct event_log_limits log;
 };

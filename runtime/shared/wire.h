@@ -37,10 +37,11 @@ enum frame_flags {
 enum request_type {
     REQUEST_SETUP   = 1, /* JSON object, any of {"variables":{},"envVars":{},"stdin":"","profile":"open","reseed":true}: options of the
                             REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
-                            to set, so that a plain cell is one frame. */
+                            to set, so that a plain cell is one frame.
+                            "uploads": paths that were written from outside since the last cell, or true: all that there is;
+                            artifacts leave them out as they are now. */
     REQUEST_EXECUTE = 2, /* the cell: raw UTF-8 source, no JSON */
-    REQUEST_INPUT =
-        3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline; U+0004 alone means that there is no more input */
+    REQUEST_INPUT   = 3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline; U+0004 alone: there is no more input */
     REQUEST_INSPECT = 4, /* JSON {"op": "list"|"get"|"set"|"delete"|"clear"|"names"|..., ...} between cells; answered by EVENT_REPLY */
     REQUEST_PARK    = 5, /* between cells: fork a parked copy of the interpreter; answered by EVENT_PARKED */
 };
