@@ -92,7 +92,10 @@ bool api_sign_request(struct http_request *request, const struct config *config,
         return true;
     metrics_deny(METRICS_DENIED_PROFILE);
     (void)snprintf(message, sizeof message, "The profile '%s' may not be chosen here; allowed: %s", wanted->profile,
-                   may == 0 ? "none" : may == PROFILE_STANDARD ? "standard" : may == PROFILE_OPEN ? "open" : "standard, open");
+                   may == 0                  ? "none"
+                   : may == PROFILE_STANDARD ? "standard"
+                   : may == PROFILE_OPEN     ? "open"
+                                             : "standard, open");
     http_reply_error(request, 403, "PROFILE_NOT_ALLOWED", message, NULL, 0);
     return false;
 }

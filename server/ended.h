@@ -11,10 +11,10 @@
 
 struct ended_session {
     TAILQ_ENTRY(ended_session) entry;
-    struct id   id;
-    struct tenant *owner; /* whose it was; NULL: there are no keys */
-    const char *reason;                                 /* a constant: "deleted", "expired", ... */
-    int64_t     created_us, last_activity_us, ended_ms; /* since 1970 */
+    struct id      id;
+    struct tenant *owner;                                  /* whose it was; NULL: there are no keys */
+    const char    *reason;                                 /* a constant: "deleted", "expired", ... */
+    int64_t        created_us, last_activity_us, ended_ms; /* since 1970 */
 };
 TAILQ_HEAD(ended_list, ended_session);
 

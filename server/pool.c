@@ -98,7 +98,7 @@ static void answer(struct pool_claim *claim, struct worker *worker, const char *
 /* The first who waits for any worker. */
 static struct pool_claim *first_claim(const struct pool *pool)
 {
-    struct pool_claim *claim;
+    struct pool_claim *claim = NULL;
     TAILQ_FOREACH(claim, &pool->claims, entry)
     {
         if (!claim->own_limits)
@@ -251,7 +251,7 @@ static bool spawn(struct pool *pool, struct pool_claim *claim)
 
 static void spawn_own(struct pool *pool)
 {
-    struct pool_claim *claim;
+    struct pool_claim *claim = NULL;
     TAILQ_FOREACH(claim, &pool->claims, entry)
     {
         if (claim->own_limits && claim->place == NULL && (pool->spawning_count >= IN_FLIGHT_WANTED || !spawn(pool, claim)))

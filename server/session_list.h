@@ -14,9 +14,9 @@
 struct session_list_query {
     enum { LIST_ANY, LIST_ACTIVE, LIST_IDLE, LIST_TERMINATED } status;
     enum { BY_LAST_ACTIVITY, BY_CREATED, BY_EXECUTIONS } order;
-    bool   ascending;
+    bool           ascending;
     struct tenant *owner; /* whose are shown */
-    size_t limit, offset;
+    size_t         limit, offset;
 };
 
 /* Reads status, limit, offset, sortBy and sortOrder. Returns false when something is wrong: the request has been answered. */

@@ -80,8 +80,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 
 static void record_end(const struct session_info *info, const struct tenant *owner, const char *reason)
 {
-    const struct audit_line line = {
-        .action = "session.end", .key = tenant_name(owner), .outcome = reason, .session_id = info->id_text};
+    const struct audit_line line = {.action = "session.end", .key = tenant_name(owner), .outcome = reason, .session_id = info->id_text};
     audit_write(&line, NULL);
 }
 
@@ -91,11 +90,11 @@ void sessions_on_ended(struct sessions *sessions, struct session *session, const
     struct ended_session record;
 
     session_get_info(session, &info);
-    record = (struct ended_session){.id               = *info.id,
-                                    .reason           = reason,
-                                    .created_us       = info.created_us,
-                                    .last_activity_us = info.last_activity_us,
-                                    .ended_ms         = session_ended_ms(session)};
+    record       = (struct ended_session){.id               = *info.id,
+                                          .reason           = reason,
+                                          .created_us       = info.created_us,
+                                          .last_activity_us = info.last_activity_us,
+                                          .ended_ms         = session_ended_ms(session)};
     record.owner = session_owner(session);
     (void)table_take(sessions->by_id, info.id);
     turns_leave(&sessions->turns, &session_node(session)->turn);

@@ -17,7 +17,7 @@ struct birth {
     struct sessions       *sessions;
     struct session_request request;
     struct pool_claim     *claim;
-    TAILQ_HEAD(, asker) askers;
+    TAILQ_HEAD(asker_list, asker) askers;
 };
 
 struct sessions {
@@ -29,7 +29,7 @@ struct sessions {
     struct session_list      over;
     struct turns             turns;
     struct turn_line         everybody; /* of sessions without an owner */
-    TAILQ_HEAD(, birth) births;
+    TAILQ_HEAD(birth_list, birth) births;
     size_t                 birth_count;
     struct sessions_totals totals;
     uint64_t               last_serial;

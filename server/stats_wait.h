@@ -12,7 +12,7 @@ struct stats_waiter;
 
 struct stats_wait {
     struct event_base *base;
-    TAILQ_HEAD(, stats_waiter) waiters;
+    TAILQ_HEAD(stats_waiter_list, stats_waiter) waiters;
 };
 
 void stats_wait_init(struct stats_wait *wait, struct event_base *base);

@@ -104,7 +104,7 @@ static int start_server(struct supervisor *s, struct err *err)
 {
     char *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)SUPERVISOR_ARGUMENT};
     int   fds[CHILD_FDS_MAX], theirs = -1, result;
-    for (size_t i = 1; s->argv[i] != NULL && i < ARGUMENTS_MAX - 2; i++)
+    for (size_t i = 1; i < ARGUMENTS_MAX - 2 && s->argv[i] != NULL; i++)
         argv[i + 1] = s->argv[i];
     if (make_supervisor_socket(&s->server, &theirs, err) < 0)
         return -1;
@@ -245,7 +245,8 @@ static void announce(const struct supervisor *s)
     char url[96];
     listener_url(&s->config->listen[0], s->config->tls_cert[0] != '\0', url, sizeof url);
     (void)printf("Penny Sandbox is ready at %s\n", url);
-    (void)printf("Try: curl -s%s %s/api/v1/execute -H 'Content-Type: application/json' -d '{\"code\": \"print(1 + 1)\"}'%s\n", s->config->tls_cert[0] != '\0' ? "k" : "", url,
+    (void)printf("Try: curl -s%s %s/api/v1/execute -H 'Content-Type: application/json' -d '{\"code\": \"print(1 + 1)\"}'%s\n",
+                 s->config->tls_cert[0] != '\0' ? "k" : "", url,
                  s->config->keys_file[0] != '\0' || s->config->api_keys[0] != '\0' ? " -H \"Authorization: Bearer $KEY\"" : "");
     (void)fflush(stdout);
 }

@@ -26,7 +26,7 @@ struct zygote_client {
     int                         fd;
     bool                        ready;
     struct event               *readable, *writable;
-    TAILQ_HEAD(, waiting) queue;
+    TAILQ_HEAD(waiting_list, waiting) queue;
     size_t queued;
 };
 
