@@ -16,9 +16,9 @@
 
 /* A request that waits for something of a session. */
 struct waiting {
-    struct server       *server;
-    struct http_request *request;
-    struct id            session;
+    struct server        *server;
+    struct http_request  *request;
+    struct id             session;
     struct files_given   *files;   /* to be written before the answer */
     struct files_writing *writing; /* of these */
 };
@@ -139,7 +139,7 @@ void api_sessions_list(struct http_request *request, void *context)
     if (!session_list_read(&query, request))
         return;
     query.owner = api_caller(request);
-    list = session_list_write(server_sessions(context), &query, server_policies(context), server_isolation(context));
+    list        = session_list_write(server_sessions(context), &query, server_policies(context), server_isolation(context));
     if (list != NULL)
         http_reply_json(request, 200, list);
     else
