@@ -22,7 +22,7 @@ visits = pd.DataFrame(
 )
 
 for month, part in visits.groupby(visits.index.month):
-    print(f"month {month}: {part.sum(axis=1).mean():7.1f} visits a day")
+    print(f"month {month}: {part.sum(axis=1).mean():7.1f} a day")
     time.sleep(0.15)  # each line is shown when it is printed
 
 fig, ax = plt.subplots(figsize=(8, 4))

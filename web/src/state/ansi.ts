@@ -21,9 +21,7 @@ export const PLAIN: AnsiStyle = Object.freeze({});
 
 const ESC = '\x1b';
 /** CSI; strings such as titles and links (OSC, DCS, ...), also without their end; two-character sequences; a lone ESC. */
-// eslint-disable-next-line no-control-regex
 const SEQUENCE = /\x1b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\[[0-?]*[ -/]*$|[ -/]*[0-~]?)/g;
-// eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 export function hasEscape(text: string): boolean {

@@ -62,7 +62,7 @@ export function VirtualLog({ log, autoScroll, query, current, turn, onOpenPlot }
         element.scrollTop = scrollFor(current, log.length, element.clientHeight);
         measure();
         // Only a new search or a step through its hits moves the view, not what arrives meanwhile.
-    }, [current, turn]); // eslint-disable-line react-hooks/exhaustive-deps
+    }, [current, turn]);
 
     const view = viewOf(log.length, scrollTop, viewport);
     const rows = [];

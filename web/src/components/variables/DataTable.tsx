@@ -40,7 +40,7 @@ function usePages({ name, data, first, loadPage }: Props) {
         );
         return () => stop.abort();
         // A new description of the variable (data) means that it may have changed: its page is asked for again.
-    }, [name, data, offset, paged]); // eslint-disable-line react-hooks/exhaustive-deps
+    }, [name, data, offset, paged]);
     return { part, paged, offset, setOffset, failure };
 }
 
