@@ -148,7 +148,6 @@ static void test_own_limits_are_spawned_for_their_waiter(void **state)
     (void)state;
     (void)wait_for(&own, &limits);
     claim = wait_for(&leaves, &limits);
-    fake_run_for(core.base, 1); /* its spawn is on its way */
     pool_cancel(claim);
     (void)wait_for(&plain, NULL);
     fake_run_until(core.base, is_told, &own);
@@ -211,7 +210,6 @@ static void test_stopping_tells_who_waits(void **state)
     (void)state;
     (void)wait_for(&plain, NULL);
     (void)wait_for(&own, &limits);
-    fake_run_for(core.base, 1);
     pool_stop(core.pool);
     assert_int_equal(plain.told + own.told, 2);
     assert_null(plain.worker);
