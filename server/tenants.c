@@ -286,5 +286,8 @@ int tenants_print_key(const char *name, struct err *err)
     for (size_t i = 0; i < sizeof digest; i++)
         (void)printf("%02x", digest[i]);
     (void)printf("\n");
+    (void)fputs("# behind it, as wanted: sessions=N executions=N cpu=SECONDS (a minute) requests=N (a minute) profiles=standard,open "
+                "access=all|metrics\n",
+                stderr);
     return fflush(stdout) == 0 ? 0 : err_errno(err, "key: it could not be printed");
 }
