@@ -67,7 +67,8 @@ node_is_new() { command -v npm >/dev/null && [ "$(node -p 'parseInt(process.vers
 
 web() {
     [ -e "$1/package.json" ] || return 0
-    stamp="build/stamps/web-$(find "$1" -path "$1/node_modules" -prune -o -path "$1/dist" -prune -o -type f -print | LC_ALL=C sort |
+    # the page is compiled together with the client's sources
+    stamp="build/stamps/web-$(find "$1" clients/typescript/src -path "$1/node_modules" -prune -o -path "$1/dist" -prune -o -type f -print | LC_ALL=C sort |
         xargs -d '\n' sha256sum | sha256sum | cut -c 1-16)"
     [ ! -e "$stamp" ] || [ ! -d "$1/dist" ] || return 0
     node_is_new || apt_install nodejs npm
