@@ -7,6 +7,7 @@
 #include "host_cell.h"
 #include "host_compile.h"
 #include "host_event.h"
+#include "host_files.h"
 #include "host_leftover.h"
 #include "host_memory.h"
 #include "host_module.h"
@@ -157,7 +158,7 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
         return fail(err, policy->python_library);
     if (start_runtime(package, policy, imports_json) != 0)
         return fail(err, "starting the Python side");
-    if (host_boundary_install() != 0 || init_names(package) != 0 || host_cell_init(package) != 0 || host_worker_init(package) != 0)
+    if (host_boundary_install() != 0 || init_names(package) != 0 || host_cell_init(package) != 0 || host_files_init(package) != 0 || host_worker_init(package) != 0)
         return fail(err, "our Python package is incomplete");
     return host_leftover_check(err);
 }

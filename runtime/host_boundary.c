@@ -3,6 +3,7 @@
 #include "host_boundary.h"
 
 #include "host_event.h"
+#include "host_files.h"
 #include "shared/wire.h"
 
 #include <stdbool.h>
@@ -55,6 +56,7 @@ static bool is_own_descriptor(PyObject *args)
 static int on_audit(const char *event, PyObject *args, void *unused)
 {
     (void)unused;
+    host_files_on_audit(event, args);
     switch (event[0]) {
     case 'o':
         if (event[1] == 'p' && strcmp(event, "open") == 0) {

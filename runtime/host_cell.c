@@ -4,6 +4,7 @@
 #include "host_account.h"
 #include "host_compile.h"
 #include "host_event.h"
+#include "host_files.h"
 #include "host_guard.h"
 #include "host_names.h"
 #include "host_report.h"
@@ -25,6 +26,7 @@ static uint32_t  count;
 static uint64_t  running;
 static bool      is_set_up, skips_variables;
 static PyObject *setup_error[3]; /* type, value, traceback */
+static PyObject *artifacts;      /* bytes of EVENT_DONE; NULL: no file was made or changed */
 
 static PyObject *attribute(PyObject *package, const char *module, const char *name)
 {
@@ -150,6 +152,8 @@ static void send_done(const char *status, const char *error, size_t error_length
 {
     struct host_account used;
     char                fixed[DONE_BYTES];
+    const char         *files        = artifacts != NULL ? PyBytes_AS_STRING(artifacts) : "";
+    size_t              files_length = artifacts != NULL ? (size_t)PyBytes_GET_SIZE(artifacts) : 0;
     PyObject           *bytes;
     int                 n;
     host_account_end(&used);
@@ -157,15 +161,16 @@ static void send_done(const char *status, const char *error, size_t error_length
                  "{\"status\":\"%.16s\",\"executionCount\":%" PRIu32 ",\"cpuUser\":%" PRIu64 ",\"cpuSystem\":%" PRIu64
                  ",\"memoryPeak\":%" PRIu64 ",\"memory\":%" PRIu64 ",\"threads\":%" PRIu32 "%s",
                  status, count, used.cpu_user_us, used.cpu_system_us, used.memory_peak_bytes, used.memory_bytes, used.threads,
-                 error_length > 0 ? ",\"error\":" : "}");
-    if (error_length == 0) {
+                 error_length > 0   ? ",\"error\":"
+                 : files_length > 0 ? ""
+                                    : "}");
+    if (error_length + files_length == 0) {
         host_event_queue(EVENT_DONE, fixed, (size_t)n);
-    } else if ((bytes = PyBytes_FromStringAndSize(NULL, n + (Py_ssize_t)error_length + 1)) != NULL) {
-        char *p = PyBytes_AS_STRING(bytes);
-        memcpy(p, fixed, (size_t)n);
-        memcpy(p + n, error, error_length);
-        p[n + (int)error_length] = '}';
-        host_event_queue(EVENT_DONE, p, (size_t)PyBytes_GET_SIZE(bytes));
+    } else if ((bytes = PyBytes_FromStringAndSize(NULL, n + (Py_ssize_t)(error_length + files_length) + 1)) != NULL) {
+        char *p = mempcpy(PyBytes_AS_STRING(bytes), fixed, (size_t)n);
+        p       = mempcpy(p, error, error_length);
+        memcpy(mempcpy(p, files, files_length), "}", 1);
+        host_event_queue(EVENT_DONE, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
         Py_DECREF(bytes);
     } else {
         PyErr_Clear();
@@ -230,6 +235,8 @@ static int conclude(const struct host_code *code)
     if (changed != NULL && !skips_variables)
         (void)host_report(changed);
     Py_XDECREF(changed);
+    if (!PyErr_Occurred())
+        artifacts = host_files_changed();
     if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
         PyErr_WriteUnraisable(show_figures);
     return PyErr_Occurred() ? -1 : 0;
@@ -244,7 +251,8 @@ static void end(int failed, PyObject *description)
     if (failed != 0)
         done_with_error(description);
     else
-        send_done("ok", NULL, 0);
+        send_done("ok", "", 0);
+    Py_CLEAR(artifacts);
     running = 0;
 }
 

@@ -6,6 +6,7 @@
 #include "host_account.h"
 #include "host_cell.h"
 #include "host_event.h"
+#include "host_files.h"
 #include "host_fresh.h"
 #include "host_park.h"
 #include "host_request.h"
@@ -92,6 +93,7 @@ static void become_ready(int restored)
     if (restored < 0) {
         host_cell_rehearse();
         host_account_start();
+        host_files_start();
     }
     send_ready(restored);
 }

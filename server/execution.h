@@ -23,15 +23,15 @@
 #include "worker.h"
 
 struct execution_request {
-    const char *code; /* UTF-8, copied */
-    size_t      code_length;
-    json_t     *options;              /* the members of REQUEST_SETUP, or NULL; a reference is taken */
-    uint32_t    timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
-    bool        include_variables;
-    bool        interactive; /* someone may answer input(); else it sees the end of input */
-    struct files_given        *files;  /* to be written before it starts; taken over, unless NULL is returned */
-    struct tenant             *owner;  /* session_submit() sees to it */
-    const struct audit_origin *origin; /* for the audit log; NULL: not known */
+    const char                *code; /* UTF-8, copied */
+    size_t                     code_length;
+    json_t                    *options;              /* the members of REQUEST_SETUP, or NULL; a reference is taken */
+    uint32_t                   timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
+    bool                       include_variables;
+    bool                       interactive; /* someone may answer input(); else it sees the end of input */
+    struct files_given        *files;       /* to be written before it starts; taken over, unless NULL is returned */
+    struct tenant             *owner;       /* session_submit() sees to it */
+    const struct audit_origin *origin;      /* for the audit log; NULL: not known */
 };
 
 struct execution;

@@ -17,25 +17,27 @@ static void fill_summary(const struct execution *execution, struct result_summar
     const struct outcome    *outcome  = &execution->outcome;
 
     *summary = (struct result_summary){
-        .status          = execution_status_name(execution->status),
-        .state           = states[execution->state.kind],
-        .session_id      = execution->session_text,
-        .execution_id    = execution->id_text,
-        .success         = execution->status == EXECUTION_OK,
-        .restored_to     = execution->state.kind == STATE_ROLLED_BACK ? (int64_t)execution->state.restored_to : -1,
-        .execution_count = execution->execution_count,
-        .error           = outcome->error,
-        .notice          = execution->notice,
-        .truncated       = event_track_is_truncated(execution->output.track),
-        .metrics         = {.execution_ms = execution_ms(execution),
-                            .queued_ms =
-                                (double)((execution->started_us != 0 ? execution->started_us : execution->ended_us) - execution->made_us) / 1000.0,
-                            .cpu_user_us       = outcome->cpu_user_us,
-                            .cpu_system_us     = outcome->cpu_system_us,
-                            .cpu_is_split      = outcome->cpu_is_split,
-                            .memory_bytes      = outcome->memory_bytes,
-                            .memory_peak_bytes = outcome->memory_peak_bytes,
-                            .bytes_out         = event_track_output_bytes(execution->output.track)},
+        .status            = execution_status_name(execution->status),
+        .state             = states[execution->state.kind],
+        .session_id        = execution->session_text,
+        .execution_id      = execution->id_text,
+        .success           = execution->status == EXECUTION_OK,
+        .restored_to       = execution->state.kind == STATE_ROLLED_BACK ? (int64_t)execution->state.restored_to : -1,
+        .execution_count   = execution->execution_count,
+        .error             = outcome->error,
+        .artifacts         = outcome->artifacts,
+        .artifacts_omitted = outcome->artifacts_omitted,
+        .notice            = execution->notice,
+        .truncated         = event_track_is_truncated(execution->output.track),
+        .metrics           = {.execution_ms = execution_ms(execution),
+                              .queued_ms =
+                                  (double)((execution->started_us != 0 ? execution->started_us : execution->ended_us) - execution->made_us) / 1000.0,
+                              .cpu_user_us       = outcome->cpu_user_us,
+                              .cpu_system_us     = outcome->cpu_system_us,
+                              .cpu_is_split      = outcome->cpu_is_split,
+                              .memory_bytes      = outcome->memory_bytes,
+                              .memory_peak_bytes = outcome->memory_peak_bytes,
+                              .bytes_out         = event_track_output_bytes(execution->output.track)},
     };
 }
 

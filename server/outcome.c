@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "artifacts.h"
+
 const char *execution_status_name(enum execution_status status)
 {
     static const char *const names[EXECUTION_STATUS_COUNT] = {"queued", "running",     "inputRequired", "ok",       "error", "timeout",
@@ -15,7 +17,8 @@ const char *execution_status_name(enum execution_status status)
 void outcome_done(struct outcome *outcome)
 {
     json_decref(outcome->error);
-    outcome->error = NULL;
+    json_decref(outcome->artifacts);
+    outcome->error = outcome->artifacts = NULL;
 }
 
 static int read_status(const json_t *done, enum execution_status *ret_status)
@@ -85,7 +88,9 @@ int outcome_from_done(struct outcome *outcome, const char *payload, size_t lengt
         json_decref(done);
         return err_set(err, 0, "the worker's last word of a cell was not understood");
     }
-    outcome->error             = read_error(json_object_get(done, "error"));
+    outcome->error     = read_error(json_object_get(done, "error"));
+    outcome->artifacts = artifacts_read(json_object_get(done, "artifacts"), &outcome->artifacts_omitted);
+    outcome->artifacts_omitted += read_number(done, "artifactsOmitted");
     outcome->cpu_user_us       = read_number(done, "cpuUser");
     outcome->cpu_system_us     = read_number(done, "cpuSystem");
     outcome->cpu_is_split      = true;

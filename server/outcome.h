@@ -34,7 +34,9 @@ struct execution_state {
 
 struct outcome {
     enum execution_status status;
-    json_t               *error; /* {type, message, traceback, line?}, owned; NULL: none */
+    json_t               *error;             /* {type, message, traceback, line?}, owned; NULL: none */
+    json_t               *artifacts;         /* [{path, size, mime}], owned; NULL: none */
+    uint64_t              artifacts_omitted; /* files beyond these */
     uint64_t              cpu_user_us, cpu_system_us, memory_bytes, memory_peak_bytes;
     bool                  cpu_is_split; /* into user and system; else cpu_user_us is all of it */
 };

@@ -5,15 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "artifacts.h"
 #include "sse.h"
 #include "text.h"
 
 enum {
-    BRIEF_OUT_BYTES   = 16 * 1024, /* after escaping */
-    BRIEF_ERR_BYTES   = 8 * 1024,
-    BRIEF_VALUE_BYTES = 8 * 1024,
-    BRIEF_ERROR_BYTES = 10 * 1024,
-    ESCAPED_MAX       = 6, /* bytes that one byte of text can become */
+    BRIEF_OUT_BYTES       = 12 * 1024, /* after escaping */
+    BRIEF_ERR_BYTES       = 6 * 1024,
+    BRIEF_VALUE_BYTES     = 8 * 1024,
+    BRIEF_ERROR_BYTES     = 10 * 1024,
+    BRIEF_ARTIFACTS_BYTES = 4 * 1024,
+    ESCAPED_MAX           = 6, /* bytes that one byte of text can become */
 };
 
 void result_done(struct result *result)
@@ -209,6 +211,7 @@ static bool write_all(const struct result *result, const struct result_summary *
 {
     bool cut = result->cut;
     return write_head(out, summary) && write_output(out, result, brief, &cut) && write_metrics(out, &summary->metrics) &&
+           artifacts_write(out, summary->artifacts, summary->artifacts_omitted, brief ? BRIEF_ARTIFACTS_BYTES : SIZE_MAX) &&
            (summary->error == NULL || write_error(out, summary->error, brief, &cut)) && write_tail(out, summary, cut);
 }
 

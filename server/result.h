@@ -40,6 +40,8 @@ struct result_summary {
     uint64_t              execution_count; /* 0: absent, it never ran */
     struct result_metrics metrics;
     const json_t         *error;     /* NULL: absent */
+    const json_t         *artifacts; /* NULL: none */
+    uint64_t              artifacts_omitted;
     const char           *notice;    /* NULL: absent */
     bool                  truncated; /* output was lost to the limit */
 };

@@ -138,16 +138,18 @@ static bool write_whole(struct event_track *track, const struct reading *reading
 {
     json_t               *restored_to = json_object_get(brief, "restoredTo");
     struct result_summary summary     = {
-            .status          = json_string_value(json_object_get(brief, "status")),
-            .state           = json_string_value(json_object_get(brief, "state")),
-            .session_id      = event_track_session_id(track),
-            .execution_id    = event_track_execution_id(track),
-            .success         = json_is_true(json_object_get(brief, "success")),
-            .restored_to     = restored_to != NULL ? (int64_t)json_number_value(restored_to) : -1,
-            .execution_count = (uint64_t)json_number_value(json_object_get(brief, "executionCount")),
-            .error           = json_object_get(brief, "error"),
-            .notice          = json_string_value(json_object_get(brief, "notice")),
-            .truncated       = event_track_is_truncated(track) || reading->missing,
+            .status            = json_string_value(json_object_get(brief, "status")),
+            .state             = json_string_value(json_object_get(brief, "state")),
+            .session_id        = event_track_session_id(track),
+            .execution_id      = event_track_execution_id(track),
+            .success           = json_is_true(json_object_get(brief, "success")),
+            .restored_to       = restored_to != NULL ? (int64_t)json_number_value(restored_to) : -1,
+            .execution_count   = (uint64_t)json_number_value(json_object_get(brief, "executionCount")),
+            .error             = json_object_get(brief, "error"),
+            .artifacts         = json_object_get(brief, "artifacts"),
+            .artifacts_omitted = (uint64_t)json_integer_value(json_object_get(brief, "artifactsOmitted")),
+            .notice            = json_string_value(json_object_get(brief, "notice")),
+            .truncated         = event_track_is_truncated(track) || reading->missing,
     };
     if (summary.status == NULL || summary.state == NULL)
         return false;

@@ -14,7 +14,7 @@ import tempfile
 
 import _penny
 
-from . import errors, late, output_handler, plots, sandbox_env, user_input, variables
+from . import artifacts, errors, late, output_handler, plots, sandbox_env, user_input, variables
 
 DEADLINE_SIGNAL = 42
 
@@ -156,6 +156,8 @@ def setup(payload):
         _penny.seed()
     if "plots" in options:
         plots.limits.update(options["plots"])
+    if "uploads" in options:
+        artifacts.note(options["uploads"])
     if "envVars" in options:
         sandbox_env.set_environment(options["envVars"])
     if "stdin" in options:

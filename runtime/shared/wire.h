@@ -58,7 +58,9 @@ enum event_type {
     EVENT_INPUT_REQUEST = 70, /* JSON {"prompt","password"}: the cell waits for REQUEST_INPUT */
     EVENT_DONE          = 71, /* JSON {"status":"ok"|"error"|"interrupted"|"rejected","executionCount":n,
                                  "error":{type,message,traceback,line?}?, "cpuUser":us,"cpuSystem":us,"memoryPeak":bytes,
-                                 "memory":bytes,"threads":n}: the cell has ended; exactly one per REQUEST_EXECUTE */
+                                 "memory":bytes,"threads":n,"artifacts":[{"path","size","mime"}]?,"artifactsOmitted":n?}: the
+                                 cell has ended; exactly one per REQUEST_EXECUTE. Artifacts: files of the workspace that it made
+                                 or changed; omitted: how many more there are */
     EVENT_REPLY         = 72, /* JSON answer to REQUEST_INSPECT: {"ok":true,...} or {"ok":false,"error":{type,message}} */
     EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n} or {"pid":0,"reason":"..."} when it can't be done truthfully */
 };
