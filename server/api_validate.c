@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "api_validate.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "json.h"
 #include "server.h"
 #include "session_body.h"
+#include "tenant.h"
 
 struct asking {
     struct server       *server;
@@ -59,6 +61,14 @@ static void ask(struct http_request *request, struct server *server, json_t *que
     }
 }
 
+/* Without a choice it is what a session of the caller's would get. */
+static void settle_profile(const struct http_request *request, const struct server *server, char profile[16])
+{
+    const struct tenant *caller = api_caller(request);
+    if (profile[0] == '\0')
+        (void)snprintf(profile, 16, "%s", caller != NULL && caller->profile[0] != '\0' ? caller->profile : server_config(server)->profile);
+}
+
 static void validate(struct http_request *request, struct server *server, const char *kind)
 {
     struct json_check check  = JSON_CHECK_INIT;
@@ -72,9 +82,10 @@ static void validate(struct http_request *request, struct server *server, const 
     session_body_read_profile(&check, json, profile);
     if (json_check_reply(&check, request))
         return;
+    settle_profile(request, server, profile);
     ask(request, server,
         json_pack("{s:s, s:s, s:O, s:s, s:b, s:b}", "op", "analyze", "kind", kind, "code", json_object_get(json, "code"), "profile",
-                  profile[0] != '\0' ? profile : server_config(server)->profile, "strict", strict, "includeWarnings", with_warnings));
+                  profile, "strict", strict, "includeWarnings", with_warnings));
 }
 
 void api_validate(struct http_request *request, void *context)

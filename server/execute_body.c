@@ -60,6 +60,11 @@ static void read_rest(struct json_check *check, const json_t *json, const struct
     (void)json_field_bool(check, json, "includeVariables", &body->execution.include_variables);
     (void)json_field_bool(check, json, "queue", &body->may_queue);
     (void)json_field_choice(check, json, "onDisconnect", ways, &way);
+    if (!body->execution.include_variables) { /* then no code of theirs is run to describe them either */
+        if (body->execution.options == NULL)
+            body->execution.options = json_object();
+        (void)json_object_set_new(body->execution.options, "includeVariables", json_false());
+    }
     body->execution.timeout_ms    = (uint32_t)timeout_ms;
     body->execution.grace_ms      = policies->interrupt_grace_ms;
     body->interrupt_on_disconnect = way == 1;

@@ -296,6 +296,10 @@ def _array_items(value):
     """(nested lists, whether they hold the array truly)."""
     kind = value.dtype.kind
     listed = value.tolist()
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and issubclass(type(value), masked.MaskedArray):
+        reducer = _Reducer()
+        return _each(listed, reducer.reduce), reducer.whole
     if kind in "bu" or (kind == "i" and value.dtype.itemsize < 8):
         return listed, True
     if kind in "fi":

@@ -46,12 +46,12 @@ def is_listed(name, value):
     return not (module in ("typing", "__future__") or f"{module}.{values.name_of(kind)}" in _not_data_names)
 
 
-def data_of(name, value, detail=False, milliseconds=PREPARE_MS):
-    """VariableData with its name. Whatever user code does while it is described, this returns."""
-    return {"name": name, **_bounded(value, detail, milliseconds)}
+def data_of(name, value, detail=False, milliseconds=PREPARE_MS, interruptible=True):
+    """VariableData with its name. Whatever user code does while it is described, this returns; an interrupt ends a cell, no request."""
+    return {"name": name, **_bounded(value, detail, milliseconds, interruptible)}
 
 
-def _bounded(value, detail, milliseconds):
+def _bounded(value, detail, milliseconds, interruptible):
     if values.is_instant(type(value)):
         return values.describe(value, detail)
     if milliseconds <= 0:
@@ -61,9 +61,9 @@ def _bounded(value, detail, milliseconds):
             return values.describe(value, detail)
     except Deadline:
         return {"type": values.type_name(value), "serializable": False, "error": f"describing it took more than {milliseconds} ms"}
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a __repr__ may raise SystemExit too
+        if interruptible and isinstance(error, KeyboardInterrupt):
+            raise
         return {"type": values.type_name(value), "serializable": False, "error": f"describing it failed: {values.name_of(type(error))}"}
 
 
@@ -147,7 +147,7 @@ def _list(request):
             truncated = True
             break
         left = int((end - time.monotonic()) * 1000)
-        text = payload.dumps(data_of(name, value, request.get("detail", False), min(PREPARE_MS, left)))
+        text = payload.dumps(data_of(name, value, request.get("detail", False), min(PREPARE_MS, left), False))
         used += len(text)
         found[name] = _Ready(text)
     return {"variables": found, "truncated": truncated}
@@ -171,7 +171,7 @@ def _get(request):
     paged = "offset" in request or "limit" in request
     offset, limit = int(request.get("offset", 0)), int(request.get("limit", 100))
     if form == "data":
-        data = data_of(name, value, True, LIST_MS)
+        data = data_of(name, value, True, LIST_MS, False)
         if paged:
             with deadline(LIST_MS):
                 data["page"] = values.page(value, offset, limit)
