@@ -1,5 +1,6 @@
 """The real server as a child process: started in a tier, watched, stopped, and searched for what it left behind."""
 
+import atexit
 import os
 import random
 import shutil
@@ -41,20 +42,26 @@ def free_port():
     raise RuntimeError("no free port from 23000 to 23999")
 
 
+def _copy_tree(copy):
+    copy.mkdir(mode=0o755)
+    for part in ("server", "runtime", "policies", "build/venv"):
+        shutil.copytree(ROOT / part, copy / part, symlinks=True)
+    build = copy / BUILD.relative_to(ROOT)
+    build.mkdir(exist_ok=True)
+    for program in BUILD.glob("penny-*"):
+        shutil.copy(program, build)
+    subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
+    atexit.register(shutil.rmtree, copy, True)
+
+
 def _readable_tree(tier):
-    """The directory whose build/, runtime/ and policies/ this tier's user can read: the checkout, or a copy of it."""
+    """The checkout, or a copy of it where this tier's user can't read that; and the build directory in it."""
     can = subprocess.run([*tiers.prefix(tier), "test", "-r", str(BUILD / "penny-zygote"), "-a", "-r", str(ROOT / "policies")])
     if can.returncode == 0:
         return ROOT, BUILD
     copy = Path(tempfile.gettempdir()) / f"penny-test-tree-{os.getpid()}"
     if not copy.exists():
-        copy.mkdir(mode=0o755)
-        for part in ("runtime", "policies", BUILD.relative_to(ROOT)):
-            shutil.copytree(ROOT / part, copy / part, symlinks=True)
-        subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
-        import atexit
-
-        atexit.register(shutil.rmtree, copy, True)
+        _copy_tree(copy)
     return copy, copy / BUILD.relative_to(ROOT)
 
 
@@ -74,9 +81,9 @@ class Server:
         env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/", "SANDBOX_HOST": "127.0.0.1", "SANDBOX_PORT": str(self.port),
                "SANDBOX_STATE_DIR": str(self.state), "ASAN_OPTIONS": "abort_on_error=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
         if BUILD != ROOT / "build":
-            env["SANDBOX_PYTHON"] = str(ROOT / "build/venv/bin/python")
-            env["SANDBOX_POLICY_DIR"] = str(ROOT / "policies")
-            env["SANDBOX_PYTHON_LIBRARY"] = str(ROOT / "runtime/python")
+            env["SANDBOX_PYTHON"] = str(self.tree / "build/venv/bin/python")
+            env["SANDBOX_POLICY_DIR"] = str(self.tree / "policies")
+            env["SANDBOX_PYTHON_LIBRARY"] = str(self.tree / "runtime/python")
         env.update(self.env)
         return {k: v for k, v in env.items() if v is not None}
 
