@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api_error.h"
+#include "metrics.h"
 #include "text.h"
 
 enum { SHOWN_BYTES = 200 /* of a path, in a message */ };
@@ -43,6 +44,8 @@ void file_error_describe(int error, const char *path, const struct policies *pol
 {
     int shown = (int)text_cut(path, strlen(path), SHOWN_BYTES);
 
+    if (error == EFBIG || error == ENOSPC || error == EDQUOT || error == EXDEV || error == ELOOP)
+        metrics_deny(METRICS_DENIED_FILES);
     if (error == EFBIG) {
         ret->status = 413;
         ret->code   = "FILE_TOO_LARGE";
