@@ -1,16 +1,31 @@
 # Two commands: `make run` serves, `make test` proves. Each does its own set-up and nothing twice. `make help` lists the rest.
 
 # ---- The C files, in the order a request walks them -----------------------------------------------------------------
-# The server: what starts it, HTTP, routes, the answers; then sessions and executions on their way down to the pipes; then events on
-# their way up to the reader.
-SERVER_WALK := main supervisor config policies server \
-               http route api api_execute api_executions api_sessions api_health \
-               session execution zygote_client pool worker \
-               event event_log sse
+# The server: what starts it; bytes in; the path of a request; the answers; sessions and executions on the way down to the pipes;
+# then what comes back from the pipes, its events, and the way up to the reader; last what all of them use.
+SERVER_START    := main options config config_option config_places policies policy_file policy_syscalls policy_memfd \
+                   supervisor child orphans state_dir listener run server server_files handover
+SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
+SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
+SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_variables api_plots \
+                   api_files api_files_put api_files_post files_given file_path file_list file_range file_upload file_download file_error multipart \
+                   api_validate analysis api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
+                   api_audit audit audit_run api_error static
+SERVER_SESSION  := sessions sessions_create session session_given session_run session_worker session_inspect session_files session_plots \
+                   stats_wait ended turn execution execution_run execution_end execution_account artifacts
+SERVER_DOWN     := pool workers zygote_client worker worker_rule pipes frame frame_writer
+SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader \
+                   sse sse_escape watcher watcher_http http_reply http_stream http_output
+SERVER_COMMON   := json json_slice text bytes base64 table id log
+SERVER_WALK     := $(SERVER_START) $(SERVER_HTTP) $(SERVER_ROUTE) $(SERVER_API) $(SERVER_SESSION) $(SERVER_DOWN) $(SERVER_UP) $(SERVER_COMMON)
 # What crosses the wall between the processes: the only files that both sides use.
-SHARED_WALK := err fdio wire
-# The zygote: loop, fork, init, the jail's layers in the order they are put on, and the interpreter.
-RUNTIME_WALK := zygote spawn init jail root cgroup report host
+SHARED_WALK  := err fdio
+# The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.
+RUNTIME_WALK := zygote zygote_loop spawn clone children processes stats init init_file init_file_walk \
+                jail jail_namespace jail_cgroup jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_seccomp \
+                host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
+                host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
+                host_memory host_account host_park
 
 # A file that is not in the list yet is built all the same; `make check` asks for it to be put in its place.
 listed  = $(wildcard $(patsubst %,$(1)/%.c,$(2))) $(filter-out $(patsubst %,$(1)/%.c,$(2)),$(sort $(wildcard $(1)/*.c)))
@@ -228,7 +243,7 @@ check-walk:
 
 # The wall between the processes, as the linker sees it.
 check-linked: $(PROGRAMS)
-	$(call say,LINKED,'the server without Python, the zygote without an HTTP parser')
+	$(call say,LINKED,'no Python in the server and no HTTP parser in the zygote')
 	@! readelf -d build/penny-sandbox | grep -E 'NEEDED.*(python|seccomp)' || { echo 'the server must not link these'; exit 1; }
 	@! readelf -d build/penny-zygote | grep -E 'NEEDED.*(event|evhtp|jansson)' || { echo 'the zygote must not link these'; exit 1; }
 
