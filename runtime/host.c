@@ -158,7 +158,8 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
         return fail(err, policy->python_library);
     if (start_runtime(package, policy, imports_json) != 0)
         return fail(err, "starting the Python side");
-    if (host_boundary_install() != 0 || init_names(package) != 0 || host_cell_init(package) != 0 || host_files_init(package) != 0 || host_worker_init(package) != 0)
+    if (host_boundary_install() != 0 || init_names(package) != 0 || host_cell_init(package) != 0 || host_files_init(package) != 0 ||
+        host_worker_init(package) != 0)
         return fail(err, "our Python package is incomplete");
     return host_leftover_check(err);
 }

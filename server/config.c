@@ -81,7 +81,8 @@ static int load_environment(struct config *config, struct spoken *spoken, struct
 static const struct config_option *find_flag(const char *name, size_t length)
 {
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        if (CONFIG_OPTIONS[i].flag != NULL && strlen(CONFIG_OPTIONS[i].flag) == length && strncmp(CONFIG_OPTIONS[i].flag, name, length) == 0)
+        if (CONFIG_OPTIONS[i].flag != NULL && strlen(CONFIG_OPTIONS[i].flag) == length &&
+            strncmp(CONFIG_OPTIONS[i].flag, name, length) == 0)
             return &CONFIG_OPTIONS[i];
     }
     return NULL;

@@ -62,7 +62,7 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->interactive              = request->interactive;
     execution->files                    = request->files;
     execution->owner                    = request->owner;
-    execution->audit = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
+    execution->audit                    = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
     execution->output.include_variables = request->include_variables;
     execution->made_us                  = execution_now_us();
     (void)evtimer_assign(&execution->timer, base, execution_on_timer, execution);

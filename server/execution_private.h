@@ -14,7 +14,7 @@ struct execution {
     struct event_base     *base;
     struct event_log      *log;
     struct tenant         *owner;
-    struct audit_run      *audit; /* until its end; NULL: there is no audit log */
+    struct audit_run      *audit;  /* until its end; NULL: there is no audit log */
     struct worker         *worker; /* while running */
     execution_on_finished  on_finished;
     void                  *arg;

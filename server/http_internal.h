@@ -63,7 +63,7 @@ struct http_request {
     json_t            *json, *notes;
     unsigned           tag;
     void              *caller;
-    int64_t            come_us; /* monotonic: when it had come */
+    int64_t            come_us;       /* monotonic: when it had come */
     struct http_buffer body, headers; /* headers: of the answer, as text */
     uint64_t           body_bytes;    /* that have come */
     http_on_body       on_body;
@@ -89,29 +89,29 @@ enum http_state { HTTP_HEAD_STATE, HTTP_BODY_STATE, HTTP_HANDLING, HTTP_STREAMIN
 struct http_connection {
     struct http *http;
     TAILQ_ENTRY(http_connection) link;
-    int                  fd;
+    int                      fd;
     struct http_tls_session *tls; /* NULL: plain */
-    enum http_state      state;
-    struct event         read_event, write_event;
-    struct event         wake_event;  /* for event_active(): libevent does not poll for an event that is added while it is active */
-    bool                 reading;     /* read_event is added */
-    bool                 blocked;     /* the socket took less than it was given; write_event is added */
-    bool                 fresh;       /* no request has been answered yet */
-    bool                 shaking;     /* its TLS handshake is not done */
-    bool                 read_blocks; /* TLS has something to write before it can read on */
-    bool                 dispatching; /* inside on_readable: it settles what has changed when it is done */
-    bool                 peer_eof, broken, closing, lingers;
-    struct http_guard    guard;
-    struct http_chunked  chunked;
-    struct http_buffer   input;
-    struct evbuffer     *output;
-    struct http_request *request; /* being read or answered */
-    struct http_stream   stream;
-    uint64_t             lingered;
-    uint64_t             body_step;                      /* body length at which the deadline moves on */
-    int64_t              deadline_ms, write_deadline_ms; /* 0: none */
-    int                  untaken; /* bytes the client had not taken when its progress was last looked at; -1: not yet */
-    char                 peer[46];
+    enum http_state          state;
+    struct event             read_event, write_event;
+    struct event             wake_event;  /* for event_active(): libevent does not poll for an event that is added while it is active */
+    bool                     reading;     /* read_event is added */
+    bool                     blocked;     /* the socket took less than it was given; write_event is added */
+    bool                     fresh;       /* no request has been answered yet */
+    bool                     shaking;     /* its TLS handshake is not done */
+    bool                     read_blocks; /* TLS has something to write before it can read on */
+    bool                     dispatching; /* inside on_readable: it settles what has changed when it is done */
+    bool                     peer_eof, broken, closing, lingers;
+    struct http_guard        guard;
+    struct http_chunked      chunked;
+    struct http_buffer       input;
+    struct evbuffer         *output;
+    struct http_request     *request; /* being read or answered */
+    struct http_stream       stream;
+    uint64_t                 lingered;
+    uint64_t                 body_step;                      /* body length at which the deadline moves on */
+    int64_t                  deadline_ms, write_deadline_ms; /* 0: none */
+    int                      untaken; /* bytes the client had not taken when its progress was last looked at; -1: not yet */
+    char                     peer[46];
 };
 
 TAILQ_HEAD(http_connections, http_connection);

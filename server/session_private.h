@@ -43,10 +43,10 @@ struct session {
     struct inspections   *inspections;
     struct session_plots *plots;
     struct session_files *files;
-    struct files_writing *writing;  /* of the files that came with the next execution */
-    struct files_given   *given;    /* these */
-    struct execution     *given_to; /* whose they are; NULL when it is gone */
-    json_t               *uploads;  /* paths written since the last execution began: no doing of the program's; NULL: none */
+    struct files_writing *writing;    /* of the files that came with the next execution */
+    struct files_given   *given;      /* these */
+    struct execution     *given_to;   /* whose they are; NULL when it is gone */
+    json_t               *uploads;    /* paths written since the last execution began: no doing of the program's; NULL: none */
     int64_t               changed_ms; /* when a cell or a request may have changed variables last; since 1970 */
     void (*on_gone)(void *arg);
     void *gone_arg;

@@ -81,8 +81,8 @@ void                            sessions_remove_execution(struct sessions *sessi
 bool sessions_may_run(struct sessions *sessions, struct session *session);
 void sessions_on_start(struct sessions *sessions, struct session *session);
 void sessions_on_stop(struct sessions *sessions, struct session *session); /* one that ran has ended */
-void sessions_on_queued(struct sessions *sessions, int change); /* of how many wait */
-void sessions_on_progress(struct sessions *sessions);           /* an execution has ended and the next one, if any, is under way */
+void sessions_on_queued(struct sessions *sessions, int change);            /* of how many wait */
+void sessions_on_progress(struct sessions *sessions); /* an execution has ended and the next one, if any, is under way */
 /* The session is over: its id is free, the record of it begins. */
 void sessions_on_ended(struct sessions *sessions, struct session *session, const char *reason);
 void sessions_on_gone(struct sessions *sessions); /* no process is left of one that has ended */

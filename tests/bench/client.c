@@ -58,11 +58,8 @@ static int dial(int port)
 
 static void connection_init(struct connection *c, int port, const char *path, const char *body)
 {
-    int n = asprintf(&c->request,
-                     "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                     path,
-                     strlen(body),
-                     body);
+    int n = asprintf(&c->request, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     path, strlen(body), body);
 
     if (n < 0)
         die("asprintf");
@@ -150,7 +147,7 @@ static void trip_many(struct connection *all, int connections, int count)
 static void bench_trip(int argc, char **argv)
 {
     int                count = atoi(argv[3]), connections = atoi(argv[4]);
-    struct connection *all   = calloc((size_t)connections, sizeof *all);
+    struct connection *all = calloc((size_t)connections, sizeof *all);
     double             start;
 
     if (!all || connections < 1 || connections > CONNECTIONS_MAX || argc != 6 + connections) {
