@@ -57,6 +57,7 @@ static bool read_content(struct json_check *check, const char *name, const json_
         (void)json_field_choice(check, value, "encoding", encodings, &encoding);
     if (encoding == 0 ? bytes_append(ret, text, length) : base64_decode(text, length, ret))
         return true;
+    bytes_done(ret);
     json_check_fail(check, "files", "must have base64 as content, which that of '%.80s' is not", name);
     return false;
 }
