@@ -59,7 +59,7 @@ ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD 
 ALL_LD   = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
 SERVER_C  = -Iserver -Iruntime/shared
-SERVER_LD = -levhtp -levent -ljansson -luuid -lssl -lcrypto
+SERVER_LD = -levhtp -levent -ljansson -luuid -lssl -lcrypto -lm
 ZYGOTE_C  = -Iruntime -Iruntime/shared $(shell $(PYTHON)-config --includes | sed 's/-I/-isystem /g')
 ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
 
@@ -255,7 +255,7 @@ check-clang:
 check-lint:
 	$(call say,CPPCHECK,'server runtime')
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability --suppress=missingIncludeSystem \
-	  --suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE -Iserver -Iruntime -Iruntime/shared server runtime
+	  --suppress=normalCheckLevelMaxBranches '-DTAILQ_HEAD(name,type)=struct name { struct type *tqh_first; struct type **tqh_last; }' -D_GNU_SOURCE -Iserver -Iruntime -Iruntime/shared server runtime
 
 fmt: packages-check
 	$(Q)clang-format -i $(C_FILES)

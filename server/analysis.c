@@ -30,7 +30,7 @@ struct analysis {
     struct pool_claim *claim;
     struct worker     *worker; /* NULL until the first question */
     struct event       limit;
-    TAILQ_HEAD(, question) waiting;
+    TAILQ_HEAD(questions, question) waiting;
     size_t           count;
     struct question *asked; /* of the worker */
     uint64_t         serial;
@@ -264,7 +264,7 @@ void analysis_forget(struct analysis *analysis, const void *arg)
         analysis->asked->on_result = NULL;
     TAILQ_FOREACH(question, &analysis->waiting, entry)
     {
-        if (question->arg == arg)
+        if (question->arg == arg) /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
             question->on_result = NULL;
     }
 }

@@ -37,7 +37,7 @@ struct session_files {
     size_t             count, sent_count;
     uint32_t           last_request;
     uint64_t           uploading_bytes;
-    TAILQ_HEAD(, files_user) users;
+    TAILQ_HEAD(files_users, files_user) users;
 };
 
 struct session_files *session_files_new(struct session *session, struct event_base *base)

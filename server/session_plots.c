@@ -28,7 +28,7 @@ struct plot {
 };
 
 struct session_plots {
-    TAILQ_HEAD(, plot) list;
+    TAILQ_HEAD(plots, plot) list;
     uint32_t count, max;
 };
 

@@ -21,14 +21,14 @@ struct turn {
 
 struct turn_line {
     TAILQ_ENTRY(turn_line) entry;
-    TAILQ_HEAD(, turn) waiting;
+    TAILQ_HEAD(turn_list, turn) waiting;
     size_t   waiting_count, running;
     uint32_t limit;  /* 0: none */
     uint64_t served; /* when it was last, by the count of those served */
 };
 
 struct turns {
-    TAILQ_HEAD(, turn_line) lines; /* that have someone waiting */
+    TAILQ_HEAD(turn_lines, turn_line) lines; /* that have someone waiting */
     uint32_t limit;                /* 0: none */
     size_t   running;
     uint64_t served;
