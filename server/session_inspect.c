@@ -27,7 +27,7 @@ struct inspection {
 
 struct inspections {
     struct event_base *base;
-    TAILQ_HEAD(inspections, inspection) waiting;
+    TAILQ_HEAD(inspection_queue, inspection) waiting;
     size_t             count;
     struct inspection *running;
 };

@@ -28,7 +28,7 @@ struct plot {
 };
 
 struct session_plots {
-    TAILQ_HEAD(plots, plot) list;
+    TAILQ_HEAD(plot_list, plot) list;
     uint32_t count, max;
 };
 
