@@ -12,12 +12,14 @@
 #include "workers.h"
 
 enum {
-    IN_FLIGHT_IDLE   = 3,  /* spawns at once to fill the pool: enough to keep the zygote busy */
+    IN_FLIGHT_CALM   = 1,  /* spawns at once while half of the pool is there: whoever has just got a session wants the processor, too */
+    IN_FLIGHT_IDLE   = 3,  /* when less is there: enough to keep the zygote busy */
     IN_FLIGHT_WANTED = 16, /* and when someone waits */
     DELAY_FIRST_MS   = 100,
     DELAY_MAX_MS     = 5000,
     CLAIM_LIMIT_S    = 30,
     PRIORITY_LOW     = 2,
+    CALM_MS          = 20, /* from a session's leaving until its place is filled, while half of the pool is there */
 };
 
 /* A spawn on its way, or a ready worker. */
@@ -53,6 +55,7 @@ struct pool {
     size_t             claim_count;
     struct event      *refill; /* low priority: runs when nothing else wants to */
     struct event      *retry;
+    struct event      *calm;
     uint32_t           delay_ms; /* 0: spawns succeed */
     bool               waiting, stopped;
     char               failure[256];
@@ -66,6 +69,28 @@ static void schedule(struct pool *pool)
 {
     if (!pool->stopped)
         event_active(pool->refill, 0, 0);
+}
+
+static bool is_half_full(const struct pool *pool)
+{
+    return pool->ready_count * 2 >= pool->size;
+}
+
+/* One has left. */
+static void schedule_calmly(struct pool *pool)
+{
+    const struct timeval after = {.tv_usec = CALM_MS * 1000};
+    if (!is_half_full(pool))
+        schedule(pool);
+    else if (!evtimer_pending(pool->calm, NULL))
+        (void)evtimer_add(pool->calm, &after);
+}
+
+static void on_calm(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    schedule(arg);
 }
 
 static void tell_first(struct pool *pool)
@@ -263,8 +288,9 @@ static void spawn_own(struct pool *pool)
 static size_t wanted(const struct pool *pool)
 {
     size_t missing = pool->size > pool->ready_count ? pool->size - pool->ready_count : 0;
-    if (missing > IN_FLIGHT_IDLE)
-        missing = IN_FLIGHT_IDLE;
+    size_t at_once = is_half_full(pool) ? IN_FLIGHT_CALM : IN_FLIGHT_IDLE;
+    if (missing > at_once)
+        missing = at_once;
     if (missing < pool->claim_count)
         missing = pool->claim_count;
     return missing < IN_FLIGHT_WANTED ? missing : IN_FLIGHT_WANTED;
@@ -320,7 +346,8 @@ struct pool *pool_new(struct event_base *base, struct workers *workers, size_t s
     TAILQ_INIT(&pool->claims);
     pool->refill = event_new(base, -1, 0, on_refill, pool);
     pool->retry  = evtimer_new(base, on_retry, pool);
-    if (pool->refill == NULL || pool->retry == NULL || event_priority_set(pool->refill, PRIORITY_LOW) < 0) {
+    pool->calm   = evtimer_new(base, on_calm, pool);
+    if (pool->refill == NULL || pool->retry == NULL || pool->calm == NULL || event_priority_set(pool->refill, PRIORITY_LOW) < 0) {
         (void)err_set(err, ENOMEM, "cannot make the pool's events");
         pool_free(pool);
         return NULL;
@@ -348,6 +375,8 @@ void pool_free(struct pool *pool)
         event_free(pool->refill);
     if (pool->retry != NULL)
         event_free(pool->retry);
+    if (pool->calm != NULL)
+        event_free(pool->calm);
     free(pool);
 }
 
@@ -361,7 +390,7 @@ struct worker *pool_take(struct pool *pool)
     pool->ready_count--;
     worker = place->worker;
     free(place);
-    schedule(pool);
+    schedule_calmly(pool);
     return worker;
 }
 
