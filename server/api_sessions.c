@@ -13,6 +13,7 @@
 #include "server.h"
 #include "session_body.h"
 #include "session_list.h"
+#include "session_reply.h"
 
 /* A request that waits for something of a session. */
 struct waiting {
@@ -43,11 +44,6 @@ static struct waiting *waiting_new(struct server *server, struct http_request *r
     return waiting;
 }
 
-static json_t *describe(struct server *server, const struct session *session)
-{
-    return session_body_write(session, server_policies(server), server_isolation(server));
-}
-
 /* ---- create ---- */
 
 /* A session that lacks a file of its making is none. */
@@ -69,7 +65,7 @@ static void on_written(int error, const char *path, void *arg)
         refuse_files(waiting, session, error != 0 ? error : ESHUTDOWN, path);
         return;
     }
-    http_reply_json(waiting->request, 201, describe(waiting->server, session));
+    session_reply(waiting->server, waiting->request, session, 201);
     waiting_free(waiting);
 }
 
@@ -90,7 +86,7 @@ static void on_session(struct session *session, const char *reason, void *arg)
         return;
     }
     if (session != NULL)
-        http_reply_json(waiting->request, 201, describe(waiting->server, session));
+        session_reply(waiting->server, waiting->request, session, 201);
     else
         api_error_unavailable(waiting->request, "SESSION_UNAVAILABLE", reason);
     waiting_free(waiting);
@@ -150,7 +146,7 @@ void api_sessions_get(struct http_request *request, void *context)
 {
     struct session *session = api_session_of(request, server_sessions(context));
     if (session != NULL)
-        http_reply_json(request, 200, describe(context, session));
+        session_reply(context, request, session, 200);
 }
 
 static json_t *write_stats(const struct session *session, const struct session_stats *stats)
@@ -221,7 +217,7 @@ void api_sessions_update(struct http_request *request, void *context)
     if (session_update(session, metadata, variables) < 0)
         api_error_unavailable(request, "NO_MEMORY", "No memory for the change");
     else
-        http_reply_json(request, 200, describe(context, session));
+        session_reply(context, request, session, 200);
 }
 
 void api_sessions_interrupt(struct http_request *request, void *context)

@@ -191,6 +191,7 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .last_activity_us = session->last_activity_us,
         .expires_ms       = session->last_activity_us / 1000 + session->idle_timeout_ms,
         .busy             = session_has_work(session),
+        .is_empty         = session->live == 0 && session->variables == NULL && session->running == NULL,
         .metadata         = session->metadata,
         .profile          = session->profile,
         .limits           = session->limits,

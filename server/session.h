@@ -53,6 +53,7 @@ struct session_info {
     const char          *id_text;
     int64_t              created_us, last_activity_us, expires_ms; /* since 1970 */
     bool                 busy;
+    bool                 is_empty; /* its interpreter holds nothing yet, nor does anything wait to be brought to it */
     const json_t        *metadata; /* borrowed; NULL: none */
     const char          *profile;  /* never "" */
     struct worker_limits limits;

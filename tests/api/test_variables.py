@@ -330,6 +330,26 @@ def test_variables_of_session_and_execution_arrive(client):
     client.delete_session(session)
 
 
+def test_the_session_object_has_its_variables(client):
+    session = client.expect(201, "POST", "/api/v1/sessions", {})
+    path = f"/api/v1/sessions/{session['id']}"
+    assert session["variables"] == {} == client.get(path).json["variables"]
+    client.execute("a = [1]\nclass H:\n  def __repr__(self):\n    while True: pass\nh = H()", session["id"], includeVariables=False)
+    found = client.expect(200, "GET", path)["variables"]
+    assert found["a"]["value"] == [1] and "took more than" in found["h"]["error"]
+    found = client.expect(200, "PATCH", path, {"variables": {"b": 2}, "metadata": {"m": 1}})
+    assert found["variables"]["b"]["value"] == 2 and found["metadata"] == {"m": 1}
+    execution = client.start("import time\nprint('up')\ntime.sleep(1000)", session["id"])
+    with client.events(execution) as events:
+        events.next("stdout", "up")
+        busy = client.expect(200, "GET", path)
+        assert busy["busy"] is True and "variables" not in busy, "not waited for, and not made up"
+        client.delete_session(session["id"])
+    given = client.expect(201, "POST", "/api/v1/sessions", {"variables": {"x": 5}})
+    assert given["variables"]["x"]["value"] == 5
+    client.delete_session(given["id"])
+
+
 def test_normal_forms(variables):
     assert variables.put({"\ufb01x": 1}).status == 200
     assert variables.run("print(fix, \ufb01x)") == "1 1\n"
