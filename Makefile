@@ -255,7 +255,7 @@ check-clang:
 check-lint:
 	$(call say,CPPCHECK,'server runtime')
 	$(Q)cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr --enable=warning,performance,portability --suppress=missingIncludeSystem \
-	  --suppress=normalCheckLevelMaxBranches '-DTAILQ_HEAD(name,type)=struct name { struct type *tqh_first; struct type **tqh_last; }' -D_GNU_SOURCE -Iserver -Iruntime -Iruntime/shared server runtime
+	  --suppress=normalCheckLevelMaxBranches --library=tests/cppcheck.cfg -D_GNU_SOURCE -Iserver -Iruntime -Iruntime/shared server runtime
 
 fmt: packages-check
 	$(Q)clang-format -i $(C_FILES)
