@@ -103,6 +103,7 @@ static void on_result(struct execution *execution, const struct bytes *result, v
     json_error_t     error;
     (void)execution;
     run->results++;
+    run->order = ++run->core->ended;
     if (result == NULL)
         return;
     run->result = json_loadb(result->data, result->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);

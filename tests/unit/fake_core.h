@@ -21,6 +21,7 @@ struct fake_core {
     struct fake_zygote       zygote;
     struct sessions_settings settings;
     size_t                   pool_size;
+    unsigned                 ended; /* runs so far */
 };
 
 /* Settings and pool size as a test may change them before fake_core_start. */
@@ -41,6 +42,7 @@ struct fake_run {
     struct id         id;
     struct err        err;     /* of a refused one */
     int               results; /* how often its end was told */
+    unsigned          order;   /* of its end, among all of the core */
     json_t           *result;  /* NULL when the service failed */
 };
 
