@@ -81,7 +81,10 @@ bool artifacts_write(struct bytes *out, const json_t *artifacts, uint64_t omitte
     bool              fine = bytes_append(out, open, sizeof open - 1);
     int               n;
 
-    json_array_foreach((json_t *)artifacts, i, one) fine = fine && write_one(out, one, i == 0, &room, &omitted);
+    json_array_foreach((json_t *)artifacts, i, one)
+    {
+        fine = fine && write_one(out, one, i == 0, &room, &omitted);
+    }
     n = omitted > 0 ? snprintf(close, sizeof close, "],\"artifactsOmitted\":%llu", (unsigned long long)omitted)
                     : snprintf(close, sizeof close, "]");
     return fine && bytes_append(out, close, (size_t)n);

@@ -104,7 +104,10 @@ struct files_given *files_given_read(struct json_check *check, const json_t *obj
         json_check_fail(check, "files", "are too many for the memory at hand");
         return NULL;
     }
-    json_object_foreach(files, name, value) read_one(check, name, value, policies, given);
+    json_object_foreach(files, name, value)
+    {
+        read_one(check, name, value, policies, given);
+    }
     return given;
 }
 

@@ -101,8 +101,7 @@ static void go_on(struct session *session)
     struct session_files *files = session->files;
     struct waiting_order *order;
 
-    TAILQ_FOREACH(order, &files->orders, entry)
-    {
+    for (order = TAILQ_FIRST(&files->orders); order != NULL; order = TAILQ_NEXT(order, entry)) {
         if (order->sent)
             continue;
         if (files->sent_count == SENT_MAX || session->worker == NULL || worker_file(session->worker, &order->packet, order->list_fd) < 0)
@@ -129,8 +128,7 @@ void session_files_on_reply(const struct control_file_reply *reply, int fd, void
     struct session       *session = arg;
     struct waiting_order *order;
 
-    TAILQ_FOREACH(order, &session->files->orders, entry)
-    {
+    for (order = TAILQ_FIRST(&session->files->orders); order != NULL; order = TAILQ_NEXT(order, entry)) {
         if (!order->sent || order->packet.request != reply->request)
             continue;
         take_out(session->files, order);
@@ -213,8 +211,7 @@ int session_files_ask(struct session *session, const struct file_order *wanted, 
 void session_files_forget(struct session *session, const void *arg)
 {
     struct waiting_order *order;
-    TAILQ_FOREACH(order, &session->files->orders, entry)
-    {
+    for (order = TAILQ_FIRST(&session->files->orders); order != NULL; order = TAILQ_NEXT(order, entry)) {
         if (order->arg == arg)
             order->on_answer = NULL;
     }
