@@ -463,8 +463,8 @@ size_t pool_waiting_count(const struct pool *pool)
 {
     struct pool_claim *claim;
     size_t             n = 0;
-    TAILQ_FOREACH(claim, &pool->claims, entry)
-    n++;
+    for (claim = TAILQ_FIRST(&pool->claims); claim != NULL; claim = TAILQ_NEXT(claim, entry))
+        n++;
     return n;
 }
 

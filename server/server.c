@@ -321,6 +321,7 @@ static int start_files(struct server *server, struct err *err)
 static int start(struct server *server, struct err *err)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN); /* it is meant for the supervisor */
     (void)prctl(PR_SET_NAME, "penny-server");
     server->started_ms = json_time_now();
     if (drop_privileges(server->config, err) < 0)

@@ -26,6 +26,6 @@ void sessions_take_census(struct sessions *sessions, struct sessions_census *ret
     memset(ret, 0, sizeof *ret);
     table_each(sessions->by_id, count, ret);
     ret->making = sessions->birth_count;
-    TAILQ_FOREACH(node, &sessions->over, ended)
-    ret->over++;
+    for (node = TAILQ_FIRST(&sessions->over); node != NULL; node = TAILQ_NEXT(node, ended))
+        ret->over++;
 }

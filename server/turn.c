@@ -68,8 +68,7 @@ struct turn *turns_next(struct turns *turns)
 
     if (turns->limit != 0 && turns->running >= turns->limit)
         return NULL;
-    TAILQ_FOREACH(line, &turns->lines, entry)
-    {
+    for (line = TAILQ_FIRST(&turns->lines); line != NULL; line = TAILQ_NEXT(line, entry)) {
         if (has_room(line) && (best == NULL || goes_before(line, best)))
             best = line;
     }

@@ -29,7 +29,7 @@ struct turn_line {
 
 struct turns {
     TAILQ_HEAD(turn_lines, turn_line) lines; /* that have someone waiting */
-    uint32_t limit;                /* 0: none */
+    uint32_t limit;                          /* 0: none */
     size_t   running;
     uint64_t served;
 };
