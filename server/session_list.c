@@ -77,8 +77,7 @@ static void add_living(void *value, void *arg)
 static void add_ended(struct lines *lines, const struct ended *ended)
 {
     const struct ended_session *session;
-    TAILQ_FOREACH(session, ended_list(ended), entry)
-    {
+    for (session = TAILQ_FIRST(ended_list(ended)); session != NULL; session = TAILQ_NEXT(session, entry)) {
         if (session->owner != lines->query->owner)
             continue;
         struct line line = {.ended = session, .id = session->id, .created_us = session->created_us};

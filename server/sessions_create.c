@@ -111,8 +111,7 @@ static int begin_birth(struct sessions *sessions, const struct session_request *
 static struct birth *find_birth(const struct sessions *sessions, const struct id *id)
 {
     struct birth *birth;
-    TAILQ_FOREACH(birth, &sessions->births, entry)
-    {
+    for (birth = TAILQ_FIRST(&sessions->births); birth != NULL; birth = TAILQ_NEXT(birth, entry)) {
         if (birth->request.has_id && memcmp(&birth->request.id, id, sizeof *id) == 0)
             return birth;
     }
