@@ -34,6 +34,7 @@ enum mood { IDLE, WAIT, SWALLOW, STUBBORN, INPUT, MUTE };
 struct session {
     int       request_fd, event_fd, out_fd, control_fd;
     uint64_t  execution;
+    uint64_t  early; /* the execution that an interrupt was for which came before it */
     enum mood mood;
     bool      dead; /* the interpreter is */
     char      setup[4096];
@@ -217,8 +218,11 @@ static void run(struct session *s, char *code)
         *rest++ = '\0';
     else
         rest = code + strlen(code);
-    if (set_mood(s, code))
+    if (set_mood(s, code)) {
+        if (s->early == s->execution && s->mood != STUBBORN && s->mood != MUTE)
+            send_done(s, s->mood == WAIT ? "interrupted" : "ok");
         return;
+    }
     if (strcmp(code, "ok") == 0 || strcmp(code, "error") == 0)
         send_done(s, code);
     else if (strcmp(code, "exit") == 0)
@@ -271,7 +275,9 @@ static void on_control(struct session *s)
         _exit(0);
     if (message.type == CONTROL_EXIT)
         _exit(0);
-    if (message.type == CONTROL_INTERRUPT && (s->mood == WAIT || s->mood == INPUT))
+    if (message.type == CONTROL_INTERRUPT && message.execution != s->execution)
+        s->early = message.execution;
+    else if (message.type == CONTROL_INTERRUPT && (s->mood == WAIT || s->mood == INPUT))
         send_done(s, "interrupted");
     else if (message.type == CONTROL_INTERRUPT && s->mood == SWALLOW)
         send_done(s, "ok");
