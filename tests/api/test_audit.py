@@ -81,6 +81,21 @@ def test_the_life_of_a_session(make_server):
     assert not having(server.audit, action="sessions.read"), "looking changes nothing"
 
 
+def test_files_are_read_and_written_by_somebody(make_server):
+    server = started(make_server)
+    id = server.client.session()
+    path = f"/api/v1/sessions/{id}/files/a%20b.txt"
+    assert server.client.request("PUT", path, b"secret", headers={"Content-Type": "application/octet-stream"}).status in (200, 201)
+    assert server.client.get(path).body == b"secret"
+    assert server.client.delete(path).status == 200
+    assert server.client.get(path).status == 404
+    until(lambda: having(server.audit, action="sessions.files.read", outcome="refused"), "the last line is written")
+    for action in ("sessions.files.write", "sessions.files.read", "sessions.files.delete"):
+        line = having(server.audit, action=action, outcome="ok")[0]
+        assert line["sessionId"] == id and line["path"] == "a b.txt" and line["peer"] == "127.0.0.1", line
+    assert "secret" not in server.audit.read_text()
+
+
 def test_hangup_goes_on_in_a_new_file(make_server):
     server = started(make_server)
     first = server.client.execute("1")["executionId"]

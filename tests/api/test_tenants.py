@@ -87,7 +87,9 @@ def test_each_sees_only_its_own(keyed_server):
         ("GET", f"/api/v1/sessions/{session}", None), ("PATCH", f"/api/v1/sessions/{session}", {}), ("DELETE", f"/api/v1/sessions/{session}", None),
         ("GET", f"/api/v1/sessions/{session}/stats", None), ("POST", f"/api/v1/sessions/{session}/interrupt", {}),
         ("POST", f"/api/v1/sessions/{session}/restart", {}), ("GET", f"/api/v1/sessions/{session}/variables", None),
-        ("PUT", f"/api/v1/sessions/{session}/variables", {"secret": 1}), ("GET", f"/api/v1/executions/{execution}", None),
+        ("PUT", f"/api/v1/sessions/{session}/variables", {"secret": 1}), ("GET", f"/api/v1/sessions/{session}/files", None),
+        ("GET", f"/api/v1/sessions/{session}/files/x", None), ("PUT", f"/api/v1/sessions/{session}/files/x", b"x"),
+        ("DELETE", f"/api/v1/sessions/{session}/files/x", None), ("GET", f"/api/v1/executions/{execution}", None),
         ("GET", f"/api/v1/executions/{execution}/events", None), ("DELETE", f"/api/v1/executions/{execution}", None),
         ("POST", f"/api/v1/executions/{execution}/input", {"text": "x"}), ("POST", "/api/v1/execute", {"code": "1", "sessionId": session}),
     ]:
