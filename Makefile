@@ -11,7 +11,7 @@ SERVER_API      := api_execute execute_body api_executions api_sessions session_
                    api_files api_files_put api_files_post files_given file_path file_list file_range file_upload file_download file_error multipart \
                    api_validate analysis api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
-SERVER_SESSION  := sessions sessions_create session session_given session_run session_worker session_inspect session_files session_plots \
+SERVER_SESSION  := sessions sessions_create session session_given session_run session_worker session_inspect session_reply session_files session_plots \
                    stats_wait ended turn execution execution_run execution_end execution_account artifacts
 SERVER_DOWN     := pool workers zygote_client worker worker_rule pipes frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader \
