@@ -9,7 +9,7 @@ SERVER_HTTP     := http http_tls http_connection http_input http_guard http_pars
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
 SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_variables api_plots \
                    api_files api_files_put api_files_post files_given file_path file_list file_range file_upload file_download file_error multipart \
-                   api_validate analysis api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
+                   api_validate analysis api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
 SERVER_SESSION  := sessions sessions_create session session_given session_run session_worker session_inspect session_reply session_files session_plots \
                    stats_wait ended turn execution execution_run execution_end execution_account artifacts
@@ -43,7 +43,7 @@ FUZZ_SECONDS ?= 20
 # Where objects and executables go; `make asan` and the compilers' checks call this Makefile again with another place.
 O ?= build
 
-RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv ca-certificates \
+RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv python3-yaml ca-certificates \
                   libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev uuid-dev libseccomp-dev
 TEST_PACKAGES  := libcmocka-dev curl util-linux
 CHECK_PACKAGES := clang clang-format cppcheck binutils libclang-rt-14-dev
@@ -58,7 +58,7 @@ WARN    := -Wall -Wextra $(WERROR)
 ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD -MP
 ALL_LD   = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
-SERVER_C  = -Iserver -Iruntime/shared
+SERVER_C  = -Iserver -Iruntime/shared -I$(O)/made
 SERVER_LD = -levhtp -levent -ljansson -luuid -lssl -lcrypto -lm
 ZYGOTE_C  = -Iruntime -Iruntime/shared $(shell $(PYTHON)-config --includes | sed 's/-I/-isystem /g')
 ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
@@ -106,13 +106,13 @@ packages-run:   build/stamps/packages-run
 packages-test:  build/stamps/packages-test
 packages-check: build/stamps/packages-check
 
-build/stamps/packages-run: deploy/setup.sh
+build/stamps/packages-run: deploy/setup.sh Makefile
 	$(Q)deploy/setup.sh packages $(RUN_PACKAGES)
 	@mkdir -p $(@D) && touch $@
-build/stamps/packages-test: deploy/setup.sh build/stamps/packages-run
+build/stamps/packages-test: deploy/setup.sh Makefile build/stamps/packages-run
 	$(Q)deploy/setup.sh packages $(TEST_PACKAGES)
 	@mkdir -p $(@D) && touch $@
-build/stamps/packages-check: deploy/setup.sh build/stamps/packages-test
+build/stamps/packages-check: deploy/setup.sh Makefile build/stamps/packages-test
 	$(Q)deploy/setup.sh packages $(CHECK_PACKAGES)
 	@mkdir -p $(@D) && touch $@
 
@@ -151,6 +151,13 @@ $(OBJ)/runtime/%.o: runtime/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_C) $(ZYGOTE_C) -c -o $@ $<
+
+# The contract of the API, for the server to have in itself.
+$(OBJ)/server/api_contract.o: $(O)/made/openapi.inc
+$(O)/made/openapi.inc: server/openapi.yaml deploy/openapi.py
+	$(call say,OPENAPI,$<)
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 deploy/openapi.py $< $@
 
 # Modules as archives, so that a unit test takes what it names, and may bring functions of its own in a module's stead (muldefs).
 $(O)/unit/server.a: $(filter-out $(OBJ)/server/main.o,$(SERVER_OBJ)) $(SHARED_OBJ)

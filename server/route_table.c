@@ -1,4 +1,5 @@
 /* route_table.c: every path of the service. */
+#include "api_contract.h"
 #include "api_execute.h"
 #include "api_executions.h"
 #include "api_files.h"
@@ -55,6 +56,8 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/metrics", api_metrics, ROUTE_UNLIMITED | ROUTE_METRICS},
 
+    {HTTP_GET, "/openapi.json", api_contract, ROUTE_OPEN},
+    {HTTP_GET, "/docs", static_docs, ROUTE_STATIC},
     {HTTP_GET, "/", static_index, ROUTE_STATIC},
     {HTTP_GET, "/{path...}", static_file, ROUTE_STATIC | ROUTE_FALLBACK},
 };

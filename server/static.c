@@ -255,6 +255,16 @@ void static_index(struct http_request *request, void *files)
         plain_page(request);
 }
 
+void static_docs(struct http_request *request, void *files)
+{
+    static const char page[] =
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Penny Sandbox API</title></head>\n<body>"
+        "<h1>Penny Sandbox API</h1>\n<p>The web page has not been built here, and the reader of the contract with it. The contract itself: "
+        "<a href=\"/openapi.json\">/openapi.json</a>.</p>\n</body></html>\n";
+    if (!serve(request, files, "docs.html"))
+        http_reply_bytes(request, 200, "text/html; charset=utf-8", page, sizeof page - 1);
+}
+
 void static_file(struct http_request *request, void *files)
 {
     const char *path = http_request_parameter(request, 0);

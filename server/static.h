@@ -14,6 +14,7 @@ void                 static_close(struct static_files *files);
 
 /* Handlers; context is the struct static_files. */
 void static_index(struct http_request *request, void *files); /* GET / */
+void static_docs(struct http_request *request, void *files);  /* GET /docs */
 void static_file(struct http_request *request, void *files);  /* GET /{path...}: parameter 0 is the path below the directory */
 
 #endif
