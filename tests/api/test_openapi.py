@@ -80,3 +80,12 @@ def test_it_is_handed_out_once(client):
 
 def test_its_version_is_the_service_s(client, contract):
     assert contract["info"]["version"] == client.health()["version"]
+
+
+def test_the_page_asks_no_other_host(client):
+    page = client.get("/docs", headers={"Accept": "text/html"})
+    assert page.status == 200 and page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self'" in policy and "'unsafe-eval'" not in policy and "connect-src 'self'" in policy
+    assert b"/openapi.json" in page.body
+    assert not re.search(rb'(?:src|href)="(?:https?:)?//', page.body)

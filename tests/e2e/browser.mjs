@@ -25,6 +25,16 @@ export async function open({ code, base = BASE, width = 1280, height = 800, dark
     return { page, seen, close: () => context.close() };
 }
 
+/** Another page of the service than the editor. */
+export async function visit(path) {
+    browser ??= await chromium.launch({ executablePath: process.env.PENNY_CHROMIUM ?? '/usr/bin/chromium', args: QUIET });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const page = await context.newPage();
+    const seen = watch(page, BASE);
+    await page.goto(BASE + path);
+    return { page, seen, close: () => context.close() };
+}
+
 /** Runs in every frame; those of a program's results have no storage. */
 function keepCode(text) {
     if (window === top && localStorage.getItem('penny.code') === null) localStorage.setItem('penny.code', text);

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Plugin } from 'vite';
 
-const PACKAGES = ['react', 'react-dom', 'scheduler', 'monaco-editor', 'dompurify', 'marked', 'plotly.js-strict-dist-min'];
+const PACKAGES = ['react', 'react-dom', 'scheduler', 'monaco-editor', 'dompurify', 'marked', 'plotly.js-strict-dist-min', 'swagger-ui-dist'];
 
 function licence(modules: string, name: string): string {
     const directory = join(modules, name);
