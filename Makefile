@@ -25,7 +25,7 @@ RUNTIME_WALK := zygote zygote_loop spawn clone children processes stats init ini
                 jail jail_namespace jail_cgroup jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
-                host_memory host_account host_park
+                host_memory host_mappings host_account host_park
 
 # A file that is not in the list yet is built all the same; `make check` asks for it to be put in its place.
 listed  = $(wildcard $(patsubst %,$(1)/%.c,$(2))) $(filter-out $(patsubst %,$(1)/%.c,$(2)),$(sort $(wildcard $(1)/*.c)))

@@ -9,6 +9,7 @@
 #include "host_event.h"
 #include "host_files.h"
 #include "host_leftover.h"
+#include "host_mappings.h"
 #include "host_memory.h"
 #include "host_module.h"
 #include "host_names.h"
@@ -167,5 +168,6 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
 void host_settle(void)
 {
     host_cell_rehearse();
+    host_mappings_merge();
     host_memory_settle();
 }
