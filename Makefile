@@ -93,7 +93,7 @@ say = @printf '  %-8s %s\n' $(1) $(2)
 
 help:
 	@echo 'make run     set up, build, and serve on 127.0.0.1:3003 (SANDBOX_HOST, SANDBOX_PORT; build/penny-sandbox --help lists all)'
-	@echo 'make test    set up, build, and run every test: unit, runtime, API, jail'
+	@echo 'make test    set up, build, and run every test: unit, TypeScript, browser, runtime, API, jail'
 	@echo 'make check   what CI holds: format, walk, -Werror with gcc and clang, lint, sanitizers, fuzzers, tests'
 	@echo 'make bench   measure, beside what people use today (about three minutes); figures in build/bench.json'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
@@ -193,11 +193,15 @@ run: packages-run
 	@exec build/penny-sandbox
 
 PYTEST_PLACES := $(wildcard tests/runtime tests/api tests/jail tests/clients)
+NODE_PLACES   := clients/typescript web tests/e2e
 test: packages-test
 	$(Q)$(MAKE) $(PARALLEL) programs unit
-	$(Q)$(MAKE) venv
+	$(Q)$(MAKE) venv web
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
-	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --pytest '$(PYTEST_PLACES)' $(T)
+	$(Q)deploy/setup.sh modules clients/typescript
+	$(Q)deploy/setup.sh modules web
+	$(Q)deploy/setup.sh browser
+	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --node '$(NODE_PLACES)' --pytest '$(PYTEST_PLACES)' $(T)
 
 # The zygote hosts an interpreter that forks for ever and never frees its modules: it runs as it ships, the server sanitized.
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

@@ -3,7 +3,9 @@
 #   setup.sh packages NAME...                     Debian packages, through apt (and sudo where not root)
 #   setup.sh venv DIRECTORY REQUIREMENTS PYTHON   a virtual environment, rebuilt only when its requirements change
 #   setup.sh fonts DIRECTORY                      matplotlib's font cache inside that environment
+#   setup.sh modules DIRECTORY                    the packages of its lock file, by npm
 #   setup.sh web DIRECTORY                        the web page, where its sources are
+#   setup.sh browser                              Chromium, for the tests of the page
 #   setup.sh fuzz PROGRAM SOURCES SECONDS         one fuzzer, on a copy of its corpus
 set -eu
 
@@ -65,19 +67,30 @@ fonts() {
 
 node_is_new() { command -v npm >/dev/null && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 18 ]; }
 
+modules() {
+    node_is_new || apt_install nodejs npm
+    node_is_new || die "node 18 or newer is needed for $1"
+    stamp="$1/node_modules/.made-$({ cat "$1/package.json" "$1/package-lock.json"; node --version; } | sha256sum | cut -c 1-16)"
+    [ ! -e "$stamp" ] || return 0
+    say NPM "$1"
+    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error) >build/npm.log 2>&1 || { tail -n 20 build/npm.log >&2; die "npm ci failed in $1 (build/npm.log)"; }
+    touch "$stamp"
+}
+
 web() {
     [ -e "$1/package.json" ] || return 0
     # the page is compiled together with the client's sources
     stamp="build/stamps/web-$(find "$1" clients/typescript/src -path "$1/node_modules" -prune -o -path "$1/dist" -prune -o -type f -print | LC_ALL=C sort |
         xargs -d '\n' sha256sum | sha256sum | cut -c 1-16)"
     [ ! -e "$stamp" ] || [ ! -d "$1/dist" ] || return 0
-    node_is_new || apt_install nodejs npm
-    node_is_new || die "node 18 or newer is needed for $1"
-    say NPM "$1"
-    (cd "$1" && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build) >build/web.log 2>&1 ||
-        { tail -n 20 build/web.log >&2; die 'the web page could not be built (build/web.log)'; }
+    modules "$1"
+    say WEB "$1"
+    (cd "$1" && npm run --silent build) >build/web.log 2>&1 || { tail -n 20 build/web.log >&2; die 'the web page could not be built (build/web.log)'; }
     mkdir -p build/stamps && rm -f build/stamps/web-* && touch "$stamp"
 }
+
+# Another browser can be named: PENNY_CHROMIUM.
+browser() { [ -n "${PENNY_CHROMIUM:-}" ] || packages chromium fonts-dejavu-core; }
 
 fuzz() {
     name=$(basename "$1")

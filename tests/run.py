@@ -1,8 +1,8 @@
 """Runs the suites that `make test` names and prints, as the last line, how many tests passed and failed in all of them.
 
 A unit binary speaks for itself through cmocka's summary; one that dies, hangs or runs nothing counts as one failure.
-Each place of Python tests is a pytest of its own; its report is read from its JUnit file, so that errors in set-up and tear-down
-count too.
+A place of node.js tests is spoken for by its runner's summary (node_suites.py). Each place of Python tests is a pytest of its own;
+its report is read from its JUnit file, so that errors in set-up and tear-down count too.
 """
 
 import argparse
@@ -13,6 +13,8 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from node_suites import run_node
 
 UNIT_SECONDS = 120
 NOTHING_COLLECTED = 5  # pytest: every test was deselected by the arguments
@@ -74,13 +76,16 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--unit", default="")
+    parser.add_argument("--node", default="")
     parser.add_argument("--pytest", default="")
     options, rest = parser.parse_known_args()
     started = time.monotonic()
     passed, failed = run_units(options.unit.split())
     skipped = 0
-    for place in options.pytest.split():
-        p, f, s = run_pytest(place, options.build, rest)
+    suites = [(run_node, place, (options.build,)) for place in options.node.split()]
+    suites += [(run_pytest, place, (options.build, rest)) for place in options.pytest.split()]
+    for run, place, arguments in suites:
+        p, f, s = run(place, *arguments)
         passed, failed, skipped = passed + p, failed + f, skipped + s
     print(f"  {time.monotonic() - started:.0f} s" + (f", {skipped} skipped (named above)" if skipped else ""))
     print(f"{passed} passed, {failed} failed", flush=True)

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
 const SHOTS = process.env.PENNY_SCREENSHOTS ?? fileURLToPath(new URL('../../build/screenshots', import.meta.url));
-const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+// A container's /dev/shm is often too small for the browser.
+const QUIET = ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export const BASE = process.env.PENNY_BASE_URL ?? 'http://127.0.0.1:3003';
 
