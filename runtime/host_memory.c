@@ -18,6 +18,9 @@
 
 enum { ARENA_BYTES = 1 << 20, ARENAS_MAX = 256, REGION_BYTES = ARENA_BYTES * ARENAS_MAX, HUGE_BYTES = 2 << 20, RANGES_MAX = 4096 };
 
+/* Of Objects/obmalloc.c, CPython 3.10 and later; with another layout FILL_BYTES_MAX of each size class are lost and nothing else. */
+enum { SMALL_STEP = 16, SMALL_MAX = 512, POOL_BYTES = 1 << 14, POOL_HEAD_BYTES = 48, FILL_BYTES_MAX = 4 << 20 };
+
 static struct {
     char *start, *next, *end;
     void *free[ARENAS_MAX];
@@ -121,8 +124,26 @@ static void sort_bins(void)
     free(malloc(100000));
 }
 
+/*
+ * A size class takes its next block from the pool that was freed into last: one page for the pool's head and, in a used pool, another
+ * one for the block, in every child. So the used pools are filled up and each class is left at the start of an empty one.
+ */
+static void fill_pools(void)
+{
+    for (size_t size = SMALL_STEP; size <= SMALL_MAX; size += SMALL_STEP) {
+        for (size_t filled = 0; filled < FILL_BYTES_MAX; filled += size) {
+            char *block = PyObject_Malloc(size);
+            if (block != NULL && ((uintptr_t)block & (POOL_BYTES - 1)) == POOL_HEAD_BYTES) {
+                PyObject_Free(block);
+                break;
+            }
+        }
+    }
+}
+
 void host_memory_settle(void)
 {
+    fill_pools();
     give_back_region();
     (void)malloc_trim(0);
     sort_bins();
