@@ -11,6 +11,8 @@ enum {
     MEMORY_MIN_BYTES = 64 * 1024 * 1024,
     STORAGE_MIN      = 1024 * 1024,
     IDLE_TIMEOUT_MIN = 1000,
+    CPU_MIN          = 5, /* per cent: with less an interpreter takes seconds to answer at all */
+    PROCESSES_MIN    = 4, /* init and the interpreter are two of them, and it may be copied */
 };
 
 static bool is_keyword(const char *text)
@@ -83,8 +85,8 @@ static void read_limits(struct json_check *check, const json_t *json, const stru
         return;
     (void)json_field_integer(check, resources, "memory", MEMORY_MIN_BYTES, (int64_t)policies->memory_per_session_bytes, &memory);
     (void)json_field_integer(check, resources, "storage", STORAGE_MIN, (int64_t)policies->storage_bytes, &storage);
-    (void)json_field_integer(check, resources, "processes", 1, policies->processes, &processes);
-    (void)json_field_integer(check, resources, "cpu", 1, policies->cpu_percent > 0 ? policies->cpu_percent : 6400, &cpu);
+    (void)json_field_integer(check, resources, "processes", PROCESSES_MIN, policies->processes, &processes);
+    (void)json_field_integer(check, resources, "cpu", CPU_MIN, policies->cpu_percent > 0 ? policies->cpu_percent : 6400, &cpu);
     ret->memory_bytes    = (uint64_t)memory;
     ret->workspace_bytes = (uint64_t)storage;
     ret->processes       = (uint32_t)processes;

@@ -227,3 +227,16 @@ def test_cors_is_closed_unless_configured(server, make_server):
     assert answer.status in (200, 204) and answer.headers["access-control-allow-origin"] == "https://app.example"
     other = open_server.client.request("OPTIONS", "/api/v1/execute", headers={**origin, "Origin": "https://other.example"})
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_the_least_resources_are_enough_to_run(client):
+    """And less is refused, with the bound in words."""
+    least = {"memory": 64 << 20, "storage": 1 << 20, "processes": 4, "cpu": 5}
+    session = client.session(resources=least)
+    assert client.stdout("print(1 + 1)", session) == "2\n"
+    limits = client.expect(200, "GET", f"/api/v1/sessions/{session}")["limits"]
+    assert {name: limits[name] for name in least} == least
+    client.delete_session(session)
+    for name, value in least.items():
+        answer = client.post("/api/v1/sessions", {"resources": {name: value - 1}})
+        assert answer.status == 400 and str(value) in answer.json["message"], answer
