@@ -17,7 +17,10 @@ SERVER_DOWN     := pool workers zygote_client worker worker_rule pipes frame fra
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader \
                    sse sse_escape watcher watcher_http http_reply http_stream http_output
 SERVER_COMMON   := json json_slice text bytes base64 table id log
-SERVER_WALK     := $(SERVER_START) $(SERVER_HTTP) $(SERVER_ROUTE) $(SERVER_API) $(SERVER_SESSION) $(SERVER_DOWN) $(SERVER_UP) $(SERVER_COMMON)
+# Commands beside the service: they are its clients.
+SERVER_COMMAND  := command_run command_options command_notebook command_terminal command_end command_output command_service command_private \
+                   private_server http_call
+SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROUTE) $(SERVER_API) $(SERVER_SESSION) $(SERVER_DOWN) $(SERVER_UP) $(SERVER_COMMON)
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio
 # The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.

@@ -104,6 +104,9 @@ static void print_help(const char *program)
     }
     printf("  --%-19s %s\n  --%-19s %s\n", "help", "print this", "version", "print the version");
     printf("\n%s key NAME makes an API key and prints it with its line for --keys-file.\n", program);
+    printf("%s run FILE runs one program or notebook in a jail and shows what it prints; see %s run --help.\n", program, program);
+    printf("%s private [--option=value ...] serves one program: prints its address and key as JSON, ends with its standard input.\n",
+           program);
 }
 
 /* One argument. Returns how many of argv it took, 0 when it was --help or --version, or -1. */

@@ -29,12 +29,17 @@
  * interpreter, so that making a session is giving one of them an id. Whatever dies, every execution ends with exactly one terminal
  * event, whose status and state are true (execution.c, outcome.c).
  *
+ * `penny-sandbox run FILE` (command_run.c) is none of these but a client: it starts a service of its own on a private port, has one
+ * program run there, and stands between it and the terminal.
+ *
  * What must not be lost when the server process dies is not in it: the listening sockets are the supervisor's.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
 
+#include "command_private.h"
+#include "command_run.h"
 #include "config.h"
 #include "log.h"
 #include "policies.h"
@@ -70,6 +75,10 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "key") == 0)
         return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
+    if (argc > 1 && strcmp(argv[1], "private") == 0)
+        return command_private(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "run") == 0)
+        return command_run(argc - 2, argv + 2);
     if (as_server) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv);
         argc--;
