@@ -7,14 +7,14 @@ SERVER_START    := main options config config_option config_places policies poli
                    supervisor child orphans state_dir listener run server server_files handover
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
-SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_variables api_plots \
+SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_variables api_plots api_notebook \
                    api_files api_files_put api_files_post files_given file_path file_list file_range file_upload file_download file_error multipart \
                    api_validate analysis api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
 SERVER_SESSION  := sessions sessions_create session session_given session_run session_worker session_inspect session_reply session_files session_plots \
                    stats_wait ended turn execution execution_run execution_end execution_account artifacts
 SERVER_DOWN     := pool workers zygote_client worker worker_rule pipes frame frame_writer
-SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader \
+SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http http_reply http_stream http_output
 SERVER_COMMON   := json json_slice text bytes base64 table id log
 # Commands beside the service: they are its clients.

@@ -45,4 +45,7 @@ struct event_view {
     uint64_t        offset; /* of its record in the log */
 };
 
+/* The text of the event's `data`, inside of json. Returns false when there is none. */
+bool event_view_data(const struct event_view *event, const char **ret_text, size_t *ret_length);
+
 #endif

@@ -8,6 +8,7 @@
 #include "execution_private.h"
 #include "files_given.h"
 #include "log.h"
+#include "notebook.h"
 
 int64_t execution_now_us(void)
 {
@@ -31,7 +32,14 @@ void execution_set_timer(struct execution *execution, enum phase phase, int64_t 
 
 static int make_track(struct execution *execution, struct err *err)
 {
-    execution->output.track = event_track_new(execution->log, execution->serial, execution->id_text, execution->session_text, NULL, 0, err);
+    struct bytes note = {0};
+    if (!notebook_note(&note, execution->code.data, execution->code.length)) {
+        bytes_done(&note);
+        return err_set(err, ENOMEM, "no memory for an execution");
+    }
+    execution->output.track =
+        event_track_new(execution->log, execution->serial, execution->id_text, execution->session_text, note.data, note.length, err);
+    bytes_done(&note);
     return execution->output.track != NULL ? 0 : -1;
 }
 

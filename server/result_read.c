@@ -16,24 +16,6 @@ struct reading {
     uint64_t      next_seq;
 };
 
-/* The text of the event's `data`: what stands between its names, which a value can't imitate, since the search goes from outside. */
-static bool find_data(const struct event_view *event, const char **ret_text, size_t *ret_length)
-{
-    static const char before[] = ",\"data\":", after[] = ",\"timestamp\":\"";
-    const char       *start = memmem(event->json, event->json_length, before, sizeof before - 1), *end;
-    if (start == NULL)
-        return false;
-    start += sizeof before - 1;
-    for (end = event->json + event->json_length - (sizeof after - 1); end > start; end--) {
-        if (memcmp(end, after, sizeof after - 1) == 0) {
-            *ret_text   = start;
-            *ret_length = (size_t)(end - start);
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool add_value(struct reading *reading, enum event_kind kind, const char *text, size_t length)
 {
     json_error_t error;
@@ -98,7 +80,7 @@ static bool on_event(const struct event_view *event, void *arg)
     if (event->seq != reading->next_seq)
         reading->missing = true;
     reading->next_seq = event->seq + 1;
-    if (!find_data(event, &text, &length) || !take(reading, event->kind, text, length))
+    if (!event_view_data(event, &text, &length) || !take(reading, event->kind, text, length))
         reading->missing = true;
     return true;
 }

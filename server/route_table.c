@@ -5,6 +5,7 @@
 #include "api_files.h"
 #include "api_health.h"
 #include "api_metrics.h"
+#include "api_notebook.h"
 #include "api_plots.h"
 #include "api_sessions.h"
 #include "api_validate.h"
@@ -41,6 +42,7 @@ static const struct route TABLE[] = {
 
     {HTTP_GET, "/api/v1/sessions/{id}/plots", api_plots_list, 0},
     {HTTP_GET, "/api/v1/sessions/{id}/plots/{plotId}", api_plots_get, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}/notebook", api_notebook_get, 0},
 
     {HTTP_POST, "/api/v1/validate", api_validate, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/validate/security", api_validate_security, ROUTE_BODY_JSON},
