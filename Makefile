@@ -24,11 +24,11 @@ SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROU
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio
 # The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.
-RUNTIME_WALK := zygote zygote_loop spawn clone children processes stats init init_file init_file_walk \
+RUNTIME_WALK := zygote zygote_loop spawn clone children processes stats init init_member init_mark init_adopt init_file init_file_walk \
                 jail jail_namespace jail_cgroup jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
-                host_memory host_mappings host_account host_park
+                host_memory host_mappings host_account host_park host_adopt
 
 # A file that is not in the list yet is built all the same; `make check` asks for it to be put in its place.
 listed  = $(wildcard $(patsubst %,$(1)/%.c,$(2))) $(filter-out $(patsubst %,$(1)/%.c,$(2)),$(sort $(wildcard $(1)/*.c)))

@@ -3,6 +3,7 @@
 #include <Python.h>
 
 #include "host.h"
+#include "host_adopt.h"
 #include "host_boundary.h"
 #include "host_cell.h"
 #include "host_compile.h"
@@ -13,7 +14,6 @@
 #include "host_memory.h"
 #include "host_module.h"
 #include "host_names.h"
-#include "host_park.h"
 #include "host_report.h"
 #include "host_source.h"
 #include "host_worker.h"
@@ -149,7 +149,7 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
         return err_set(err, number, "pthread_atfork: %s", strerror(number));
     if (host_boundary_init() != 0)
         return err_errno(err, "the audit hook");
-    host_park_init();
+    host_adopt_init();
     if (host_module_register() != 0)
         return err_set(err, 0, "the module _penny could not be registered");
     if (start_python(policy, err) != 0)

@@ -5,9 +5,6 @@
 #ifndef PENNY_HOST_PARK_H
 #define PENNY_HOST_PARK_H
 
-/* In the zygote, once: what a clone must know of the C library. */
-void host_park_init(void);
-
 /*
  * Forks a copy that waits, as a sibling of the worker, and answers EVENT_PARKED. In the worker it returns false. In the copy it
  * returns true, once, when init has woken it: it is the worker then, and must make itself ready.

@@ -4,6 +4,7 @@
 
 #include "host.h"
 #include "host_account.h"
+#include "host_adopt.h"
 #include "host_cell.h"
 #include "host_event.h"
 #include "host_files.h"
@@ -91,6 +92,7 @@ static void become_ready(int restored)
     host_signal_start();
     host_fresh_fork();
     if (restored < 0) {
+        host_adopt_own();
         host_cell_rehearse();
         host_account_start();
         host_files_start();

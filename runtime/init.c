@@ -6,31 +6,30 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clone.h"
 #include "fdio.h"
 #include "host.h"
+#include "init_adopt.h"
 #include "init_file.h"
+#include "init_mark.h"
+#include "init_member.h"
 #include "processes.h"
 
-enum { PARKED_MAX = 64, EXIT_JAIL = 71 };
+enum { EXIT_JAIL = 71, DESCRIPTORS_MAX = MEMBER_FD_COUNT /* with one packet of the server's */ };
 
 struct init {
     const struct jail         *jail;
     const struct jail_session *session;
-    pid_t                      worker; /* 0: none */
-    pid_t                      parked[PARKED_MAX];
-    size_t                     parked_count;
     bool                       own_namespace;
     int                        signal_fd;
     struct init_file           files;
+    struct members             members;
 };
 
 union packet {
@@ -45,9 +44,9 @@ void spawn_report_send(int fd, uint32_t session, int error, const char *text)
     (void)send(fd, &report, sizeof report, MSG_NOSIGNAL); /* a zygote that is gone has no use for it */
 }
 
-static void tell(enum control_type type, pid_t pid, int status)
+static void tell(enum control_type type, uint32_t member, pid_t pid, int status)
 {
-    struct control_message message = {.type = type, .pid = pid, .status = status};
+    struct control_message message = {.type = type, .member = member, .pid = pid, .status = status};
     (void)fdio_send(INIT_CONTROL_FD, &message, sizeof message, NULL, 0); /* a server that is gone: the poll below sees it */
 }
 
@@ -55,12 +54,12 @@ static void tell(enum control_type type, pid_t pid, int status)
 static _Noreturn void end_session(const struct init *init)
 {
     if (!init->own_namespace)
-        (void)processes_kill(false, NULL, 0);
+        (void)processes_kill(false, NULL, NULL);
     _exit(0);
 }
 
 /* Runs in the fork that becomes the worker. Signal handling first: from here it is an ordinary process. */
-static _Noreturn void become_worker(const struct init *init, bool first)
+static _Noreturn void become_worker(const struct init *init, const struct member *member, bool first)
 {
     sigset_t   none;
     struct err err;
@@ -70,6 +69,7 @@ static _Noreturn void become_worker(const struct init *init, bool first)
     (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* its /proc/self is its own to read */
     if (!init->own_namespace)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    init_mark_set(0, member->mark);
     (void)setenv("HOME", init->session->workspace, 1);
     (void)setenv("TMPDIR", init->session->temporary, 1);
     if (jail_enter_worker(init->jail, init->session, &err) < 0) {
@@ -79,113 +79,117 @@ static _Noreturn void become_worker(const struct init *init, bool first)
     }
     if (first)
         spawn_report_send(INIT_REPORT_FD, init->session->session, 0, "");
-    (void)syscall(SYS_close_range, WORKER_EVENT_FD + 1, ~0u, 0);
+    member_take_places(member);
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     host_worker_main();
 }
 
-static void start_worker(struct init *init, bool first)
+static void start_worker(struct init *init, struct member *member, bool first)
 {
     pid_t pid = clone_process(0, -1);
 
     if (pid == 0)
-        become_worker(init, first);
+        become_worker(init, member, first);
     if (pid < 0) {
         if (first)
             spawn_report_send(INIT_REPORT_FD, init->session->session, errno, "the worker could not be forked");
-        tell(CONTROL_WORKER_EXITED, 0, EXIT_JAIL << 8);
+        tell(CONTROL_WORKER_EXITED, member->number, 0, EXIT_JAIL << 8);
         return;
     }
-    init->worker = pid;
-    tell(CONTROL_WORKER_STARTED, pid, 0);
+    member->worker = pid;
+    tell(CONTROL_WORKER_STARTED, member->number, pid, 0);
 }
 
-/* What the former worker left unread must not be taken for a request by the next one. */
-static void drain_requests(void)
-{
-    char buffer[4096];
-    int  waiting = 0;
-
-    while (ioctl(WORKER_REQUEST_FD, FIONREAD, &waiting) == 0 && waiting > 0) {
-        size_t want = (size_t)waiting < sizeof buffer ? (size_t)waiting : sizeof buffer;
-        if (read(WORKER_REQUEST_FD, buffer, want) <= 0)
-            return;
-    }
-}
-
-static bool forget_parked(struct init *init, pid_t pid)
-{
-    for (size_t i = 0; i < init->parked_count; i++) {
-        if (init->parked[i] == pid) {
-            init->parked[i] = init->parked[--init->parked_count];
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The server repeats what the worker said, so the pid is checked: only a child of ours can be a parked copy. */
-static void remember_parked(struct init *init, pid_t pid)
-{
-    siginfo_t info;
-
-    if (pid <= 1 || pid == init->worker || init->parked_count == PARKED_MAX ||
-        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
-        return;
-    init->parked[init->parked_count++] = pid;
-}
-
-static void interrupt(const struct init *init, uint64_t execution)
+static void interrupt(const struct member *member, uint64_t execution)
 {
     union sigval value = {.sival_int = (int)(execution & 0x7fffffff)};
 
-    if (init->worker == 0)
+    if (member->worker == 0)
         return;
-    (void)sigqueue(init->worker, SIGINT, value);
-    (void)kill(-init->worker, SIGINT); /* its children, as Ctrl-C would; the worker ignores this one */
+    (void)sigqueue(member->worker, SIGINT, value);
+    (void)kill(-member->worker, SIGINT); /* its children, as Ctrl-C would; the worker ignores this one */
 }
 
-static void wake(struct init *init, pid_t pid)
+static void wake(struct member *member, pid_t pid)
 {
-    if (init->worker != 0 || !forget_parked(init, pid)) {
-        tell(CONTROL_PARKED_EXITED, pid, 0);
+    if (member->worker != 0 || !member_forget_parked(member, pid)) {
+        tell(CONTROL_PARKED_EXITED, member->number, pid, 0);
         return;
     }
-    drain_requests();
-    init->worker = pid;
+    member_drain_requests(member);
+    member->worker = pid;
+    (void)kill(pid, SIGCONT); /* the session's own processes may have stopped it */
     (void)kill(pid, WAKE_SIGNAL);
-    tell(CONTROL_WORKER_STARTED, pid, 0);
+    tell(CONTROL_WORKER_STARTED, member->number, pid, 0);
+}
+
+/* The server repeats what the worker said: init_member.c believes it of a child of ours only. */
+static void remember_parked(const struct init *init, struct member *member, pid_t pid)
+{
+    if (!member_add_parked(&init->members, member, pid))
+        tell(CONTROL_PARKED_EXITED, member->number, pid, 0);
 }
 
 static void send_descriptors(const struct init *init)
 {
-    struct control_message message = {.type = CONTROL_DESCRIPTORS_REPLY, .pid = init->worker};
-    int                    fds[]   = {INIT_SERVER_FD, INIT_SERVER_FD + 1, INIT_SERVER_FD + 2, INIT_SERVER_FD + 3, INIT_SERVER_FD + 4};
-    (void)fdio_send(INIT_CONTROL_FD, &message, sizeof message, fds, sizeof fds / sizeof *fds);
+    for (size_t i = 0; i < init->members.count; i++) {
+        const struct member   *member  = init->members.list[i];
+        struct control_message message = {
+            .type = CONTROL_DESCRIPTORS_REPLY, .member = member->number, .pid = member->worker, .execution = init->members.count - i - 1};
+        (void)fdio_send(INIT_CONTROL_FD, &message, sizeof message, &member->fds[MEMBER_FD_SERVER], MEMBER_SERVER_FDS);
+    }
 }
 
-static void obey(struct init *init, const struct control_message *message)
+static void end_member(struct init *init, struct member *member)
+{
+    uint32_t number = member->number;
+
+    if (init->members.count == 1)
+        end_session(init);
+    member_kill(&init->members, member, true);
+    init_adopt_end(&init->members, member, tell);
+    members_remove(&init->members, member);
+    tell(CONTROL_MEMBER_GONE, number, 0, 0);
+}
+
+static void obey_member(struct init *init, struct member *member, const struct control_message *message)
 {
     switch ((enum control_type)message->type) {
-    case CONTROL_INTERRUPT: interrupt(init, message->execution); break;
-    case CONTROL_KILL_WORKER: (void)processes_kill(init->own_namespace, init->parked, init->parked_count); break;
-    case CONTROL_WAKE: wake(init, message->pid); break;
+    case CONTROL_INTERRUPT: interrupt(member, message->execution); break;
+    case CONTROL_KILL_WORKER: member_kill(&init->members, member, false); break;
+    case CONTROL_WAKE: wake(member, message->pid); break;
     case CONTROL_DROP:
-        if (forget_parked(init, message->pid))
+        if (member_forget_parked(member, message->pid))
             (void)kill(message->pid, SIGKILL);
         break;
     case CONTROL_RESPAWN:
-        if (init->worker == 0) {
-            drain_requests();
-            start_worker(init, false);
+        if (member->worker == 0) {
+            member_drain_requests(member);
+            start_worker(init, member, false);
         }
         break;
-    case CONTROL_PARKED: remember_parked(init, message->pid); break;
-    case CONTROL_DESCRIPTORS: send_descriptors(init); break;
-    case CONTROL_EXIT: end_session(init);
+    case CONTROL_PARKED: remember_parked(init, member, message->pid); break;
+    case CONTROL_END_MEMBER: end_member(init, member); break;
     default: /* from a newer server: nothing it could mean is ours to guess */ break;
     }
+}
+
+/* Returns whether the descriptors are owned by someone else now. */
+static bool obey(struct init *init, const struct control_message *message, const int *fds, size_t fd_count)
+{
+    struct member *member;
+
+    if (message->type == CONTROL_EXIT)
+        end_session(init);
+    if (message->type == CONTROL_DESCRIPTORS)
+        send_descriptors(init);
+    if (message->type == CONTROL_ADOPT)
+        return init_adopt(&init->members, message, fds, fd_count, tell);
+    member = members_find(&init->members, message->member);
+    if (member != NULL)
+        obey_member(init, member, message);
+    return false;
 }
 
 static void serve_file(const struct init *init, const struct control_file *request, int list_fd)
@@ -201,29 +205,37 @@ static void serve_file(const struct init *init, const struct control_file *reque
 static void on_control(struct init *init)
 {
     union packet packet;
-    int          fd       = -1;
-    size_t       fd_count = 1;
-    ssize_t      n        = fdio_receive(INIT_CONTROL_FD, &packet, sizeof packet, &fd, &fd_count);
+    int          fds[DESCRIPTORS_MAX];
+    size_t       fd_count = DESCRIPTORS_MAX;
+    ssize_t      n        = fdio_receive(INIT_CONTROL_FD, &packet, sizeof packet, fds, &fd_count);
+    bool         is_taken = false;
 
     if (n == 0 || (n < 0 && errno != EAGAIN))
         end_session(init);
     if (n == (ssize_t)sizeof packet.message)
-        obey(init, &packet.message);
+        is_taken = obey(init, &packet.message, fds, fd_count);
     else if (n == (ssize_t)sizeof packet.file && packet.file.type == CONTROL_FILE)
-        serve_file(init, &packet.file, fd_count == 1 ? fd : -1);
-    if (fd_count == 1)
-        fdio_close(&fd);
+        serve_file(init, &packet.file, fd_count == 1 ? fds[0] : -1);
+    for (size_t i = 0; !is_taken && i < fd_count; i++)
+        fdio_close(&fds[i]);
 }
 
 static void on_exit_of(struct init *init, pid_t pid, int status)
 {
-    if (pid == init->worker) {
-        init->worker = 0;
+    struct member *member = members_find_worker(&init->members, pid);
+
+    if (member != NULL) {
+        member->worker = 0;
         /* what it started goes with it: a process that outlives its worker could still write into the pipes of the next */
-        (void)processes_kill(init->own_namespace, init->parked, init->parked_count);
-        tell(CONTROL_WORKER_EXITED, pid, status);
-    } else if (forget_parked(init, pid)) {
-        tell(CONTROL_PARKED_EXITED, pid, status);
+        member_kill(&init->members, member, false);
+        tell(CONTROL_WORKER_EXITED, member->number, pid, status);
+        return;
+    }
+    member = members_find_parked(&init->members, pid);
+    if (member != NULL) {
+        init_adopt_on_exit(&init->members, member, pid, tell);
+        (void)member_forget_parked(member, pid);
+        tell(CONTROL_PARKED_EXITED, member->number, pid, status);
     }
 }
 
@@ -255,9 +267,31 @@ static void watch_signals(struct init *init)
         _exit(EXIT_JAIL);
 }
 
+/* Control socket, signals, then the channels of the members in their order. */
+static void turn(struct init *init)
+{
+    struct pollfd fds[2 + FAMILY_MAX] = {{.fd = INIT_CONTROL_FD, .events = POLLIN}, {.fd = init->signal_fd, .events = POLLIN}};
+    size_t        count               = init->members.count;
+
+    for (size_t i = 0; i < count; i++)
+        fds[2 + i] = (struct pollfd){.fd = init->members.list[i]->channel[0], .events = POLLIN};
+    if (poll(fds, 2 + count, -1) < 0)
+        return; /* EINTR */
+    for (size_t i = 0; i < count && i < init->members.count; i++) {
+        struct member *member = init->members.list[i];
+        if (fds[2 + i].revents != 0 && fds[2 + i].fd == member->channel[0]) /* a report can end a member, and others move up */
+            init_adopt_on_report(&init->members, member, tell);
+    }
+    if (fds[1].revents != 0)
+        on_signal(init); /* deaths before orders: RESPAWN and WAKE are about what has already died */
+    if (fds[0].revents != 0)
+        on_control(init);
+}
+
 _Noreturn void init_main(const struct jail *jail, const struct jail_session *session)
 {
-    struct init init = {.jail = jail, .session = session, .own_namespace = jail->report[LAYER_PID_NAMESPACE].active};
+    struct init    init = {.jail = jail, .session = session, .own_namespace = jail->report[LAYER_PID_NAMESPACE].active};
+    struct member *member;
 
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)prctl(PR_SET_NAME, "penny-init", 0, 0, 0);
@@ -265,15 +299,11 @@ _Noreturn void init_main(const struct jail *jail, const struct jail_session *ses
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_signals(&init);
     init_file_init(&init.files, session->workspace, jail->has_root);
-    start_worker(&init, true);
+    member = members_begin(&init.members, init.own_namespace);
+    if (member == NULL)
+        _exit(EXIT_JAIL);
+    start_worker(&init, member, true);
     (void)close(INIT_REPORT_FD);
-    for (;;) {
-        struct pollfd fds[] = {{.fd = INIT_CONTROL_FD, .events = POLLIN}, {.fd = init.signal_fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0)
-            continue; /* EINTR */
-        if (fds[1].revents != 0)
-            on_signal(&init); /* deaths before orders: RESPAWN and WAKE are about what has already died */
-        if (fds[0].revents != 0)
-            on_control(&init);
-    }
+    for (;;)
+        turn(&init);
 }

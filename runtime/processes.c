@@ -11,19 +11,17 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 1000, DESCENDANTS_MAX = 4096 };
+enum { STOP_ROUNDS_MAX = 100, KILL_ROUNDS_MAX = 1000, DESCENDANTS_MAX = 4096, DEPTH_MAX = 64 };
 
-static bool is_spared(pid_t pid, const pid_t *spared, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (spared[i] == pid)
-            return true;
-    }
-    return pid == getpid();
-}
+/* One signal to all that are meant. */
+struct sweep {
+    bool (*is_spared)(pid_t pid, void *arg);
+    void *arg;
+    int   signal;
+};
 
-/* 'Z' and 'X' are dead already: they only wait for their parent, or for us. */
-static bool is_alive(pid_t pid)
+/* As proc(5) has it; 0: there is none. 'Z' and 'X' are dead already: they only wait for their parent, or for us. */
+static char state_of(pid_t pid)
 {
     char    path[32], text[256], *end;
     int     fd;
@@ -32,22 +30,36 @@ static bool is_alive(pid_t pid)
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return false;
+        return 0;
     n = read(fd, text, sizeof text - 1);
     close(fd);
     if (n <= 0)
-        return false;
+        return 0;
     text[n] = '\0';
     end     = strrchr(text, ')');
-    return end != NULL && end[1] == ' ' && end[2] != 'Z' && end[2] != 'X';
+    return end != NULL && end[1] == ' ' && end[2] != 'Z' && end[2] != 'X' ? end[2] : 0;
+}
+
+/* Returns whether the signal was sent to one that it changes. */
+static bool send_signal(const struct sweep *sweep, pid_t pid)
+{
+    char state = state_of(pid);
+    if (state == 0 || (sweep->signal == SIGSTOP && (state == 'T' || state == 't')))
+        return false;
+    return kill(pid, sweep->signal) == 0;
+}
+
+static bool is_meant(const struct sweep *sweep, pid_t pid)
+{
+    return pid != getpid() && (sweep->is_spared == NULL || !sweep->is_spared(pid, sweep->arg));
 }
 
 /* Returns how many were sent the signal, or -1 when /proc can't be read. */
-static int kill_visible(const pid_t *spared, size_t spared_count)
+static int sweep_visible(const struct sweep *sweep)
 {
     DIR           *proc = opendir("/proc");
     struct dirent *entry;
-    int            killed = 0, seen = 0;
+    int            sent = 0, seen = 0;
 
     if (proc == NULL)
         return -1;
@@ -57,50 +69,57 @@ static int kill_visible(const pid_t *spared, size_t spared_count)
             continue;
         seen++;
         pid = (pid_t)atoi(entry->d_name);
-        if (!is_spared(pid, spared, spared_count) && is_alive(pid) && kill(pid, SIGKILL) == 0)
-            killed++;
+        if (is_meant(sweep, pid) && send_signal(sweep, pid))
+            sent++;
     }
     closedir(proc);
-    return seen == 0 ? -1 : killed; /* an empty /proc shows not even ourselves */
+    return seen == 0 ? -1 : sent; /* an empty /proc shows not even ourselves */
 }
 
-static int kill_children(pid_t parent, const pid_t *spared, size_t spared_count, int depth)
+/* What is spared may have children that are not. */
+static int sweep_children(const struct sweep *sweep, pid_t parent, int depth)
 {
     char  path[64];
     FILE *file;
-    int   pid, killed = 0;
+    int   pid, sent = 0;
 
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)parent, (int)parent);
-    file = depth < 64 ? fopen(path, "re") : NULL;
+    file = depth < DEPTH_MAX ? fopen(path, "re") : NULL;
     if (file == NULL)
         return depth == 0 ? -1 : 0;
-    while (killed < DESCENDANTS_MAX && fscanf(file, "%d", &pid) == 1) {
-        if (is_spared(pid, spared, spared_count))
-            continue;
-        killed += kill_children(pid, spared, spared_count,
-                                depth + 1); /* children first: a dead parent's would move to us, and be found in the next round */
-        if (is_alive(pid) && kill(pid, SIGKILL) == 0)
-            killed++;
+    while (sent < DESCENDANTS_MAX && fscanf(file, "%d", &pid) == 1) {
+        /* children first: a dead parent's would move to us, and be found in the next round */
+        sent += sweep_children(sweep, pid, depth + 1);
+        if (is_meant(sweep, pid) && send_signal(sweep, pid))
+            sent++;
     }
     fclose(file);
-    return killed;
+    return sent;
 }
 
-bool processes_kill(bool own_namespace, const pid_t *spared, size_t spared_count)
+/* Again and again, until there is nobody left to send it to. Returns false when that did not come to an end, or -1 in *ret_sent: no /proc. */
+static bool sweep_all(bool own_namespace, const struct sweep *sweep, int rounds, int *ret_sent)
 {
-    if (own_namespace && spared_count == 0) {
+    *ret_sent = 1;
+    for (int round = 0; round<rounds && * ret_sent> 0; round++)
+        *ret_sent = own_namespace ? sweep_visible(sweep) : sweep_children(sweep, getpid(), 0);
+    return *ret_sent == 0;
+}
+
+bool processes_kill(bool own_namespace, bool (*is_spared)(pid_t pid, void *arg), void *arg)
+{
+    struct sweep sweep = {is_spared, arg, SIGSTOP};
+    int          sent;
+    bool         done;
+
+    if (own_namespace && is_spared == NULL) {
         (void)kill(-1, SIGKILL); /* atomic over the namespace: no fork bomb outruns it */
         return true;
     }
-    for (int round = 0; round < ROUNDS_MAX; round++) {
-        int killed = own_namespace ? kill_visible(spared, spared_count) : kill_children(getpid(), spared, spared_count, 0);
-        if (killed < 0) {
-            if (own_namespace)
-                (void)kill(-1, SIGKILL);
-            return false;
-        }
-        if (killed == 0)
-            return true;
-    }
-    return false;
+    (void)sweep_all(own_namespace, &sweep, STOP_ROUNDS_MAX, &sent);
+    sweep.signal = SIGKILL;
+    done         = sweep_all(own_namespace, &sweep, KILL_ROUNDS_MAX, &sent);
+    if (sent < 0 && own_namespace)
+        (void)kill(-1, SIGKILL);
+    return done;
 }

@@ -62,38 +62,67 @@ enum event_type {
                                  cell has ended; exactly one per REQUEST_EXECUTE. Artifacts: files of the workspace that it made
                                  or changed; omitted: how many more there are */
     EVENT_REPLY         = 72, /* JSON answer to REQUEST_INSPECT: {"ok":true,...} or {"ok":false,"error":{type,message}} */
-    EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n} or {"pid":0,"reason":"..."} when it can't be done truthfully */
+    EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n,"channel":bool} or {"pid":0,"reason":"..."} when it can't be done
+                                 truthfully. "channel" false: code of the session has closed the channel, no member can come of it */
 };
 
 /*
- * The control socket between the server and a session's init (pid 1 of the session): SOCK_SEQPACKET, one struct per packet.
- * Init reads no JSON and trusts no pid that is not its own child.
+ * The control socket between the server and the init of a jail (pid 1 of it): SOCK_SEQPACKET, one struct per packet. Init reads no JSON
+ * and trusts no pid that is not its own child.
+ *
+ * A jail holds one interpreter at first, its member 0, and more when a session is forked: each member has pipes, parked copies and
+ * children of its own. All messages but EXIT and FILE name the member they are about.
  */
 enum control_type {
     /* server to init */
     CONTROL_INTERRUPT = 1, /* SIGINT: sigqueue() to the worker with value = execution & 0x7fffffff, plain SIGINT to the rest of its group */
-    CONTROL_KILL_WORKER = 2, /* SIGKILL to every process of the session but init and parked copies */
-    CONTROL_WAKE        = 3, /* `pid` is a parked copy: make it the worker (WAKE_SIGNAL), after the former one is gone */
-    CONTROL_DROP        = 4, /* `pid` is a parked copy: end it */
-    CONTROL_RESPAWN     = 5, /* fork a fresh worker (state as after start, files kept), after the former one is gone */
-    CONTROL_PARKED      = 6, /* `pid` is a parked copy from now on: not killed by CONTROL_KILL_WORKER */
-    CONTROL_DESCRIPTORS = 7, /* send the server's ends again. Answer: CONTROL_DESCRIPTORS_REPLY */
-    CONTROL_EXIT        = 8, /* end the session; also meant by closing the last server end of this socket */
-    CONTROL_FILE        = 9, /* struct control_file: something is wanted of the workspace. Answer: CONTROL_FILE_REPLY */
+    CONTROL_KILL_WORKER = 2,  /* SIGKILL to every process of the member but its parked copies */
+    CONTROL_WAKE        = 3,  /* `pid` is a parked copy: make it the worker (WAKE_SIGNAL), after the former one is gone */
+    CONTROL_DROP        = 4,  /* `pid` is a parked copy: end it */
+    CONTROL_RESPAWN     = 5,  /* fork a fresh worker (state as after start, files kept), after the former one is gone */
+    CONTROL_PARKED      = 6,  /* `pid` is a parked copy from now on: not killed by CONTROL_KILL_WORKER */
+    CONTROL_DESCRIPTORS = 7,  /* send the server's ends of all members again. Answer: one CONTROL_DESCRIPTORS_REPLY for each */
+    CONTROL_EXIT        = 8,  /* end the session; also meant by closing the last server end of this socket */
+    CONTROL_FILE        = 9,  /* struct control_file: something is wanted of the workspace. Answer: CONTROL_FILE_REPLY */
+    CONTROL_ADOPT       = 10, /* `pid` is a parked copy of any member: from it comes the worker of the new member `member`, on the
+                                 descriptors that come along (enum member_fd). `status`: enum adopt_flags.
+                                 Answer: CONTROL_WORKER_STARTED and the worker's EVENT_READY with "restored", or CONTROL_ADOPT_FAILED */
+    CONTROL_END_MEMBER  = 11, /* SIGKILL to every process of the member, parked copies included; there is no such member any more.
+                                 Answer: CONTROL_MEMBER_GONE. The last one's end is the session's */
     /* init to server */
     CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
     CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */
     CONTROL_PARKED_EXITED  = 66, /* `pid`, `status` */
     CONTROL_FILE_REPLY     = 68, /* struct control_file_reply */
     CONTROL_DESCRIPTORS_REPLY =
-        67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's */
+        67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's. `execution`: how
+               many members' replies are still to come */
+    CONTROL_MEMBER_GONE  = 69, /* no process of it is left */
+    CONTROL_ADOPT_FAILED = 70, /* `status`: an errno. There is no such member */
 };
+
+enum adopt_flags {
+    ADOPT_KEEP = 1, /* the parked copy stays parked, and a fork of it is the worker; else it is the worker itself */
+};
+
+/* Order of the descriptors of CONTROL_ADOPT: the worker's ends, then the server's ends, of which init keeps duplicates. */
+enum member_fd {
+    MEMBER_FD_REQUEST,
+    MEMBER_FD_EVENT,
+    MEMBER_FD_STDOUT,
+    MEMBER_FD_STDERR,
+    MEMBER_FD_SERVER, /* as in CONTROL_DESCRIPTORS_REPLY */
+    MEMBER_SERVER_FDS = 5,
+    MEMBER_FD_COUNT   = MEMBER_FD_SERVER + MEMBER_SERVER_FDS
+};
+
+enum { FAMILY_MAX = 32 /* members of one jail */ };
 
 struct control_message {
     uint32_t type;
     int32_t  pid;
     int32_t  status;
-    uint32_t reserved;
+    uint32_t member; /* a number that the server gives, greater than all before it in this jail */
     uint64_t execution;
 };
 
@@ -161,12 +190,35 @@ struct control_file_entry {
 };
 
 /*
- * A parked copy waits in sigwaitinfo() for this signal from init (si_code SI_USER, si_pid init's pid; anything else is ignored).
+ * A parked copy waits in sigwaitinfo() for one of these signals from init (si_code SI_USER, si_pid init's pid; anything else is
+ * ignored). WAKE_SIGNAL: it is its member's worker from now on. ADOPT_SIGNAL: a struct adopt_order for it is in the channel.
  * SIGRTMIN of glibc is 34.
  */
-enum { WAKE_SIGNAL = 40 };
+enum { WAKE_SIGNAL = 40, ADOPT_SIGNAL = 41 };
 
 /* Descriptors of a worker, at fixed numbers; everything else is closed before user code runs. 0 is /dev/null, 1 and 2 the raw pipes. */
-enum { WORKER_REQUEST_FD = 3, WORKER_EVENT_FD = 4 };
+enum { WORKER_REQUEST_FD = 3, WORKER_EVENT_FD = 4, WORKER_CHANNEL_FD = 5, WORKER_FD_END };
+
+/*
+ * The channel: a SOCK_SEQPACKET pair per member, from init to the member's parked copies. Code of the session can read and close it,
+ * too. What it can take there are the ends of pipes for a copy of itself: the copy then fails, and nobody else has harm.
+ */
+enum adopt_fd { ADOPT_FD_REQUEST, ADOPT_FD_EVENT, ADOPT_FD_STDOUT, ADOPT_FD_STDERR, ADOPT_FD_CHANNEL, ADOPT_FD_COUNT };
+
+/* Init to a parked copy, ADOPT_FD_COUNT descriptors beside it. */
+struct adopt_order {
+    int32_t  pid; /* of the parked copy it is meant for */
+    uint32_t member;
+    uint32_t flags; /* enum adopt_flags */
+    uint32_t reserved;
+    uint64_t mark; /* of the member's processes, see init_mark.h */
+};
+
+/* The parked copy to init, when it stays parked or has failed. */
+struct adopt_report {
+    int32_t copy;  /* its own pid */
+    int32_t pid;   /* of the new worker; 0: none */
+    int32_t error; /* an errno, when there is none */
+};
 
 #endif

@@ -4,8 +4,8 @@
  *     fork            forks a worker on pipes of its own
  *     quit            ends
  *
- * Each worker is answered by "worker PID" on standard output with five descriptors beside it (request, event, stdout, stderr) by
- * SCM_RIGHTS: standard input and output are one SOCK_SEQPACKET socket, made by wire.py.
+ * Each worker is answered by "worker PID" on standard output with five descriptors beside it (request, event, stdout, stderr, init's end
+ * of the channel) by SCM_RIGHTS: standard input and output are one SOCK_SEQPACKET socket, made by wire.py.
  *
  * usage: drive PYTHON LIBRARY IMPORTS_JSON PROFILE [PRELOAD...]
  */
@@ -21,10 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 128, PIPES = 4 };
+enum { LINE_BYTES = 128, PIPES = 4, CHANNEL = PIPES, ENDS };
 
 static void die(const char *what)
 {
@@ -43,20 +44,20 @@ static char *read_text(const char *path)
     return text;
 }
 
-/* The worker's ends to 1..4, /dev/null to 0, all else closed. */
+/* The worker's ends to 1..5, /dev/null to 0, all else closed. */
 static _Noreturn void become_worker(const int *own)
 {
-    static const int places[PIPES] = {WORKER_REQUEST_FD, WORKER_EVENT_FD, STDOUT_FILENO, STDERR_FILENO};
-    int              moved[PIPES], null;
+    static const int places[ENDS] = {WORKER_REQUEST_FD, WORKER_EVENT_FD, STDOUT_FILENO, STDERR_FILENO, WORKER_CHANNEL_FD};
+    int              moved[ENDS], null;
     sigset_t         none;
-    for (int i = 0; i < PIPES; i++)
+    for (int i = 0; i < ENDS; i++)
         if ((moved[i] = fcntl(own[i], F_DUPFD, 20)) < 0)
             die("fcntl");
-    for (int i = 0; i < PIPES; i++)
+    for (int i = 0; i < ENDS; i++)
         if (dup2(moved[i], places[i]) < 0)
             die("dup2");
     null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || close_range(5, ~0u, 0) != 0)
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || close_range(WORKER_FD_END, ~0u, 0) != 0)
         die("descriptors");
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setpgid(0, 0);
@@ -67,7 +68,7 @@ static _Noreturn void become_worker(const int *own)
 
 static void fork_worker(void)
 {
-    int   mine[PIPES], theirs[PIPES], ends[2];
+    int   mine[ENDS], theirs[ENDS], ends[2];
     char  line[LINE_BYTES];
     pid_t pid;
     for (int i = 0; i < PIPES; i++) {
@@ -76,15 +77,19 @@ static void fork_worker(void)
         mine[i]   = ends[i == 0 ? 1 : 0];
         theirs[i] = ends[i == 0 ? 0 : 1];
     }
-    pid = fork();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        die("socketpair");
+    mine[CHANNEL]   = ends[0];
+    theirs[CHANNEL] = ends[1];
+    pid             = fork();
     if (pid < 0)
         die("fork");
     if (pid == 0)
         become_worker(theirs);
     (void)snprintf(line, sizeof line, "worker %d", pid);
-    if (fdio_send(STDOUT_FILENO, line, strlen(line), mine, PIPES) != 0)
+    if (fdio_send(STDOUT_FILENO, line, strlen(line), mine, ENDS) != 0)
         die("send");
-    for (int i = 0; i < PIPES; i++) {
+    for (int i = 0; i < ENDS; i++) {
         (void)close(mine[i]);
         (void)close(theirs[i]);
     }

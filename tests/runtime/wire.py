@@ -17,7 +17,9 @@ MORE, RAW_PENDING = 1, 2
 
 SETUP, EXECUTE, INPUT, INSPECT, PARK = 1, 2, 3, 4, 5
 READY, STDOUT, STDERR, DISPLAY, PLOT, VARIABLE, INPUT_REQUEST, DONE, REPLY, PARKED = range(64, 74)
-WAKE_SIGNAL = 40
+WAKE_SIGNAL, ADOPT_SIGNAL = 40, 41
+ADOPT_KEEP = 1
+ORDER, REPORT = struct.Struct("=iIIIQ"), struct.Struct("=iii")
 
 PATIENCE = float(os.environ.get("PENNY_TEST_PATIENCE", "60"))
 
@@ -116,7 +118,9 @@ class Result:
 class Worker:
     def __init__(self, drive, pid, fds):
         self.drive, self.pid = drive, pid
-        self.request, self.event, self.out, self.err = fds
+        self.request, self.event, self.out, self.err = fds[:4]
+        self.channel = socket.socket(fileno=fds[4])  # init's end
+        self.channel.settimeout(PATIENCE)
         for fd in (self.event, self.out, self.err):
             os.set_blocking(fd, False)
         self.buffer = b""
@@ -258,7 +262,27 @@ class Worker:
         """The status of waitpid() of the worker, which ends."""
         return int(self.drive.ask(f"wait {pid or self.pid}", True).split()[1])
 
+    # what init does to bring forth another member's worker
+
+    def order(self, copy, keep, member=1, mark=1 << 40):
+        """Sends a parked copy the order to adopt the ends of new pipes. Returns the worker that comes of it, whose pid is not known yet."""
+        channel, theirs_channel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        pipes = [os.pipe() for _ in range(4)]
+        mine = [pipes[0][1], *(p[0] for p in pipes[1:])]
+        theirs = [pipes[0][0], *(p[1] for p in pipes[1:]), theirs_channel.fileno()]
+        socket.send_fds(self.channel, [ORDER.pack(copy, member, ADOPT_KEEP if keep else 0, 0, mark)], theirs)
+        for fd in theirs[:4]:
+            os.close(fd)
+        theirs_channel.close()
+        self.kill(ADOPT_SIGNAL, copy)
+        return Worker(self.drive, 0 if keep else copy, [*mine, channel.detach()])
+
+    def report(self):
+        """(copy, pid, error) that a parked copy of this worker tells init."""
+        return REPORT.unpack(self.channel.recv(64))
+
     def close(self):
+        self.channel.close()
         for fd in (self.request, self.event, self.out, self.err):
             if fd >= 0:
                 os.close(fd)

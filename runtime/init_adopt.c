@@ -1,0 +1,97 @@
+#define _GNU_SOURCE
+#include "init_adopt.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "init_mark.h"
+
+static void fail(struct members *members, struct member *child, pid_t copy, int error, init_tell tell)
+{
+    uint32_t number = child->number;
+    members_remove(members, child);
+    tell(CONTROL_ADOPT_FAILED, number, copy, error);
+}
+
+/* The copy itself becomes the worker. */
+static void move(struct member *from, struct member *child, pid_t copy, init_tell tell)
+{
+    (void)member_forget_parked(from, copy);
+    init_mark_set(copy, child->mark);
+    child->worker = copy;
+    tell(CONTROL_WORKER_STARTED, child->number, copy, 0);
+}
+
+bool init_adopt(struct members *members, const struct control_message *message, const int *fds, size_t fd_count, init_tell tell)
+{
+    struct member   *from  = members_find_parked(members, message->pid), *child;
+    enum adopt_flags flags = (enum adopt_flags)message->status;
+
+    /* one at a time of each copy, so that what it reports is about the one */
+    if (fd_count != MEMBER_FD_COUNT || from == NULL || members_find_adopting(members, message->pid) != NULL) {
+        tell(CONTROL_ADOPT_FAILED, message->member, message->pid, from == NULL ? ESRCH : fd_count != MEMBER_FD_COUNT ? EMFILE : EBUSY);
+        return false;
+    }
+    child = members_add(members, message->member, fds);
+    if (child == NULL) {
+        tell(CONTROL_ADOPT_FAILED, message->member, message->pid, errno);
+        return true;
+    }
+    if (member_send_order(from, message->pid, child, flags) < 0)
+        fail(members, child, message->pid, errno, tell);
+    else if ((flags & ADOPT_KEEP) == 0)
+        move(from, child, message->pid, tell);
+    else
+        child->parent = message->pid;
+    return true;
+}
+
+static void on_report(struct members *members, const struct adopt_report *report, init_tell tell)
+{
+    struct member *child = members_find_adopting(members, report->copy);
+
+    if (child == NULL) { /* it was to become the worker itself, and could not */
+        child = members_find_worker(members, report->copy);
+        if (child != NULL && report->pid == 0)
+            (void)kill(report->copy, SIGKILL);
+        return;
+    }
+    child->parent = 0;
+    if (!members_is_unknown_child(members, report->pid)) {
+        fail(members, child, report->copy, report->pid == 0 && report->error > 0 ? report->error : ESRCH, tell);
+        return;
+    }
+    child->worker = report->pid;
+    init_mark_set(child->worker, child->mark);
+    tell(CONTROL_WORKER_STARTED, child->number, child->worker, 0);
+}
+
+void init_adopt_on_report(struct members *members, struct member *from, init_tell tell)
+{
+    struct adopt_report report;
+    ssize_t             n = recv(from->channel[0], &report, sizeof report, MSG_DONTWAIT); /* descriptors beside it are not received */
+    if (n == (ssize_t)sizeof report)
+        on_report(members, &report, tell);
+}
+
+void init_adopt_on_exit(struct members *members, struct member *from, pid_t pid, init_tell tell)
+{
+    struct member *child = members_find_adopting(members, pid);
+    if (child == NULL)
+        return;
+    init_adopt_on_report(members, from, tell); /* it may have said so before it died */
+    child = members_find_adopting(members, pid);
+    if (child == NULL)
+        return;
+    member_withdraw_order(from, pid);
+    fail(members, child, pid, ESRCH, tell);
+}
+
+void init_adopt_end(struct members *members, struct member *from, init_tell tell)
+{
+    while (from->parked_count > 0) {
+        init_adopt_on_exit(members, from, from->parked[0], tell);
+        (void)member_forget_parked(from, from->parked[0]);
+    }
+}

@@ -1,0 +1,257 @@
+#define _GNU_SOURCE
+#include "init_member.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fdio.h"
+#include "init.h"
+#include "init_mark.h"
+#include "processes.h"
+
+static void open_channel(struct member *member)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, member->channel) < 0)
+        member->channel[0] = member->channel[1] = -1;
+}
+
+static struct member *add(struct members *members, uint32_t number)
+{
+    struct member *member = members->count < FAMILY_MAX ? calloc(1, sizeof *member) : NULL;
+    if (member == NULL)
+        return NULL;
+    member->number = number;
+    member->mark   = init_mark_of(number);
+    open_channel(member);
+    members->list[members->count++] = member;
+    return member;
+}
+
+struct member *members_begin(struct members *members, bool own_namespace)
+{
+    static const int places[MEMBER_FD_SERVER] = {
+        [MEMBER_FD_REQUEST] = WORKER_REQUEST_FD, [MEMBER_FD_EVENT] = WORKER_EVENT_FD, [MEMBER_FD_STDOUT] = 1, [MEMBER_FD_STDERR] = 2};
+    struct member *member;
+
+    *members = (struct members){.own_namespace = own_namespace};
+    member   = add(members, 0);
+    for (int i = 0; member != NULL && i < MEMBER_FD_COUNT; i++)
+        member->fds[i] = i < MEMBER_FD_SERVER ? places[i] : INIT_SERVER_FD + i - MEMBER_FD_SERVER;
+    return member;
+}
+
+struct member *members_add(struct members *members, uint32_t number, const int fds[MEMBER_FD_COUNT])
+{
+    struct member *last = members->list[members->count - 1], *member = NULL;
+    int            reason = EINVAL;
+
+    if (number > last->number) {
+        member = add(members, number);
+        reason = ENOSPC;
+    }
+    if (member == NULL) {
+        for (int i = 0; i < MEMBER_FD_COUNT; i++)
+            close(fds[i]);
+        errno = reason;
+        return NULL;
+    }
+    memcpy(member->fds, fds, sizeof member->fds);
+    if (member->channel[0] < 0) {
+        members_remove(members, member);
+        errno = EMFILE;
+        return NULL;
+    }
+    return member;
+}
+
+/* The numbers below are places: what was there is covered, so that no descriptor that comes later lands there. */
+static void give_up(int fd)
+{
+    if (fd > WORKER_EVENT_FD)
+        close(fd);
+    else if (fd > 0)
+        (void)dup3(0, fd, O_CLOEXEC);
+}
+
+void members_remove(struct members *members, struct member *member)
+{
+    size_t i = 0;
+    while (members->list[i] != member)
+        i++;
+    memmove(&members->list[i], &members->list[i + 1], (--members->count - i) * sizeof *members->list); /* in the order of numbers */
+    for (i = 0; i < MEMBER_FD_COUNT; i++)
+        give_up(member->fds[i]);
+    fdio_close(&member->channel[0]);
+    fdio_close(&member->channel[1]);
+    free(member);
+}
+
+struct member *members_find(const struct members *members, uint32_t number)
+{
+    for (size_t i = 0; i < members->count; i++) {
+        if (members->list[i]->number == number)
+            return members->list[i];
+    }
+    return NULL;
+}
+
+struct member *members_find_worker(const struct members *members, pid_t pid)
+{
+    for (size_t i = 0; pid > 0 && i < members->count; i++) {
+        if (members->list[i]->worker == pid)
+            return members->list[i];
+    }
+    return NULL;
+}
+
+static bool is_parked(const struct member *member, pid_t pid)
+{
+    for (size_t i = 0; i < member->parked_count; i++) {
+        if (member->parked[i] == pid)
+            return true;
+    }
+    return false;
+}
+
+struct member *members_find_parked(const struct members *members, pid_t pid)
+{
+    for (size_t i = 0; pid > 0 && i < members->count; i++) {
+        if (is_parked(members->list[i], pid))
+            return members->list[i];
+    }
+    return NULL;
+}
+
+struct member *members_find_adopting(const struct members *members, pid_t pid)
+{
+    for (size_t i = 0; pid > 0 && i < members->count; i++) {
+        if (members->list[i]->parent == pid)
+            return members->list[i];
+    }
+    return NULL;
+}
+
+bool members_is_unknown_child(const struct members *members, pid_t pid)
+{
+    siginfo_t info = {0};
+    return pid > 1 && members_find_worker(members, pid) == NULL && members_find_parked(members, pid) == NULL &&
+           waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+bool member_add_parked(const struct members *members, struct member *member, pid_t pid)
+{
+    if (member->parked_count == PARKED_MAX || !members_is_unknown_child(members, pid))
+        return false;
+    member->parked[member->parked_count++] = pid;
+    return true;
+}
+
+bool member_forget_parked(struct member *member, pid_t pid)
+{
+    for (size_t i = 0; i < member->parked_count; i++) {
+        if (member->parked[i] == pid) {
+            member->parked[i] = member->parked[--member->parked_count];
+            return true;
+        }
+    }
+    return false;
+}
+
+struct verdict {
+    const struct members *members;
+    const struct member  *member;
+    bool                  all;
+};
+
+/* What carries no living member's mark is nobody's: it goes with the first that does. */
+static bool is_spared(pid_t pid, void *arg)
+{
+    const struct verdict *verdict = arg;
+    uint64_t              mark;
+
+    if (is_parked(verdict->member, pid))
+        return !verdict->all;
+    if (verdict->members->count == 1 || pid == verdict->member->worker)
+        return false;
+    if (members_find_worker(verdict->members, pid) != NULL || members_find_parked(verdict->members, pid) != NULL)
+        return true;
+    mark = init_mark_get(pid);
+    for (size_t i = 0; i < verdict->members->count; i++) {
+        const struct member *other = verdict->members->list[i];
+        if (other != verdict->member && other->mark == mark)
+            return true;
+    }
+    return false;
+}
+
+void member_kill(const struct members *members, const struct member *member, bool all)
+{
+    struct verdict verdict = {members, member, all};
+    bool           nobody  = members->count == 1 && (all || member->parked_count == 0);
+    (void)processes_kill(members->own_namespace, nobody ? NULL : is_spared, &verdict);
+}
+
+void member_drain_requests(const struct member *member)
+{
+    char buffer[4096];
+    int  fd = member->fds[MEMBER_FD_REQUEST], waiting = 0;
+
+    while (ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0) {
+        size_t want = (size_t)waiting < sizeof buffer ? (size_t)waiting : sizeof buffer;
+        if (read(fd, buffer, want) <= 0)
+            return;
+    }
+}
+
+static void place(int fd, int number, int flags)
+{
+    if (fd != number)
+        (void)dup3(fd, number, flags);
+}
+
+void member_take_places(const struct member *member)
+{
+    unsigned first_free = WORKER_FD_END;
+
+    place(member->fds[MEMBER_FD_REQUEST], WORKER_REQUEST_FD, O_CLOEXEC);
+    place(member->fds[MEMBER_FD_EVENT], WORKER_EVENT_FD, O_CLOEXEC);
+    place(member->fds[MEMBER_FD_STDOUT], STDOUT_FILENO, 0);
+    place(member->fds[MEMBER_FD_STDERR], STDERR_FILENO, 0);
+    if (member->channel[1] >= 0)
+        place(member->channel[1], WORKER_CHANNEL_FD, O_CLOEXEC);
+    else
+        first_free = WORKER_CHANNEL_FD;
+    (void)syscall(SYS_close_range, first_free, ~0u, 0);
+}
+
+int member_send_order(const struct member *from, pid_t pid, const struct member *child, enum adopt_flags flags)
+{
+    const struct adopt_order order               = {.pid = pid, .member = child->number, .flags = flags, .mark = child->mark};
+    const int                fds[ADOPT_FD_COUNT] = {
+                       [ADOPT_FD_REQUEST] = child->fds[MEMBER_FD_REQUEST],
+                       [ADOPT_FD_EVENT]   = child->fds[MEMBER_FD_EVENT],
+                       [ADOPT_FD_STDOUT]  = child->fds[MEMBER_FD_STDOUT],
+                       [ADOPT_FD_STDERR]  = child->fds[MEMBER_FD_STDERR],
+                       [ADOPT_FD_CHANNEL] = child->channel[1],
+    };
+    if (fdio_send(from->channel[0], &order, sizeof order, fds, ADOPT_FD_COUNT) < 0)
+        return -1;
+    (void)kill(pid, SIGCONT); /* the session's own processes may have stopped it */
+    (void)kill(pid, ADOPT_SIGNAL);
+    return 0;
+}
+
+void member_withdraw_order(const struct member *from, pid_t pid)
+{
+    struct adopt_order order;
+    while (recv(from->channel[1], &order, sizeof order, MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof order && order.pid == pid)
+        (void)recv(from->channel[1], &order, sizeof order, MSG_DONTWAIT); /* without room for descriptors: the kernel closes them */
+}
