@@ -46,7 +46,10 @@ void api_audit_action(const struct route *route, char *ret_text, size_t room)
 
 static bool is_execution(const struct route *route)
 {
-    static const char *const patterns[] = {"/api/v1/execute", "/api/v1/execute/stream", "/api/v1/executions"};
+    static const char *const patterns[] = {"/api/v1/execute",     "/api/v1/execute/stream", "/api/v1/executions",
+                                           "/api/execute",        "/api/execute/python",    "/execute",
+                                           "/execute-with-files", "/api/python/execute",    "/api/sandbox/execute",
+                                           "/api/noauth/execute", "/api/test/execute",      "/api/sandbox/execute-async"};
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         if (route->method == HTTP_POST && strcmp(route->pattern, patterns[i]) == 0)
             return true;

@@ -54,3 +54,25 @@ bool base64_decode(const char *text, size_t length, struct bytes *out)
     out->length += (size_t)(to - start);
     return true;
 }
+
+/* The four characters of up to three bytes. */
+static void write_group(char *to, const unsigned char *from, size_t bytes)
+{
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t          group      = (uint32_t)from[0] << 16 | (bytes > 1 ? (uint32_t)from[1] << 8 : 0) | (bytes > 2 ? from[2] : 0);
+
+    for (size_t i = 0; i < 4; i++)
+        to[i] = i <= bytes ? alphabet[group >> (18 - 6 * i) & 63] : '=';
+}
+
+bool base64_encode(const void *data, size_t length, struct bytes *out)
+{
+    const unsigned char *from = data;
+    char                *to   = bytes_reserve(out, (length + 2) / 3 * 4 + 1);
+
+    if (to == NULL)
+        return false;
+    for (size_t i = 0; i < length; i += 3, to += 4, out->length += 4)
+        write_group(to, from + i, length - i < 3 ? length - i : 3);
+    return true;
+}

@@ -9,5 +9,7 @@
 
 /* Appends what `text` stands for. Line ends are passed over; anything else out of the alphabet, or a wrong end, is refused: returns false. */
 bool base64_decode(const char *text, size_t length, struct bytes *out);
+/* Appends the text that stands for `data`, in one line. Returns false when there is no memory. */
+bool base64_encode(const void *data, size_t length, struct bytes *out);
 
 #endif

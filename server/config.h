@@ -60,6 +60,9 @@ struct config {
     char     audit_log[256];                                        /* SANDBOX_AUDIT_LOG; "": none */
     bool     audit_code;                                            /* SANDBOX_AUDIT_CODE: with the code */
     char     tls_cert[256], tls_key[256];                           /* PEM; "": plain HTTP */
+    /* what the adapters of other systems read from their own variables: seconds and MB there; 0: as for everyone */
+    uint32_t flask_timeout_s, secure_timeout_s, secure_memory_mb;
+    bool     noauth; /* SANDBOX_NOAUTH: /api/noauth and /api/test answer, to everyone who reaches the service */
 };
 
 /* Fills *config from defaults, then the environment, then argv. Returns 0; 1 when --help or --version was printed; -1 with err. */

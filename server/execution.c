@@ -7,6 +7,7 @@
 
 #include "execution_private.h"
 #include "files_given.h"
+#include "json.h"
 #include "log.h"
 #include "notebook.h"
 
@@ -53,7 +54,10 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
         (void)err_set(err, ENOMEM, "no memory for an execution");
         return NULL;
     }
-    id_make(&execution->id);
+    if (request->id != NULL)
+        execution->id = *request->id;
+    else
+        id_make(&execution->id);
     id_format(&execution->id, execution->id_text);
     id_format(session, execution->session_text);
     execution->node.execution           = execution;
@@ -64,6 +68,7 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->on_finished              = on_finished;
     execution->arg                      = arg;
     execution->options                  = json_incref(request->options);
+    execution->label                    = json_incref(request->label);
     execution->timeout_ms               = request->timeout_ms;
     execution->grace_ms                 = request->grace_ms;
     execution->output.limits            = *limits;
@@ -92,6 +97,7 @@ void execution_free(struct execution *execution)
     bytes_done(&execution->code);
     audit_run_free(execution->audit);
     json_decref(execution->options);
+    json_decref(execution->label);
     files_given_free(execution->files);
     event_track_free(execution->output.track);
     free(execution);
@@ -135,6 +141,18 @@ void execution_flush(struct execution *execution)
 struct execution_node *execution_node(struct execution *execution)
 {
     return &execution->node;
+}
+
+const json_t *execution_label(const struct execution *execution)
+{
+    return execution->label;
+}
+
+void execution_times(const struct execution *execution, int64_t *ret_started_ms, int64_t *ret_ended_ms)
+{
+    int64_t now_us = execution_now_us(), now_ms = json_time_now();
+    *ret_started_ms = execution->started_us != 0 ? now_ms - (now_us - execution->started_us) / 1000 : 0;
+    *ret_ended_ms   = execution->ended_us != 0 ? now_ms - (now_us - execution->ended_us) / 1000 : 0;
 }
 
 const struct id *execution_id(const struct execution *execution)

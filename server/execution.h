@@ -32,6 +32,8 @@ struct execution_request {
     struct files_given        *files;       /* to be written before it starts; taken over, unless NULL is returned */
     struct tenant             *owner;       /* session_submit() sees to it */
     const struct audit_origin *origin;      /* for the audit log; NULL: not known */
+    const struct id           *id;          /* which it shall have, when nobody has it; NULL: a new one */
+    json_t                    *label;       /* what its maker wants to find again; NULL, or a reference is taken */
 };
 
 struct execution;
@@ -94,11 +96,14 @@ void execution_set_notice(struct execution *execution, const char *notice);
 /* Writes what was appended to its log, so that a new watcher finds it. */
 void execution_flush(struct execution *execution);
 
-const struct id      *execution_id(const struct execution *execution);
-const char           *execution_id_text(const struct execution *execution);
-const struct id      *execution_session(const struct execution *execution);
-const char           *execution_session_text(const struct execution *execution);
-struct tenant        *execution_owner(const struct execution *execution); /* NULL: there are no keys */
+const struct id *execution_id(const struct execution *execution);
+const char      *execution_id_text(const struct execution *execution);
+const struct id *execution_session(const struct execution *execution);
+const char      *execution_session_text(const struct execution *execution);
+struct tenant   *execution_owner(const struct execution *execution); /* NULL: there are no keys */
+const json_t    *execution_label(const struct execution *execution); /* borrowed; NULL: none */
+/* When it started and ended, ms since 1970; 0: not yet. */
+void                  execution_times(const struct execution *execution, int64_t *ret_started_ms, int64_t *ret_ended_ms);
 enum execution_status execution_status(const struct execution *execution);
 bool                  execution_has_ended(const struct execution *execution);
 bool                  execution_is_dying(const struct execution *execution); /* its interpreter has died, its end is being found out */

@@ -25,7 +25,7 @@ struct execution {
     uint64_t               serial, execution_count;
     enum execution_status  status;
     struct bytes           code;
-    json_t                *options;
+    json_t                *options, *label;
     struct files_given    *files;
     uint32_t               timeout_ms, grace_ms;
     struct event           timer;

@@ -15,7 +15,7 @@ struct file_given {
 };
 
 struct files_given {
-    size_t            count;
+    size_t            count, room;
     struct file_given files[];
 };
 
@@ -62,29 +62,59 @@ static bool read_content(struct json_check *check, const char *name, const json_
     return false;
 }
 
+/* Whether a file may have this name. */
+static bool check_name(struct json_check *check, const char *field, const char *name, const struct policies *policies)
+{
+    const char *fault = file_path_fault(name, strlen(name), false);
+
+    if (fault != NULL)
+        json_check_fail(check, field, "must have paths as names; '%.80s' %s", name, fault);
+    else if (!file_path_has_good_type(name, policies->allowed_types, policies->blocked_types))
+        json_check_fail(check, field, "must be of types that the policy lets in, which '%.80s' is not", name);
+    else
+        return true;
+    return false;
+}
+
+struct files_given *files_given_new(size_t room)
+{
+    struct files_given *given = calloc(1, sizeof *given + room * sizeof *given->files);
+    if (given != NULL)
+        given->room = room;
+    return given;
+}
+
+void files_given_add(struct files_given *given, struct json_check *check, const char *field, const char *name, struct bytes *content,
+                     const struct policies *policies)
+{
+    struct file_given *file = &given->files[given->count];
+
+    if (given->count == given->room) {
+        json_check_fail(check, field, "must be at most %zu", given->room);
+        bytes_done(content);
+        return;
+    }
+    if (!check_name(check, field, name, policies)) {
+        bytes_done(content);
+        return;
+    }
+    given->count++; /* from here on it is freed with the others */
+    file->content = *content;
+    *content      = (struct bytes){0};
+    file->path    = strdup(name);
+    if (file->path == NULL)
+        json_check_fail(check, field, "are too many for the memory at hand");
+    if (file->content.length > policies->file_bytes)
+        json_check_fail(check, field, "must not be larger than %llu bytes, which '%.80s' is", (unsigned long long)policies->file_bytes,
+                        name);
+}
+
 static void read_one(struct json_check *check, const char *name, const json_t *value, const struct policies *policies,
                      struct files_given *given)
 {
-    struct file_given *file  = &given->files[given->count];
-    const char        *fault = file_path_fault(name, strlen(name), false);
-
-    if (fault != NULL) {
-        json_check_fail(check, "files", "must have paths as names; '%.80s' %s", name, fault);
-        return;
-    }
-    if (!file_path_has_good_type(name, policies->allowed_types, policies->blocked_types)) {
-        json_check_fail(check, "files", "must be of types that the policy lets in, which '%.80s' is not", name);
-        return;
-    }
-    if (!read_content(check, name, value, &file->content))
-        return;
-    given->count++; /* from here on it is freed with the others */
-    file->path = strdup(name);
-    if (file->path == NULL)
-        json_check_fail(check, "files", "are too many for the memory at hand");
-    if (file->content.length > policies->file_bytes)
-        json_check_fail(check, "files", "must not be larger than %llu bytes, which '%.80s' is", (unsigned long long)policies->file_bytes,
-                        name);
+    struct bytes content = {0};
+    if (check_name(check, "files", name, policies) && read_content(check, name, value, &content))
+        files_given_add(given, check, "files", name, &content, policies);
 }
 
 struct files_given *files_given_read(struct json_check *check, const json_t *object, const struct policies *policies)
@@ -99,7 +129,7 @@ struct files_given *files_given_read(struct json_check *check, const json_t *obj
         json_check_fail(check, "files", "must be at most %d", FILES_GIVEN_MAX);
         return NULL;
     }
-    given = calloc(1, sizeof *given + json_object_size(files) * sizeof *given->files);
+    given = files_given_new(json_object_size(files));
     if (given == NULL) {
         json_check_fail(check, "files", "are too many for the memory at hand");
         return NULL;

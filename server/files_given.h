@@ -18,6 +18,11 @@ struct files_given;
 /* Reads the member; what is wrong goes to `check`. A string in place of an object is its content as UTF-8. NULL: there are none, or not right ones. */
 struct files_given *files_given_read(struct json_check *check, const json_t *object, const struct policies *policies);
 void                files_given_free(struct files_given *given); /* NULL is fine */
+/* Likewise one by one: of room for `room` (at most FILES_GIVEN_MAX). NULL: no memory. */
+struct files_given *files_given_new(size_t room);
+/* `content` is taken over, also when the file is not right, which goes to `check` as a fault of `field`. */
+void files_given_add(struct files_given *given, struct json_check *check, const char *field, const char *name, struct bytes *content,
+                     const struct policies *policies);
 
 /* Their writing into a session, one after the other. */
 struct files_writing;

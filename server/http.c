@@ -210,7 +210,7 @@ static void drop_listeners(struct http *http)
     }
 }
 
-void http_stream_bodies(struct http *http, bool (*is_streamed)(const struct http_request *request, void *arg))
+void http_stream_bodies(struct http *http, bool (*is_streamed)(struct http_request *request, void *arg))
 {
     http->is_streamed = is_streamed;
 }

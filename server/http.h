@@ -64,9 +64,10 @@ size_t http_connections(const struct http *http);
 void   http_free(struct http *http); /* drops what is left; NULL is fine */
 /*
  * Bodies in pieces: is_streamed is asked when a head is whole and a body follows. Where it says yes the request is delivered at once, and
- * its handler calls http_request_take_body() or answers without the body. No limit of body_bytes then: the handler counts.
+ * its handler calls http_request_take_body() or answers without the body. No limit of body_bytes then: the handler counts. It may set the
+ * shape of errors, for what is wrong with the body.
  */
-void http_stream_bodies(struct http *http, bool (*is_streamed)(const struct http_request *request, void *arg));
+void http_stream_bodies(struct http *http, bool (*is_streamed)(struct http_request *request, void *arg));
 
 /* The request. Strings are borrowed, valid while the request is. Absent: NULL. */
 enum http_method http_request_method(const struct http_request *request);
@@ -115,6 +116,15 @@ void http_reply_bytes(struct http_request *request, int status, const char *cont
 /* The error shape of every endpoint: {statusCode, code, error, message, validationErrors?, retryAfter?}. `code` is a constant such as
  * "SESSION_NOT_FOUND"; `error` the HTTP reason phrase is derived from status. details (owned, may be NULL) is merged in. retry_after_s > 0 adds Retry-After. */
 void http_reply_error(struct http_request *request, int status, const char *code, const char *message, json_t *details, int retry_after_s);
+/*
+ * How the clients of one path want to see an error, where it is not as above. `write` takes that object (owned) and gives theirs (owned; NULL:
+ * memory is short); it may look at the request and change the status. The shape is borrowed for ever.
+ */
+struct http_error_shape {
+    const char *content_type;
+    json_t *(*write)(const struct http_request *request, json_t *error, int *status);
+};
+void http_request_set_error_shape(struct http_request *request, const struct http_error_shape *shape); /* NULL: ours */
 
 /* An answer in pieces (chunked for HTTP/1.1, until close for 1.0). From here the stream stands for the request; the pointer `request` is dead. */
 struct http_stream *http_stream_begin(struct http_request *request, int status, const char *content_type);

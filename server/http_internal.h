@@ -48,27 +48,28 @@ struct http_pair {
 struct http_request {
     struct http_connection *connection;
     TAILQ_ENTRY(http_request) spare;
-    enum http_method   method;
-    uint8_t            minor;
-    bool               keep_alive, gone_on_eof;
-    bool               own_policy, own_cache; /* the handler set Content-Security-Policy, Cache-Control */
-    bool               streamed;              /* delivered before its body */
-    bool               paused, given;         /* of on_body: nothing may come; the last piece has come */
-    bool               wants_continue;        /* the client waits to be told that its body is wanted */
-    struct http_buffer text;                  /* decoded path, query, header names and values: NUL-terminated, by offset */
-    uint32_t           path;
-    struct http_pair   fields[GUARD_FIELDS_MAX + 1], queries[HTTP_QUERY_MAX];
-    size_t             field_count, query_count;
-    char              *parameters[HTTP_PARAMETERS_MAX];
-    json_t            *json, *notes;
-    unsigned           tag;
-    void              *caller;
-    int64_t            come_us;       /* monotonic: when it had come */
-    struct http_buffer body, headers; /* headers: of the answer, as text */
-    uint64_t           body_bytes;    /* that have come */
-    http_on_body       on_body;
-    void              *on_body_arg;
-    char               id[HTTP_ID_BYTES];
+    enum http_method               method;
+    uint8_t                        minor;
+    bool                           keep_alive, gone_on_eof;
+    bool                           own_policy, own_cache; /* the handler set Content-Security-Policy, Cache-Control */
+    bool                           streamed;              /* delivered before its body */
+    bool                           paused, given;         /* of on_body: nothing may come; the last piece has come */
+    bool                           wants_continue;        /* the client waits to be told that its body is wanted */
+    struct http_buffer             text;                  /* decoded path, query, header names and values: NUL-terminated, by offset */
+    uint32_t                       path;
+    struct http_pair               fields[GUARD_FIELDS_MAX + 1], queries[HTTP_QUERY_MAX];
+    size_t                         field_count, query_count;
+    char                          *parameters[HTTP_PARAMETERS_MAX];
+    json_t                        *json, *notes;
+    unsigned                       tag;
+    void                          *caller;
+    const struct http_error_shape *error_shape;   /* NULL: ours */
+    int64_t                        come_us;       /* monotonic: when it had come */
+    struct http_buffer             body, headers; /* headers: of the answer, as text */
+    uint64_t                       body_bytes;    /* that have come */
+    http_on_body                   on_body;
+    void                          *on_body_arg;
+    char                           id[HTTP_ID_BYTES];
     void (*on_gone)(void *arg);
     void *on_gone_arg;
 };
@@ -124,7 +125,7 @@ struct http {
     struct http_tls   *tls; /* NULL: plain */
     http_on_answer     on_answer;
     void              *on_answer_arg;
-    bool (*is_streamed)(const struct http_request *request, void *arg);
+    bool (*is_streamed)(struct http_request *request, void *arg);
     void                   *arg;
     struct http_connections connections;
     size_t                  connection_count, in_flight;

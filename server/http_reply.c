@@ -12,6 +12,7 @@ static const char HSTS[]       = "Strict-Transport-Security: max-age=15552000\r\
 static const char POLICY[]     = "Content-Security-Policy: default-src 'none'; frame-ancestors 'self'\r\n";
 static const char UNWRITABLE[] = "{\"statusCode\":500,\"code\":\"INTERNAL_ERROR\",\"error\":\"Internal Server Error\","
                                  "\"message\":\"The answer could not be written as JSON\"}";
+static const char JSON_TYPE[]  = "application/json; charset=utf-8";
 static const char NO_STORE[]   = "Cache-Control: no-store\r\n";
 
 static const char *reason_of(int status)
@@ -190,16 +191,21 @@ void http_reply_bytes(struct http_request *request, int status, const char *cont
     reply(request, status, content_type, (void *)data, length, false);
 }
 
-void http_reply_json(struct http_request *request, int status, json_t *owned)
+static void reply_json(struct http_request *request, int status, const char *content_type, json_t *owned)
 {
     char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
     json_decref(owned);
     if (text != NULL) {
-        reply(request, status, "application/json; charset=utf-8", text, strlen(text), true);
+        reply(request, status, content_type, text, strlen(text), true);
         return;
     }
-    http_reply_bytes(request, 500, "application/json; charset=utf-8", UNWRITABLE, sizeof UNWRITABLE - 1);
+    http_reply_bytes(request, 500, JSON_TYPE, UNWRITABLE, sizeof UNWRITABLE - 1);
+}
+
+void http_reply_json(struct http_request *request, int status, json_t *owned)
+{
+    reply_json(request, status, JSON_TYPE, owned);
 }
 
 void http_reply_buffer(struct http_request *request, int status, const char *content_type, struct evbuffer *moved_from)
@@ -224,6 +230,7 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
 
 void http_reply_error(struct http_request *request, int status, const char *code, const char *message, json_t *details, int retry_after_s)
 {
+    const struct http_error_shape *shape = request->error_shape;
     json_t *body = json_pack("{s:i, s:s, s:s, s:s}", "statusCode", status, "code", code, "error", reason_of(status), "message", message);
 
     if (body == NULL) /* the message is not UTF-8 */
@@ -238,7 +245,14 @@ void http_reply_error(struct http_request *request, int status, const char *code
         http_request_add_header(request, "Retry-After", text);
         (void)json_object_set_new(body, "retryAfter", json_integer(retry_after_s));
     }
-    http_reply_json(request, status, body);
+    if (shape != NULL && body != NULL)
+        body = shape->write(request, body, &status);
+    reply_json(request, status, shape != NULL ? shape->content_type : JSON_TYPE, body);
+}
+
+void http_request_set_error_shape(struct http_request *request, const struct http_error_shape *shape)
+{
+    request->error_shape = shape;
 }
 
 void http_reply_refusal(struct http_request *request, const struct http_refusal *refusal)

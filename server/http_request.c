@@ -84,6 +84,7 @@ static void clear(struct http_request *request)
     request->json = request->notes = NULL;
     request->tag                   = 0;
     request->caller                = NULL;
+    request->error_shape           = NULL;
     request->field_count = request->query_count = 0;
     request->id[0]                              = '\0';
     request->on_gone                            = NULL;

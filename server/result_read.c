@@ -13,6 +13,7 @@ struct reading {
     struct bytes  parts; /* of a value that came in parts */
     struct bytes  last;  /* the terminal event's value */
     bool          failed, missing;
+    unsigned      streams; /* RESULT_TEXT_*, of the text alone */
     uint64_t      next_seq;
 };
 
@@ -178,5 +179,39 @@ int result_read(struct event_track *track, struct bytes *out, bool *ret_failed, 
     bytes_done(&reading.last);
     bytes_done(&reading.parts);
     result_done(&reading.result);
+    return result;
+}
+
+/* ---- the text alone ---- */
+
+static bool on_text_event(const struct event_view *event, void *arg)
+{
+    struct reading *reading = arg;
+    const char     *text;
+    size_t          length;
+    json_error_t    error;
+    json_t         *value;
+
+    if ((event->kind != EVENT_KIND_OUT || (reading->streams & RESULT_TEXT_OUT) == 0) &&
+        (event->kind != EVENT_KIND_ERR || (reading->streams & RESULT_TEXT_ERR) == 0))
+        return true;
+    value = event_view_data(event, &text, &length) ? json_loadb(text, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error) : NULL;
+    if (!json_is_string(value) || !bytes_append(&reading->last, json_string_value(value), json_string_length(value)))
+        reading->failed = true;
+    json_decref(value);
+    return !reading->failed;
+}
+
+int result_read_text(struct event_track *track, unsigned streams, struct bytes *out, struct err *err)
+{
+    struct reading      reading = {.streams = streams};
+    struct event_cursor cursor;
+    int                 result;
+
+    (void)event_track_seek(track, 0, &cursor);
+    result = event_track_read(track, &cursor, SIZE_MAX, on_text_event, &reading, err);
+    if (result == 0 && (reading.failed || (reading.last.length > 0 && !bytes_append(out, reading.last.data, reading.last.length))))
+        result = err_set(err, ENOMEM, "no memory for the text");
+    bytes_done(&reading.last);
     return result;
 }

@@ -14,4 +14,8 @@
  */
 int result_read(struct event_track *track, struct bytes *out, bool *ret_failed, struct err *err);
 
+/* What the execution has printed so far, as UTF-8, appended: of these streams together, in the order in which it did. Returns 0 or -1. */
+enum { RESULT_TEXT_OUT = 1, RESULT_TEXT_ERR = 2 };
+int result_read_text(struct event_track *track, unsigned streams, struct bytes *out, struct err *err);
+
 #endif

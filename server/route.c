@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "compat_error.h"
 #include "json.h"
 #include "metrics.h"
 #include "route_access.h"
@@ -232,7 +233,7 @@ static void answer_options(struct http_request *request, const struct route_node
     route_reply_preflight(request, methods, origin);
 }
 
-bool route_is_streamed(const struct http_request *request, void *arg)
+bool route_is_streamed(struct http_request *request, void *arg)
 {
     const struct router *router = arg;
     const struct route  *route;
@@ -240,6 +241,8 @@ bool route_is_streamed(const struct http_request *request, void *arg)
 
     route_tree_match(router->tree, http_request_path(request), &match);
     route = match.node != NULL ? route_node_get(match.node, http_request_method(request)) : NULL;
+    if (route != NULL)
+        http_request_set_error_shape(request, compat_error_shape(route->flags));
     return route != NULL && (route->flags & ROUTE_BODY_STREAM) != 0;
 }
 
@@ -254,8 +257,10 @@ void route_dispatch(struct http_request *request, void *arg)
         return;
     route_tree_match(router->tree, http_request_path(request), &match);
     route = match.node != NULL ? route_node_get(match.node, http_request_method(request)) : NULL;
-    if (route != NULL)
+    if (route != NULL) {
         http_request_set_tag(request, (unsigned)(route - router->table) + 1);
+        http_request_set_error_shape(request, compat_error_shape(route->flags));
+    }
     route_note_caller(router->tenants, request);
     if ((route == NULL || (route->flags & ROUTE_UNLIMITED) == 0) && !check_rate(router, request))
         return;

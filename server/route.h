@@ -19,6 +19,11 @@ enum route_flags {
     ROUTE_BODY_STREAM = 16, /* delivered before its body, which the handler takes in pieces */
     ROUTE_OPEN        = 32, /* needs no API key; nor does what is ROUTE_STATIC */
     ROUTE_METRICS     = 64, /* a key that may only read metrics is good enough */
+    /* whose clients see the errors: their shapes are in compat_error.h */
+    ROUTE_ERRORS_FLASK   = 256,
+    ROUTE_ERRORS_FASTAPI = 512,
+    ROUTE_ERRORS_PROBLEM = 1024,
+    ROUTE_ERRORS_NOAUTH  = 2048,
 };
 
 /*
@@ -50,7 +55,7 @@ void router_set_tenants(struct router *router, struct tenants *tenants);
 void route_dispatch(struct http_request *request, void *router);
 
 /* For http_stream_bodies(). */
-bool route_is_streamed(const struct http_request *request, void *router);
+bool route_is_streamed(struct http_request *request, void *router);
 
 const char *route_method_name(enum http_method method); /* "GET" */
 

@@ -10,8 +10,18 @@
 #include "api_sessions.h"
 #include "api_validate.h"
 #include "api_variables.h"
+#include "compat_aevatar.h"
+#include "compat_flask.h"
+#include "compat_penny.h"
+#include "compat_secure.h"
 #include "route.h"
 #include "static.h"
+
+enum {
+    FLASK   = ROUTE_BODY_JSON | ROUTE_ERRORS_FLASK,
+    AEVATAR = ROUTE_BODY_JSON | ROUTE_ERRORS_PROBLEM,
+    NOAUTH  = ROUTE_BODY_JSON | ROUTE_ERRORS_NOAUTH | ROUTE_OPEN,
+};
 
 static const struct route TABLE[] = {
     {HTTP_POST, "/api/v1/execute", api_execute, ROUTE_BODY_JSON},
@@ -53,6 +63,22 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/api/v1/sessions/{id}/files/{path...}", api_files_get, 0},
     {HTTP_PUT, "/api/v1/sessions/{id}/files/{path...}", api_files_put, ROUTE_BODY_STREAM},
     {HTTP_DELETE, "/api/v1/sessions/{id}/files/{path...}", api_files_delete, 0},
+
+    {HTTP_POST, "/api/execute/python", compat_penny_execute, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/execute", compat_flask_execute, FLASK},
+    {HTTP_POST, "/execute", compat_secure_execute, ROUTE_BODY_JSON | ROUTE_ERRORS_FASTAPI},
+    {HTTP_POST, "/execute-with-files", compat_secure_execute_form, ROUTE_ERRORS_FASTAPI},
+    {HTTP_POST, "/api/python/execute", compat_aevatar_execute, AEVATAR},
+    {HTTP_POST, "/api/sandbox/execute", compat_aevatar_execute, AEVATAR},
+    {HTTP_POST, "/api/sandbox/execute-async", compat_aevatar_execute_async, AEVATAR},
+    {HTTP_GET, "/api/sandbox/status/{id}", compat_aevatar_status, ROUTE_ERRORS_PROBLEM},
+    {HTTP_GET, "/api/sandbox/result/{id}", compat_aevatar_result, ROUTE_ERRORS_PROBLEM},
+    {HTTP_GET, "/api/sandbox/logs/{id}", compat_aevatar_logs, ROUTE_ERRORS_PROBLEM},
+    {HTTP_POST, "/api/sandbox/cancel/{id}", compat_aevatar_cancel, AEVATAR},
+    {HTTP_GET, "/api/noauth", compat_aevatar_noauth_hello, ROUTE_OPEN},
+    {HTTP_POST, "/api/noauth/execute", compat_aevatar_noauth_execute, NOAUTH},
+    {HTTP_GET, "/api/test", compat_aevatar_noauth_hello, ROUTE_OPEN},
+    {HTTP_POST, "/api/test/execute", compat_aevatar_noauth_execute, NOAUTH},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

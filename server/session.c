@@ -125,7 +125,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session->gone_arg = arg;
     session_set_state(session, SESSION_ENDED);
     session->ended_ms = json_time_now();
-    session->is_kept  = strcmp(reason, "failed") == 0; /* nobody expected it: what came of its executions can be asked for */
+    session->is_kept |= strcmp(reason, "failed") == 0; /* nobody expected it: what came of its executions can be asked for */
     sessions_on_ended(session->sessions, session, reason);
     session_end_executions(session, text);
     session_inspect_end_all(session);
@@ -136,6 +136,14 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
         worker_end(session->worker, text);
     else
         session_tell_gone(session);
+}
+
+void session_leave(struct session *session, bool keep)
+{
+    if (session->state == SESSION_ENDED || session->node.leaves)
+        return;
+    session->is_kept = keep;
+    sessions_on_leaving(session->sessions, session);
 }
 
 void session_forget_gone(struct session *session, void *arg)
@@ -250,6 +258,11 @@ bool session_is_over(const struct session *session)
             return false;
     }
     return true;
+}
+
+bool session_is_kept(const struct session *session)
+{
+    return session->is_kept;
 }
 
 int64_t session_ended_ms(const struct session *session)

@@ -41,7 +41,8 @@ enum session_state {
 
 /* By which sessions.c keeps it in its lists. */
 struct session_node {
-    TAILQ_ENTRY(session_node) ended;
+    TAILQ_ENTRY(session_node) ended, leaving;
+    bool            leaves;
     struct session *session;
     struct turn     turn; /* among those that wait until one more may run */
 };
@@ -85,6 +86,11 @@ void session_go_on(struct session *session);
  * it is left, possibly before this returns.
  */
 void session_end(struct session *session, const char *reason, void (*on_gone)(void *arg), void *arg);
+/*
+ * Ends it, as "finished", from the loop's next turn: also from within what it calls. keep: what came of its executions can be asked for a
+ * while longer.
+ */
+void session_leave(struct session *session, bool keep);
 /* The caller of session_end has left. */
 void session_forget_gone(struct session *session, void *arg);
 
@@ -109,6 +115,8 @@ size_t               session_queue_length(const struct session *session);
 bool session_is_expired(const struct session *session, int64_t monotonic_ms);
 /* Ended, all processes gone, nobody reads, and nobody is expected to. */
 bool session_is_over(const struct session *session);
+/* Ended, but what came of its executions can still be asked for, for a while. */
+bool session_is_kept(const struct session *session);
 /* Since when it is ended, ms since 1970. */
 int64_t session_ended_ms(const struct session *session);
 

@@ -9,7 +9,11 @@
 #include "sessions_private.h"
 #include "table.h"
 
-enum { READERS_KEPT_MS = 60 * 1000 /* how long a session that is over stays for readers who lag */ };
+enum {
+    READERS_KEPT_MS = 60 * 1000,     /* how long a session that is over stays for readers who lag, */
+    RESULTS_KEPT_MS = 5 * 60 * 1000, /* and one whose results may be asked for, */
+    RESULTS_KEPT    = 1000,          /* the newest of these */
+};
 
 static int64_t monotonic_ms(void)
 {
@@ -49,13 +53,26 @@ static void expire(struct sessions *sessions)
     free(found.session);
 }
 
+static bool may_go(const struct session *session, bool is_surplus)
+{
+    int64_t kept_ms = session_is_kept(session) && !is_surplus ? RESULTS_KEPT_MS : READERS_KEPT_MS;
+    return session_is_over(session) || (is_surplus && session_is_kept(session)) || json_time_now() >= session_ended_ms(session) + kept_ms;
+}
+
 static void bury(struct sessions *sessions)
 {
     struct session_node *node, *next;
+    size_t               kept = 0;
+    TAILQ_FOREACH(node, &sessions->over, ended)
+    {
+        kept += session_is_kept(node->session);
+    }
     for (node = TAILQ_FIRST(&sessions->over); node != NULL; node = next) {
-        next = TAILQ_NEXT(node, ended);
-        if (!session_is_over(node->session) && json_time_now() < session_ended_ms(node->session) + READERS_KEPT_MS)
+        next         = TAILQ_NEXT(node, ended);
+        bool is_kept = session_is_kept(node->session);
+        if (!may_go(node->session, kept > RESULTS_KEPT))
             continue;
+        kept -= is_kept;
         TAILQ_REMOVE(&sessions->over, node, ended);
         session_free(node->session);
     }
@@ -66,6 +83,15 @@ static void on_bury(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     bury(arg);
+}
+
+static void on_leave(evutil_socket_t fd, short what, void *arg)
+{
+    struct sessions *sessions = arg;
+    (void)fd;
+    (void)what;
+    while (!TAILQ_EMPTY(&sessions->leaving))
+        session_end(TAILQ_FIRST(&sessions->leaving)->session, "finished", NULL, NULL); /* which takes it out of the list */
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
@@ -97,11 +123,21 @@ void sessions_on_ended(struct sessions *sessions, struct session *session, const
                                           .ended_ms         = session_ended_ms(session)};
     record.owner = session_owner(session);
     (void)table_take(sessions->by_id, info.id);
+    if (session_node(session)->leaves)
+        TAILQ_REMOVE(&sessions->leaving, session_node(session), leaving);
+    session_node(session)->leaves = false;
     turns_leave(&sessions->turns, &session_node(session)->turn);
     tenant_count_session(record.owner, -1);
     record_end(&info, record.owner, reason);
     TAILQ_INSERT_TAIL(&sessions->over, session_node(session), ended);
     ended_add(sessions->ended, &record);
+}
+
+void sessions_on_leaving(struct sessions *sessions, struct session *session)
+{
+    session_node(session)->leaves = true;
+    TAILQ_INSERT_TAIL(&sessions->leaving, session_node(session), leaving);
+    event_active(sessions->leave, 0, 0);
 }
 
 void sessions_on_gone(struct sessions *sessions)
@@ -123,6 +159,7 @@ struct sessions *sessions_new(struct event_base *base, struct pool *pool, const 
     sessions->pool     = pool;
     sessions->settings = *settings;
     TAILQ_INIT(&sessions->over);
+    TAILQ_INIT(&sessions->leaving);
     turns_init(&sessions->turns, settings->max_running);
     turn_line_init(&sessions->everybody, 0);
     TAILQ_INIT(&sessions->births);
@@ -131,8 +168,9 @@ struct sessions *sessions_new(struct event_base *base, struct pool *pool, const 
     sessions->ended      = ended_new();
     sessions->sweep      = event_new(base, -1, EV_PERSIST, on_sweep, sessions);
     sessions->bury       = event_new(base, -1, 0, on_bury, sessions);
+    sessions->leave      = event_new(base, -1, 0, on_leave, sessions);
     if (sessions->by_id == NULL || sessions->executions == NULL || sessions->ended == NULL || sessions->sweep == NULL ||
-        sessions->bury == NULL || event_add(sessions->sweep, &every) < 0) {
+        sessions->bury == NULL || sessions->leave == NULL || event_add(sessions->sweep, &every) < 0) {
         (void)err_set(err, ENOMEM, "no memory for sessions");
         sessions_free(sessions);
         return NULL;
@@ -168,6 +206,8 @@ void sessions_free(struct sessions *sessions)
         event_free(sessions->sweep);
     if (sessions->bury != NULL)
         event_free(sessions->bury);
+    if (sessions->leave != NULL)
+        event_free(sessions->leave);
     free(sessions);
 }
 

@@ -85,6 +85,7 @@ void sessions_on_queued(struct sessions *sessions, int change);            /* of
 void sessions_on_progress(struct sessions *sessions); /* an execution has ended and the next one, if any, is under way */
 /* The session is over: its id is free, the record of it begins. */
 void sessions_on_ended(struct sessions *sessions, struct session *session, const char *reason);
-void sessions_on_gone(struct sessions *sessions); /* no process is left of one that has ended */
+void sessions_on_leaving(struct sessions *sessions, struct session *session); /* it is to be ended from the loop */
+void sessions_on_gone(struct sessions *sessions);                             /* no process is left of one that has ended */
 
 #endif

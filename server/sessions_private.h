@@ -26,14 +26,14 @@ struct sessions {
     struct sessions_settings settings;
     struct table            *by_id, *executions;
     struct ended            *ended;
-    struct session_list      over;
+    struct session_list      over, leaving;
     struct turns             turns;
     struct turn_line         everybody; /* of sessions without an owner */
     TAILQ_HEAD(birth_list, birth) births;
     size_t                 birth_count;
     struct sessions_totals totals;
     uint64_t               last_serial;
-    struct event          *sweep, *bury;
+    struct event          *sweep, *bury, *leave;
     bool                   draining;
     void (*on_idle)(void *arg);
     void *on_idle_arg;

@@ -57,8 +57,38 @@ static void test_appends(void **state)
     bytes_done(&out);
 }
 
+static void test_there_and_back(void **state)
+{
+    unsigned char data[300];
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)(i * 7);
+    for (size_t length = 0; length <= sizeof data; length++) {
+        struct bytes text = {0}, back = {0};
+        assert_true(base64_encode(data, length, &text));
+        assert_int_equal(text.length, (length + 2) / 3 * 4);
+        assert_true(base64_decode(text.length > 0 ? text.data : "", text.length, &back));
+        assert_int_equal(back.length, length);
+        assert_memory_equal(back.data, data, length);
+        bytes_done(&text);
+        bytes_done(&back);
+    }
+}
+
+static void test_encodes(void **state)
+{
+    struct bytes out = {0};
+    (void)state;
+    assert_true(base64_encode("foob", 4, &out));
+    assert_true(base64_encode("\xff\xef", 2, &out));
+    assert_int_equal(out.length, 12);
+    assert_memory_equal(out.data, "Zm9vYg==/+8=", 12);
+    bytes_done(&out);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_examples), cmocka_unit_test(test_refused), cmocka_unit_test(test_appends)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_examples), cmocka_unit_test(test_refused), cmocka_unit_test(test_appends),
+                                       cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_encodes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,7 @@ static void on_request(struct http_request *request, void *arg)
         http_request_take_body(request, on_body, &seen);
 }
 
-static bool is_streamed(const struct http_request *request, void *arg)
+static bool is_streamed(struct http_request *request, void *arg)
 {
     (void)arg;
     return strcmp(http_request_path(request), "/plain") != 0;
