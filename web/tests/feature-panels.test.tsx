@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FilesPanel } from '../src/app/FilesPanel';
 import { PackagesPanel, progressLine } from '../src/app/PackagesPanel';
 import { Sandbox } from '../src/app/sandbox';
-import { statusOf } from '../src/app/SessionBar';
+import { SessionBar, statusOf } from '../src/app/SessionBar';
 import { TimelinePanel } from '../src/app/TimelinePanel';
 import { useSandboxState } from '../src/app/useSandbox';
 import { initialState, type SandboxState } from '../src/state/model';
@@ -20,8 +20,11 @@ const ALL = Object.fromEntries(
         ['/api/v1/sessions/{id}/checkpoints', 'post'],
         ['/api/v1/sessions/{id}/rollback', 'post'],
         ['/api/v1/sessions/{id}/fork', 'post'],
+        ['/api/v1/sessions/{id}/race', 'post'],
     ].map(([path, method]) => [path, { [method!]: {} }]),
 );
+
+const PARTS = 'shared = 1\n# %% one\na = 1 / 0\n# %% two\na = 2\n';
 
 const calls: { call: string; body: unknown }[] = [];
 
@@ -44,11 +47,14 @@ function Live({ sandbox, panel: Panel }: { sandbox: Sandbox; panel: (props: { sa
     return <Panel sandbox={sandbox} state={useSandboxState(sandbox)} />;
 }
 
+const States = (props: { sandbox: Sandbox; state: SandboxState }) => <TimelinePanel {...props} code={() => PARTS} />;
+
 const asked = (call: string) => calls.filter((one) => one.call === call);
 
 beforeEach(() => {
     calls.length = 0;
     sessionStorage.clear();
+    localStorage.clear();
 });
 
 describe('FilesPanel', () => {
@@ -107,34 +113,82 @@ describe('TimelinePanel', () => {
 
     it('goes back to a saved state and says so', async () => {
         const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/rollback': { checkpointId: 'c1', restoredTo: 3 } });
-        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
-        fireEvent.click(screen.getByRole('button', { name: 'Go back' }));
+        render(<Live sandbox={sandbox} panel={States} />);
+        fireEvent.click(screen.getByRole('button', { name: 'Go back to clean' }));
         await waitFor(() => expect(logText(sandbox.state.log)).toBe('Back in the state after run 3.\n'));
         expect(JSON.parse(asked('POST /api/v1/sessions/s1/rollback')[0]!.body as string)).toEqual({ checkpointId: 'c1' });
     });
 
     it('saves a state under its name', async () => {
         const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/checkpoints': { id: 'c2' } });
-        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        render(<Live sandbox={sandbox} panel={States} />);
         fireEvent.change(screen.getByRole('textbox'), { target: { value: ' before ' } });
         fireEvent.submit(screen.getByRole('textbox'));
         await waitFor(() => expect(asked('POST /api/v1/sessions/s1/checkpoints')).toHaveLength(1));
         expect(JSON.parse(asked('POST /api/v1/sessions/s1/checkpoints')[0]!.body as string)).toEqual({ name: 'before' });
     });
 
-    it('goes on in a copy', async () => {
+    it('goes on in a copy, from which there is a way back', async () => {
         const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/fork': { sessions: [{ id: 's2' }] } });
-        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        render(<Live sandbox={sandbox} panel={States} />);
         fireEvent.click(screen.getByRole('button', { name: /^Fork/ }));
         await waitFor(() => expect(sandbox.state.session).toMatchObject({ phase: 'ready', id: 's2' }));
         expect(sessionStorage.getItem('penny.session')).toBe('s2');
+        expect(sandbox.state.sessions).toEqual(['s1', 's2']);
+        render(<Live sandbox={sandbox} panel={SessionBar} />);
+        fireEvent.change(screen.getByRole('combobox', { name: 'Session' }), { target: { value: 's1' } });
+        await waitFor(() => expect(sandbox.state.session).toMatchObject({ phase: 'ready', id: 's1' }));
+        expect(sandbox.state.sessions).toEqual(['s1', 's2']);
+    });
+
+    it('ends a copy and goes on in what it was copied from', async () => {
+        const sandbox = await start({ 'DELETE /api/v1/sessions/s2': { success: true } });
+        await sandbox.enter('s2');
+        await sandbox.end(false);
+        expect(sandbox.state.session).toMatchObject({ phase: 'ready', id: 's1' });
+        expect(sandbox.state.sessions).toEqual(['s1']);
+    });
+
+    it('undoes, saving first what was not saved', async () => {
+        const routes = { 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/checkpoints': { id: 'c2', executionCount: 3 }, 'POST /api/v1/sessions/s1/rollback': { checkpointId: 'c1', restoredTo: 0 } };
+        const sandbox = await start(routes);
+        render(<Live sandbox={sandbox} panel={States} />);
+        act(() => sandbox.dispatch({ type: 'rolledBack', id: 'c1' }));
+        expect((screen.getByRole('button', { name: /^Undo/ }) as HTMLButtonElement).disabled).toBe(true);
+        act(() => sandbox.dispatch({ type: 'moved' }));
+        fireEvent.click(screen.getByRole('button', { name: /^Undo/ }));
+        await waitFor(() => expect(logText(sandbox.state.log)).toBe('Back in the state before the first run.\n'));
+        expect(JSON.parse(asked('POST /api/v1/sessions/s1/checkpoints')[0]!.body as string)).toEqual({ name: 'Before going back' });
+        expect(JSON.parse(asked('POST /api/v1/sessions/s1/rollback')[0]!.body as string)).toEqual({ checkpointId: 'c1' });
+    });
+
+    it('says why a state was not saved, and stops nothing', async () => {
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints });
+        render(<Live sandbox={sandbox} panel={States} />);
+        act(() => sandbox.dispatch({ type: 'moved' }));
+        fireEvent.click(screen.getByRole('button', { name: /^Undo/ }));
+        await screen.findByText('Not saved: not here');
+        fireEvent.click(screen.getByRole('checkbox', { name: 'Save the state after each run' }));
+        expect(sandbox.state.timeline).toMatchObject({ automatic: false, refusal: undefined });
+        expect(localStorage.getItem('penny.automatic')).toBe('no');
+    });
+
+    it('races the parts of the program and tells how each went', async () => {
+        const failed = result({ success: false, status: 'error', error: { type: 'ZeroDivisionError', message: 'division by zero', traceback: '' } });
+        const won = result({ output: { stdout: 'two\n', stderr: '', plots: [], variables: {} } });
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/race': { results: [failed, failed, won], winner: 2 } });
+        render(<Live sandbox={sandbox} panel={States} />);
+        fireEvent.click(screen.getByRole('button', { name: 'Race 3 parts' }));
+        await waitFor(() => expect(logText(sandbox.state.log)).toContain('Part 3, kept: ok\ntwo\nThe session goes on from part 3.\n'));
+        expect(JSON.parse(asked('POST /api/v1/sessions/s1/race')[0]!.body as string)).toMatchObject({ keep: 'firstOk', candidates: ['shared = 1\n', '\na = 1 / 0\n', '\na = 2\n'] });
+        expect(sandbox.state.timeline.moved).toBe(true);
     });
 
     it('waits for the run', async () => {
         const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints });
-        render(<Live sandbox={sandbox} panel={TimelinePanel} />);
+        render(<Live sandbox={sandbox} panel={States} />);
         act(() => sandbox.dispatch({ type: 'runRequested', key: 9, at: 0, keep: false }));
-        expect((screen.getByRole('button', { name: 'Go back' }) as HTMLButtonElement).disabled).toBe(true);
+        expect((screen.getByRole('button', { name: 'Go back to clean' }) as HTMLButtonElement).disabled).toBe(true);
     });
 });
 

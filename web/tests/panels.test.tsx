@@ -129,8 +129,10 @@ describe('VariableInspector', () => {
     it('pages a big table', async () => {
         const loadPage = vi.fn(async (_name: string, offset: number, limit: number) => ({
             ...variables.frame,
+            name: 'frame',
             page: {
                 offset,
+                limit,
                 total: 500,
                 columns: ['a', 'b'],
                 index: Array.from({ length: limit }, (_, i) => offset + i),

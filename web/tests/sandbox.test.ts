@@ -113,8 +113,36 @@ describe('Sandbox', () => {
         const sandbox = new Sandbox();
         await sandbox.begin();
         expect(sandbox.state.variables).toEqual({ x: { type: 'int', value: 1 } });
-        expect(sandbox.state.checkpoints).toHaveLength(1);
+        expect(sandbox.state.timeline.saved).toHaveLength(1);
         expect(calls.some((call) => call.includes('files'))).toBe(false);
+    });
+
+    it('saves the state before the first run and after each, one save at a time', async () => {
+        const paths = { '/api/v1/sessions/{id}/checkpoints': { get: {}, post: {} }, '/api/v1/sessions/{id}/rollback': { post: {} } };
+        const saved: { id: string; name: string; createdAt: string; executionCount: number }[] = [];
+        let runs = 0;
+        const calls = serve({
+            'GET /openapi.json': () => ({ json: { paths } }),
+            'POST /api/v1/sessions': () => ({ status: 201, json: session('s1') }),
+            'GET /api/v1/sessions/s1/checkpoints': () => ({ json: { checkpoints: saved } }),
+            'POST /api/v1/sessions/s1/checkpoints': ({ name }) => {
+                saved.push({ id: `c${saved.length}`, name, createdAt: '', executionCount: runs });
+                return { status: 201, json: saved[saved.length - 1] };
+            },
+            'POST /api/v1/execute/stream': () => ({ events: [['start', {}], ['complete', result({ executionCount: ++runs })]] }),
+        });
+        const sandbox = new Sandbox();
+        await sandbox.begin();
+        const first = sandbox.run('x = 1');
+        await vi.waitFor(() => expect(sandbox.state.history).toHaveLength(1));
+        await Promise.all([first, sandbox.run('x = 2')]);
+        expect(saved.map((one) => one.name)).toEqual(['Start', 'After run 1', 'After run 2']);
+        const order = calls.filter((call) => /^POST .*(checkpoints|execute)/.test(call)).map((call) => call.split('/').pop());
+        expect(order).toEqual(['checkpoints', 'stream', 'checkpoints', 'stream', 'checkpoints']);
+        expect(sandbox.state.timeline).toMatchObject({ base: 'c2', moved: false });
+        sandbox.saveAfterRuns(false);
+        await sandbox.run('x = 3');
+        expect(saved).toHaveLength(3);
     });
 
     it('asks for one thing of each kind where the server has no description', async () => {

@@ -73,8 +73,8 @@ describe('variables', () => {
     ])('say in a line what %j is', (data, text) => expect(previewText(data)).toBe(text));
 
     it('are tables where they are big', () => {
-        expect(tableOf(variables.df)).toEqual({ columns: ['x', 'y'], index: [0], rows: [[1, null]], total: 5000, offset: 0 });
-        expect(tableOf({ type: 'numpy.ndarray', offset: 10, total: 30, items: [[1, 2], [3, 4]] })).toEqual({ columns: ['0', '1'], index: [10, 11], rows: [[1, 2], [3, 4]], total: 30, offset: 10 });
+        expect(tableOf(variables.df)).toEqual({ columns: ['x', 'y'], index: [0], rows: [[1, null]], total: 5000, totalColumns: 2, offset: 0 });
+        expect(tableOf({ type: 'numpy.ndarray', offset: 10, total: 30, items: [[1, 2], [3, 4]] })).toEqual({ columns: ['0', '1'], index: [10, 11], rows: [[1, 2], [3, 4]], total: 30, totalColumns: 2, offset: 10 });
         expect(tableOf({ type: 'int', value: 3 })).toBeUndefined();
         expect(cellText(0.1 + 0.2)).toBe('0.3');
     });

@@ -1,7 +1,7 @@
 /** The files of one session's workspace. */
 
 import type { RequestOptions } from './config.js';
-import type { FileContent, FileList, WrittenFile } from './session-types.js';
+import type { FileContent, FileList, UploadedFiles, WrittenFile } from './session-types.js';
 import { segment, type Call, type Transport } from './transport.js';
 
 /** ms that one file may take unless the options say otherwise. */
@@ -78,7 +78,7 @@ export class Files {
     }
 
     /** Several files in one request. */
-    upload(files: Record<string, string | Uint8Array | ArrayBuffer | Blob>, options?: RequestOptions): Promise<any> {
+    upload(files: Record<string, string | Uint8Array | ArrayBuffer | Blob>, options?: RequestOptions): Promise<UploadedFiles> {
         const form = new FormData();
         for (const [path, content] of Object.entries(files)) {
             const blob = content instanceof Blob ? content : new Blob([content as BlobPart]);

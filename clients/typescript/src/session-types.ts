@@ -80,10 +80,24 @@ export interface UpdatedVariables {
     updated: string[];
 }
 
-export interface VariablePage extends VariableData {
-    offset?: number;
-    limit?: number;
-    total?: number;
+/** Some of a big value's items: rows of a DataFrame, elements of a list. */
+export interface VariablePage {
+    offset: number;
+    limit: number;
+    /** Items of the whole value. */
+    total: number;
+    items: any[];
+    /** Of a DataFrame: the names of the columns that are sent, how many there are, and the rows' labels. */
+    columns?: string[];
+    totalColumns?: number;
+    index?: any[];
+}
+
+/** One variable and a page of it. */
+export interface PagedVariable extends VariableData {
+    name: string;
+    page: VariablePage;
+    /** A run is going on; this is the state before it. */
     stale?: boolean;
 }
 
@@ -118,6 +132,10 @@ export interface WrittenFile {
     size: number;
 }
 
+export interface UploadedFiles {
+    files: (WrittenFile & { replaced: boolean })[];
+}
+
 /** What a file may be given as. A stream is sent as it comes, and is never sent again. */
 export type FileContent = string | Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array>;
 
@@ -126,11 +144,12 @@ export interface Checkpoint {
     name?: string;
     createdAt: string;
     executionCount: number;
-    [field: string]: any;
+    /** bytes that the state can come to cost at most */
+    memory?: number;
 }
 
 export interface RolledBack {
-    checkpointId?: string;
+    checkpointId: string;
     /** executionCount */
     restoredTo: number;
 }
@@ -149,6 +168,13 @@ export interface RaceResult {
     winner: number | null;
 }
 
+/** A plot that a session keeps, without its image: `getPlot` or `url` has that. */
+export interface StoredPlot extends Omit<PlotData, 'data'> {
+    executionId: string;
+    url: string;
+}
+
 export interface PlotList {
-    plots: PlotData[];
+    sessionId: string;
+    plots: StoredPlot[];
 }

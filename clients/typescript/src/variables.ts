@@ -1,7 +1,7 @@
 /** The variables of one session. */
 
 import type { RequestOptions } from './config.js';
-import type { Acknowledgement, ExportFormat, SessionVariables, UpdatedVariables, VariablePage } from './session-types.js';
+import type { Acknowledgement, ExportFormat, PagedVariable, SessionVariables, UpdatedVariables } from './session-types.js';
 import { segment, type Query, type Transport } from './transport.js';
 import type { VariableData } from './value-types.js';
 
@@ -37,7 +37,7 @@ export class Variables {
     }
 
     /** Rows offset .. offset + limit of a DataFrame, Series, array or list. */
-    page(name: string, offset: number, limit: number, options?: RequestOptions): Promise<VariablePage> {
+    page(name: string, offset: number, limit: number, options?: RequestOptions): Promise<PagedVariable> {
         return this.transport.json({ method: 'GET', path: this.one(name), query: { offset, limit }, options });
     }
 

@@ -73,13 +73,13 @@ const text: string = result.output.stdout + stream.metrics.executionTime;
 async function more() {
     const onEvent = (event: StreamEvent) => { if (event.type === 'plot') console.log(event.data.metadata.title, text); };
     for await (const event of client.stream({ code: '1' })) onEvent(event);
-    const info: PlotData[] = (await client.session((await client.createSession()).id).listPlots()).plots;
+    const info: StoredPlot[] = (await client.session((await client.createSession()).id).listPlots()).plots;
     try { await client.execute({ code: '' }); } catch (error) { if (error instanceof SandboxError) console.log(error.statusCode, info, new StreamManager()); }
 }
 export default more;`;
 
 test('the types, for every way of resolving modules', () => {
-    const ts = `import type { StreamEvent, PlotData } from '@penny/sandbox-client';
+    const ts = `import type { StreamEvent, StoredPlot } from '@penny/sandbox-client';
 import { SandboxError } from '@penny/sandbox-client/types';
 import { StreamManager } from '@penny/sandbox-client/streaming';
 ${SAMPLE}${USE}`;

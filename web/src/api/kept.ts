@@ -45,6 +45,20 @@ export const kept = {
     set theme(theme: string | undefined) {
         write(browser, 'penny.theme', theme);
     },
+    /** The sessions of this tab. */
+    get sessions() {
+        return read(tab, 'penny.sessions')?.split(' ').filter(Boolean) ?? [];
+    },
+    set sessions(ids: readonly string[]) {
+        write(tab, 'penny.sessions', ids.join(' '));
+    },
+    /** Whether the state is saved after each run. */
+    get automatic() {
+        return read(browser, 'penny.automatic') !== 'no';
+    },
+    set automatic(wanted: boolean) {
+        write(browser, 'penny.automatic', wanted ? undefined : 'no');
+    },
     get split() {
         return read(browser, 'penny.split');
     },

@@ -67,7 +67,7 @@ export function App({ sandbox }: { sandbox: Sandbox }) {
         [state.log, state.plots, state.variables, state.history],
     );
     const inspector = useInspector(sandbox, state);
-    const panels = usePanels(sandbox, state);
+    const panels = usePanels(sandbox, state, () => code);
     return (
         <div className="app">
             <TopBar

@@ -5,8 +5,10 @@ import { IconButton } from '../components/ui/IconButton';
 import { formatBytes, formatMs } from '../state/format';
 import { isBusy, lastRun, type SandboxState } from '../state/model';
 import { statusLabel } from '../components/output/MetricsView';
+import { undoTarget } from '../state/timeline';
 import { Meter } from './Meter';
 import type { Sandbox } from './sandbox';
+import { undo } from './timeline';
 
 interface Status {
     readonly tone: 'idle' | 'busy' | 'bad' | 'wait';
@@ -38,10 +40,21 @@ function useElapsed(state: SandboxState): string {
     return busy ? `${(Math.max(0, now - state.run.startedAt) / 1000).toFixed(1)} s` : '';
 }
 
+/** The session's id; where this tab has more than one, the way to the others. */
+function SessionName({ id, ids, onEnter }: { id: string; ids: readonly string[]; onEnter: (id: string) => void }) {
+    if (ids.length < 2) return <code className="session-id" title={`Session ${id}`}>{id.slice(0, 8)}</code>;
+    return (
+        <select className="session-id" aria-label="Session" value={id} onChange={(event) => onEnter(event.target.value)}>
+            {ids.map((one) => <option key={one} value={one}>{one.slice(0, 8)}</option>)}
+        </select>
+    );
+}
+
 export function SessionBar({ sandbox, state }: { sandbox: Sandbox; state: SandboxState }) {
     const status = statusOf(state);
     const elapsed = useElapsed(state);
     const id = state.session.phase === 'ready' ? state.session.id : undefined;
+    const idle = id !== undefined && !isBusy(state);
     const act = (work: () => Promise<unknown>) => () => void sandbox.attempt(work);
     return (
         <footer className="session-bar" aria-label="Session">
@@ -65,10 +78,13 @@ export function SessionBar({ sandbox, state }: { sandbox: Sandbox; state: Sandbo
                 <>
                     <Meter label="CPU" samples={state.samples} of={(sample) => sample.cpu} top={100} show={(value) => `${Math.round(value)}%`} />
                     <Meter label="Memory" samples={state.samples} of={(sample) => sample.memory} top={128e6} show={formatBytes} />
-                    <code className="session-id" title={`Session ${id}`}>{id.slice(0, 8)}</code>
+                    <SessionName id={id} ids={state.sessions} onEnter={(other) => void sandbox.attempt(() => sandbox.enter(other))} />
                 </>
             )}
             <span className="session-actions">
+                {state.features.rollback && (
+                    <IconButton icon="undo" label="Undo the last run: back to the state before it" disabled={!idle || undoTarget(state.timeline) === undefined} onClick={act(() => undo(sandbox))} />
+                )}
                 <IconButton icon="restart" label="Restart the interpreter: variables are lost, files stay" disabled={!id} onClick={act(() => sandbox.restart())} />
                 <IconButton icon="plus" label="New session: this one is ended" onClick={act(() => sandbox.end(true))} />
                 <IconButton icon="trash" label="End the session" disabled={!id} onClick={act(() => sandbox.end(false))} />

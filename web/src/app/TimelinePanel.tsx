@@ -3,67 +3,101 @@
 import { useState, type FormEvent } from 'react';
 import type { Checkpoint } from '@penny/sandbox-client';
 import { IconButton } from '../components/ui/IconButton';
+import { formatBytes } from '../state/format';
 import { isBusy, sessionId, type SandboxState } from '../state/model';
+import { redoTarget, undoTarget } from '../state/timeline';
+import { RaceBar } from './RaceBar';
 import type { Sandbox } from './sandbox';
+import { deleteState, fork, goTo, redo, saveState, undo } from './timeline';
 
-export async function rollBack(sandbox: Sandbox, checkpoint?: Checkpoint): Promise<void> {
-    const answer = await sandbox.session?.rollback(checkpoint?.id);
-    if (!answer) return;
-    sandbox.dispatch({ type: 'text', kind: 'note', text: `Back in the state after run ${answer.restoredTo}.\n` });
-    await sandbox.refresh();
+interface Props {
+    sandbox: Sandbox;
+    state: SandboxState;
+    /** The editor's. */
+    code: () => string;
 }
 
-async function fork(sandbox: Sandbox): Promise<void> {
-    const [copy] = (await sandbox.session?.fork(1)) ?? [];
-    if (!copy) return;
-    const old = sandbox.session?.id.slice(0, 8);
-    await sandbox.enter(copy.id);
-    sandbox.dispatch({ type: 'text', kind: 'note', text: `This is a copy of session ${old}, which lives on.\n` });
-}
-
-export function TimelinePanel({ sandbox, state }: { sandbox: Sandbox; state: SandboxState }) {
-    const [name, setName] = useState('');
-    const { features, checkpoints } = state;
+export function TimelinePanel({ sandbox, state, code }: Props) {
+    const { features, timeline } = state;
     const idle = sessionId(state) !== undefined && !isBusy(state);
-    const save = (event: FormEvent) => {
-        event.preventDefault();
-        void sandbox.attempt(async () => {
-            await sandbox.session?.createCheckpoint(name.trim() === '' ? undefined : name.trim());
-            setName('');
-            await sandbox.refresh();
-        });
-    };
+    const act = (work: (sandbox: Sandbox) => Promise<void>) => () => void sandbox.attempt(() => work(sandbox));
     return (
         <div className="timeline">
             <div className="panel-bar">
-                {features.checkpoints && (
-                    <form onSubmit={save}>
-                        <input value={name} placeholder="Name of the saved state" aria-label="Name of the saved state" onChange={(event) => setName(event.target.value)} />
-                        <button type="submit" className="button" disabled={!idle}>Save the state</button>
-                    </form>
-                )}
+                {features.checkpoints && <SaveForm sandbox={sandbox} idle={idle} />}
                 <span className="spacer" />
-                {features.rollback && <IconButton icon="undo" label="Undo: back to the newest saved state" text="Undo" disabled={!idle} onClick={() => void sandbox.attempt(() => rollBack(sandbox))} />}
-                {features.fork && <IconButton icon="fork" label="Fork: go on in a copy of this session" text="Fork" disabled={!idle} onClick={() => void sandbox.attempt(() => fork(sandbox))} />}
+                {features.rollback && (
+                    <>
+                        <IconButton icon="undo" label="Undo: back to the state before" text="Undo" disabled={!idle || undoTarget(timeline) === undefined} onClick={act(undo)} />
+                        <IconButton icon="redo" label="Redo: to the state that undo has left" text="Redo" disabled={!idle || redoTarget(timeline) === undefined} onClick={act(redo)} />
+                    </>
+                )}
+                {features.fork && <IconButton icon="fork" label="Fork: go on in a copy of this session" text="Fork" disabled={!idle} onClick={act(fork)} />}
             </div>
-            <ol className="checkpoints" reversed>
-                {[...checkpoints].reverse().map((checkpoint) => (
-                    <li key={checkpoint.id}>
-                        <Moment checkpoint={checkpoint} />
-                        {features.rollback && <button type="button" className="button" disabled={!idle} onClick={() => void sandbox.attempt(() => rollBack(sandbox, checkpoint))}>Go back</button>}
-                    </li>
+            {features.checkpoints && (
+                <label className="automatic">
+                    <input type="checkbox" checked={timeline.automatic} onChange={(event) => sandbox.saveAfterRuns(event.target.checked)} /> Save the state after each run
+                </label>
+            )}
+            {timeline.refusal && <p className="refusal bad" role="status">Not saved: {timeline.refusal}</p>}
+            {timeline.saved.length === 0 && <div className="empty">Saved states are shown here.</div>}
+            <ol className="checkpoints" reversed aria-label="Saved states">
+                {[...timeline.saved].reverse().map((checkpoint) => (
+                    <Moment
+                        key={checkpoint.id}
+                        checkpoint={checkpoint}
+                        place={checkpoint.id === timeline.base ? (timeline.moved ? 'from' : 'here') : undefined}
+                        onGo={features.rollback ? act(() => goTo(sandbox, checkpoint.id)) : undefined}
+                        onDelete={act(() => deleteState(sandbox, checkpoint.id))}
+                        idle={idle}
+                    />
                 ))}
             </ol>
-            {checkpoints.length === 0 && <div className="empty">Saved states are shown here.</div>}
+            {features.race && <RaceBar sandbox={sandbox} idle={idle} code={code} />}
         </div>
     );
 }
 
-function Moment({ checkpoint }: { checkpoint: Checkpoint }) {
+function SaveForm({ sandbox, idle }: { sandbox: Sandbox; idle: boolean }) {
+    const [name, setName] = useState('');
+    const save = (event: FormEvent) => {
+        event.preventDefault();
+        void sandbox.attempt(async () => {
+            await saveState(sandbox, name.trim() === '' ? undefined : name.trim());
+            setName('');
+        });
+    };
     return (
-        <span>
-            <strong>{checkpoint.name ?? 'State'}</strong>{' '}
-            <span className="quiet">after run {checkpoint.executionCount}, {new Date(checkpoint.createdAt).toLocaleTimeString()}</span>
-        </span>
+        <form onSubmit={save}>
+            <input value={name} placeholder="Name of the state" aria-label="Name of the saved state" maxLength={100} onChange={(event) => setName(event.target.value)} />
+            <button type="submit" className="button" disabled={!idle}>Save the state</button>
+        </form>
+    );
+}
+
+const PLACES = { here: 'the session is here', from: 'the session has gone on from here' } as const;
+
+interface MomentProps {
+    checkpoint: Checkpoint;
+    place: keyof typeof PLACES | undefined;
+    onGo: (() => void) | undefined;
+    onDelete: () => void;
+    idle: boolean;
+}
+
+function Moment({ checkpoint, place, onGo, onDelete, idle }: MomentProps) {
+    const name = checkpoint.name || 'State';
+    const { executionCount: count, memory } = checkpoint;
+    const facts = [count === 0 ? 'before the first run' : `after run ${count}`, new Date(checkpoint.createdAt).toLocaleTimeString()];
+    if (memory !== undefined) facts.push(formatBytes(memory));
+    return (
+        <li aria-current={place === 'here' ? 'step' : undefined}>
+            <span className={`moment ${place ? `moment-${place}` : ''}`}>
+                <strong>{name}</strong> <span className="quiet">{facts.join(', ')}{place && `; ${PLACES[place]}`}</span>
+            </span>
+            <span className="spacer" />
+            {onGo && <button type="button" className="button" aria-label={`Go back to ${name}`} disabled={!idle || place === 'here'} onClick={onGo}>Go back</button>}
+            <IconButton icon="trash" label={`Delete the state ${name}`} onClick={onDelete} />
+        </li>
     );
 }

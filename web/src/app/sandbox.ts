@@ -9,6 +9,7 @@ import type { Action } from '../state/actions';
 import { initialState, isBusy, sessionId, type SandboxState } from '../state/model';
 import { reduce } from '../state/reducer';
 import { createStore } from '../state/store';
+import { saveAfterRun, saveStart } from './timeline';
 
 export function say(error: unknown): string {
     return error instanceof Error ? error.message : String(error);
@@ -28,6 +29,8 @@ export class Sandbox {
     readonly client: SandboxClient;
     private keys = 0;
     private opening: Promise<string> | undefined;
+    /** A state that is being saved: the next run waits for it. */
+    private saving: Promise<void> = Promise.resolve();
 
     constructor(baseUrl = '') {
         const onOnline = (online: boolean) => this.dispatch({ type: 'online', online });
@@ -62,6 +65,7 @@ export class Sandbox {
 
     /** Finds out what the server can do, and takes up the tab's session or opens one. */
     async begin(): Promise<void> {
+        this.dispatch({ type: 'automatic', automatic: kept.automatic });
         await this.resume().catch(() => this.open().catch(() => undefined));
         this.dispatch({ type: 'features', features: await discover(this.client, () => this.session) });
         await this.refresh();
@@ -74,6 +78,7 @@ export class Sandbox {
         const info = await this.client.getSession(id);
         if (info.status === 'terminated') throw new GoneError('The session has ended', 'GONE', 410);
         this.dispatch({ type: 'sessionOpened', id, info });
+        this.know([...new Set([...kept.sessions, id])]);
         if (kept.execution !== undefined) void this.watch(kept.execution);
     }
 
@@ -92,6 +97,7 @@ export class Sandbox {
             kept.session = info.id;
             kept.execution = undefined;
             this.dispatch({ type: 'sessionOpened', id: info.id, info });
+            this.know([...this.state.sessions, info.id]);
             return info.id;
         } catch (error) {
             this.dispatch({ type: 'sessionFailed', message: say(error) });
@@ -104,22 +110,34 @@ export class Sandbox {
         this.dispatch({ type: 'sessionClosed' });
         kept.session = id;
         kept.execution = undefined;
+        this.keys++;
         this.dispatch({ type: 'sessionOpened', id });
+        this.know([...new Set([...this.state.sessions, id])]);
         await this.refresh();
     }
 
-    /** Ends the session; `fresh`: and opens another. */
+    private know(ids: readonly string[]): void {
+        kept.sessions = ids;
+        this.dispatch({ type: 'sessions', ids });
+    }
+
+    /** Ends the session; `fresh`: and opens another. Else the page goes on in what it was copied from or to, where there is one. */
     async end(fresh: boolean): Promise<void> {
         const old = this.session;
+        const rest = this.state.sessions.filter((id) => id !== old?.id);
+        this.know(rest);
         kept.session = undefined;
         kept.execution = undefined;
         this.keys++;
         this.dispatch({ type: 'sessionClosed' });
         if (old) await old.delete().catch((error: unknown) => { if (!isGone(error)) throw error; });
+        const next = rest[rest.length - 1];
         if (fresh) await this.open();
+        else if (next !== undefined) await this.enter(next);
     }
 
     private lose(message: string): void {
+        this.know(this.state.sessions.filter((id) => id !== sessionId(this.state)));
         kept.session = undefined;
         kept.execution = undefined;
         this.dispatch({ type: 'sessionLost', message });
@@ -128,6 +146,12 @@ export class Sandbox {
     async restart(): Promise<void> {
         await this.session?.restart();
         this.dispatch({ type: 'restarted' });
+        await this.refresh();
+    }
+
+    saveAfterRuns(wanted: boolean): void {
+        kept.automatic = wanted;
+        this.dispatch({ type: 'automatic', automatic: wanted });
     }
 
     /** Reads again what a run may have changed without saying so. */
@@ -157,6 +181,8 @@ export class Sandbox {
         const start = (id: string) => this.client.stream({ code, sessionId: id, ...(timeout === undefined ? {} : { timeout }) }, { onAbort: 'detach' });
         await this.follow(key, async () => {
             const id = await this.open();
+            await this.saving;
+            await saveStart(this);
             try {
                 await this.carry(key, start(id));
             } catch (error) {
@@ -166,7 +192,7 @@ export class Sandbox {
                 await this.carry(key, start(await this.open()));
             }
         });
-        await this.refresh();
+        await this.settle();
     }
 
     /** Takes up a run that this tab began before the page was loaded again. */
@@ -179,6 +205,13 @@ export class Sandbox {
             kept.execution = undefined;
             this.dispatch({ type: 'runBroken', key, message: isGone(error) ? '' : say(error) });
         }
+        await this.settle();
+    }
+
+    /** After a run. */
+    private async settle(): Promise<void> {
+        this.saving = saveAfterRun(this);
+        await this.saving;
         await this.refresh();
     }
 

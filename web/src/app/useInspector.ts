@@ -34,6 +34,7 @@ export function useInspector(sandbox: Sandbox, state: SandboxState): Partial<Var
         if (features.variableSet && !busy) {
             props.onVariableEdit = async (name, value) => {
                 await variables().set({ [name]: value });
+                sandbox.dispatch({ type: 'moved' });
                 await sandbox.refresh();
             };
         }

@@ -7,13 +7,13 @@ import { PackagesPanel } from './PackagesPanel';
 import type { Sandbox } from './sandbox';
 import { TimelinePanel } from './TimelinePanel';
 
-export function usePanels(sandbox: Sandbox, state: SandboxState): Tab[] {
+export function usePanels(sandbox: Sandbox, state: SandboxState, code: () => string): Tab[] {
     const { features } = state;
     const tabs: Tab[] = [];
     if (features.files) tabs.push({ id: 'files', label: 'Files', content: () => <FilesPanel sandbox={sandbox} state={state} /> });
     if (features.packages) tabs.push({ id: 'packages', label: 'Packages', content: () => <PackagesPanel sandbox={sandbox} state={state} /> });
     if (features.checkpoints || features.rollback || features.fork) {
-        tabs.push({ id: 'timeline', label: 'States', count: state.checkpoints.length, content: () => <TimelinePanel sandbox={sandbox} state={state} /> });
+        tabs.push({ id: 'timeline', label: 'States', count: state.timeline.saved.length, content: () => <TimelinePanel sandbox={sandbox} state={state} code={code} /> });
     }
     return tabs;
 }

@@ -30,6 +30,15 @@ export type Action =
     | { readonly type: 'plotDeleted'; readonly index: number }
     | { readonly type: 'plots'; readonly plots: readonly PlotData[] }
     | { readonly type: 'checkpoints'; readonly checkpoints: readonly Checkpoint[] }
+    | { readonly type: 'checkpointSaved'; readonly checkpoint: Checkpoint }
+    | { readonly type: 'saveRefused'; readonly message: string }
+    /** The session is in this saved state now. */
+    | { readonly type: 'rolledBack'; readonly id: string }
+    /** The interpreter's state has changed, other than by a run. */
+    | { readonly type: 'moved' }
+    | { readonly type: 'automatic'; readonly automatic: boolean }
+    /** The sessions of this tab: that of the page and those it was copied from or to. */
+    | { readonly type: 'sessions'; readonly ids: readonly string[] }
     | { readonly type: 'outputCleared' }
     | { readonly type: 'markCleared' }
     | { readonly type: 'notice'; readonly message: string | undefined };

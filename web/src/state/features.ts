@@ -14,6 +14,7 @@ export interface Features {
     readonly checkpoints: boolean;
     readonly rollback: boolean;
     readonly fork: boolean;
+    readonly race: boolean;
     readonly notebook: boolean;
     readonly restart: boolean;
 }
@@ -32,6 +33,7 @@ const ROUTES: Record<keyof Features, readonly [method: string, path: string]> = 
     checkpoints: ['post', '/api/v1/sessions/{}/checkpoints'],
     rollback: ['post', '/api/v1/sessions/{}/rollback'],
     fork: ['post', '/api/v1/sessions/{}/fork'],
+    race: ['post', '/api/v1/sessions/{}/race'],
     notebook: ['get', '/api/v1/sessions/{}/notebook'],
     restart: ['post', '/api/v1/sessions/{}/restart'],
 };

@@ -1,9 +1,10 @@
 /** What the page knows. */
 
-import type { Checkpoint, ExecutionResult, PlotData, Session, VariableData } from '@penny/sandbox-client';
+import type { ExecutionResult, PlotData, Session, VariableData } from '@penny/sandbox-client';
 import type { Features } from './features';
 import { NO_FEATURES } from './features';
 import { emptyLog, type OutputLog } from './log';
+import { emptyTimeline, type Timeline } from './timeline';
 
 export type SessionState =
     | { readonly phase: 'none' }
@@ -79,7 +80,9 @@ export interface SandboxState {
     readonly history: readonly RunSummary[];
     readonly mark: Mark | undefined;
     readonly samples: readonly Sample[];
-    readonly checkpoints: readonly Checkpoint[];
+    readonly timeline: Timeline;
+    /** The sessions of this tab: that of the page and those it was copied from or to. */
+    readonly sessions: readonly string[];
     readonly notice: string | undefined;
 }
 
@@ -101,7 +104,8 @@ export function initialState(): SandboxState {
         history: [],
         mark: undefined,
         samples: [],
-        checkpoints: [],
+        timeline: emptyTimeline(),
+        sessions: [],
         notice: undefined,
     };
 }

@@ -4,6 +4,7 @@ import type { Action } from './actions';
 import { appendText, emptyLog } from './log';
 import { SAMPLES_KEPT, initialState, type SandboxState } from './model';
 import { onEvent } from './run-events';
+import { emptyTimeline, withList, withMove, withReturn, withSaved } from './timeline';
 
 function begin(state: SandboxState, action: Extract<Action, { type: 'runRequested' }>): SandboxState {
     let { log } = action.keep ? state : { log: emptyLog() };
@@ -24,7 +25,7 @@ function begin(state: SandboxState, action: Extract<Action, { type: 'runRequeste
 
 /** What belonged to the interpreter that is gone. */
 function withoutInterpreter(state: SandboxState): SandboxState {
-    return { ...state, variables: {}, changed: [], mark: undefined, samples: [], checkpoints: [] };
+    return { ...state, variables: {}, changed: [], mark: undefined, samples: [] };
 }
 
 function answered(state: SandboxState, text: string): SandboxState {
@@ -49,11 +50,11 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
         case 'sessionFailed':
             return { ...state, session: { phase: 'failed', message: action.message } };
         case 'sessionClosed':
-            return { ...initialState(), features: state.features, online: state.online };
+            return { ...initialState(), features: state.features, online: state.online, sessions: state.sessions, timeline: emptyTimeline(state.timeline.automatic) };
         case 'sessionLost':
-            return withoutInterpreter({ ...state, session: { phase: 'none' }, log: appendText(state.log, 'note', `${action.message}\n`) });
+            return withoutInterpreter({ ...state, session: { phase: 'none' }, timeline: emptyTimeline(state.timeline.automatic), log: appendText(state.log, 'note', `${action.message}\n`) });
         case 'restarted':
-            return withoutInterpreter({ ...state, log: appendText(state.log, 'note', 'The interpreter was restarted; the files are still there.\n') });
+            return withoutInterpreter({ ...state, timeline: withMove(state.timeline), log: appendText(state.log, 'note', 'The interpreter was restarted; the files are still there.\n') });
         case 'runRequested':
             return begin(state, action);
         case 'events':
@@ -77,13 +78,25 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
         case 'variables':
             return { ...state, variables: action.variables };
         case 'variableGone':
-            return { ...state, variables: without(state.variables, action.name) };
+            return { ...state, variables: without(state.variables, action.name), timeline: withMove(state.timeline) };
         case 'plots':
             return { ...state, plots: action.plots };
         case 'plotDeleted':
             return { ...state, plots: state.plots.filter((_, i) => i !== action.index) };
         case 'checkpoints':
-            return { ...state, checkpoints: action.checkpoints };
+            return { ...state, timeline: withList(state.timeline, action.checkpoints) };
+        case 'checkpointSaved':
+            return { ...state, timeline: withSaved(state.timeline, action.checkpoint) };
+        case 'saveRefused':
+            return { ...state, timeline: { ...state.timeline, refusal: action.message } };
+        case 'rolledBack':
+            return { ...state, timeline: withReturn(state.timeline, action.id), changed: [], mark: undefined };
+        case 'moved':
+            return { ...state, timeline: withMove(state.timeline) };
+        case 'automatic':
+            return { ...state, timeline: { ...state.timeline, automatic: action.automatic, refusal: undefined } };
+        case 'sessions':
+            return { ...state, sessions: action.ids };
         case 'outputCleared':
             return { ...state, log: emptyLog(), plots: [], mark: undefined };
         case 'markCleared':

@@ -4,6 +4,7 @@ import type { ExecutionResult, MimeBundle, NamedVariableData, PlotData, StreamEv
 import { appendBlock, appendText, emptyLog, updateBlock } from './log';
 import { HISTORY_KEPT, type Mark, type RunSummary, type SandboxState } from './model';
 import { chooseForm, rowsOf, type DisplayFields } from './result';
+import { withMove, withRollback } from './timeline';
 
 const PLOT_ROWS = 16;
 
@@ -99,6 +100,7 @@ function finish(state: SandboxState, result: ExecutionResult, at: number): Sandb
     const variables = Object.entries(result.output?.variables ?? {});
     for (const [name, data] of variables) if (!next.changed.includes(name)) next = setVariable(next, { ...data, name });
     if (result.state === 'lost') next = { ...next, variables: Object.fromEntries(variables) };
+    if (result.state === 'rolledBack') next = { ...next, timeline: withRollback(next.timeline, result.restoredTo) };
     const history = [...next.history, summary(next, result, at)].slice(-HISTORY_KEPT);
     return { ...next, history, mark: markOf(result), prompt: undefined, run: { ...next.run, phase: 'idle' } };
 }
@@ -106,7 +108,7 @@ function finish(state: SandboxState, result: ExecutionResult, at: number): Sandb
 export function onEvent(state: SandboxState, event: StreamEvent, at: number): SandboxState {
     switch (event.type) {
         case 'start':
-            return { ...state, run: { ...state.run, phase: state.run.phase === 'stopping' ? 'stopping' : 'running', executionId: event.executionId } };
+            return { ...state, timeline: withMove(state.timeline), run: { ...state.run, phase: state.run.phase === 'stopping' ? 'stopping' : 'running', executionId: event.executionId } };
         case 'stdout':
         case 'stderr':
             return addText(state, event.type, event.data);

@@ -105,6 +105,7 @@ export interface TablePart {
     readonly index: readonly unknown[];
     readonly rows: readonly (readonly unknown[])[];
     readonly total: number;
+    readonly totalColumns: number;
     readonly offset: number;
 }
 
@@ -132,7 +133,7 @@ export function tableOf(data: VariableData): TablePart | undefined {
     const total = data.total ?? (Array.isArray(data.shape) ? data.shape[0] : data.length) ?? given.length;
     const labels = Array.isArray(data.index) ? data.index : [];
     const index = given.map((_, i) => (labels.length > i ? labels[i] : offset + i));
-    return { columns, index, rows: given.map((row) => cells(row, columns)), total, offset };
+    return { columns, index, rows: given.map((row) => cells(row, columns)), total, totalColumns: data.totalColumns ?? columns.length, offset };
 }
 
 export function cellText(value: unknown): string {

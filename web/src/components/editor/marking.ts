@@ -1,4 +1,4 @@
-/** Marks: a wavy line with a message, and for an error of the last run the whole line as well. */
+/** Marks: a wavy line (dots for a mere hint) with a message, and for an error of the last run the whole line as well. */
 
 import type * as Monaco from 'monaco-editor/editor';
 import type { Mark } from '../../state/model';
@@ -8,14 +8,14 @@ function marker(monaco: typeof Monaco, model: Monaco.editor.ITextModel, mark: Ma
     const first = model.getLineFirstNonWhitespaceColumn(line) || 1;
     const last = model.getLineMaxColumn(line);
     const start = mark.column !== undefined && mark.column >= 1 && mark.column < last ? mark.column : first;
-    const { Error, Warning, Info } = monaco.MarkerSeverity;
+    const { Error, Warning, Hint } = monaco.MarkerSeverity;
     return {
         startLineNumber: line,
         endLineNumber: line,
         startColumn: start,
         endColumn: Math.max(last, start + 1),
         message: mark.message,
-        severity: { error: Error, warning: Warning, info: Info }[mark.severity],
+        severity: { error: Error, warning: Warning, info: Hint }[mark.severity],
     };
 }
 

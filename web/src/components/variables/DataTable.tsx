@@ -1,12 +1,12 @@
 /** A DataFrame, an array or a list as a table, page by page where the service gives pages. */
 
 import { useEffect, useState } from 'react';
-import type { VariableData } from '@penny/sandbox-client';
+import type { PagedVariable, VariableData } from '@penny/sandbox-client';
 import { formatCount } from '../../state/format';
 import { cellText, tableOf, type TablePart } from '../../state/variables';
 import { IconButton } from '../ui/IconButton';
 
-export type LoadPage = (name: string, offset: number, limit: number, signal: AbortSignal) => Promise<VariableData>;
+export type LoadPage = (name: string, offset: number, limit: number, signal: AbortSignal) => Promise<PagedVariable>;
 
 interface Props {
     name: string;
@@ -28,9 +28,9 @@ function usePages({ name, data, first, loadPage }: Props) {
         if (!paged) return undefined;
         const stop = new AbortController();
         loadPage(name, offset, PAGE, stop.signal).then(
-            (page) => {
+            ({ page }) => {
                 const { value: _value, data: _data, head: _head, preview: _preview, index: _index, ...known } = data;
-                const next = tableOf({ ...known, ...page, ...page.page });
+                const next = tableOf({ ...known, ...page });
                 if (next && !stop.signal.aborted) setPart(next);
                 setFailure(undefined);
             },
@@ -71,6 +71,7 @@ export function DataTable(props: Props) {
                 <span className="quiet" aria-live="polite">
                     {part.rows.length < part.total ? `Rows ${formatCount(part.offset + 1)}–${formatCount(end)} of ${formatCount(part.total)}` : `${formatCount(part.total)} rows`}
                 </span>
+                {part.columns.length < part.totalColumns && <span className="quiet">{`, ${formatCount(part.columns.length)} of ${formatCount(part.totalColumns)} columns`}</span>}
                 {paged && (
                     <>
                         <span className="spacer" />

@@ -1,0 +1,96 @@
+/** What can be done with saved states: save, go back, go on again; and copies of the whole session. */
+
+import type { RaceResult } from '@penny/sandbox-client';
+import { isBusy, lastRun } from '../state/model';
+import { BEFORE_UNDO, START, afterRun, redoTarget, surplus, undoTarget } from '../state/timeline';
+import { say, type Sandbox } from './sandbox';
+
+export async function saveState(sandbox: Sandbox, name?: string): Promise<void> {
+    const { session } = sandbox;
+    if (!session) return;
+    const checkpoint = await session.createCheckpoint(name);
+    if (sandbox.session?.id === session.id) sandbox.dispatch({ type: 'checkpointSaved', checkpoint });
+}
+
+export async function deleteState(sandbox: Sandbox, id: string): Promise<void> {
+    await sandbox.session?.deleteCheckpoint(id);
+    sandbox.dispatch({ type: 'checkpoints', checkpoints: sandbox.state.timeline.saved.filter((one) => one.id !== id) });
+}
+
+/** Saves by itself where that is wanted and can be done. That it could not be is told in the list of states, and stops nothing. */
+async function autosave(sandbox: Sandbox, name: string): Promise<void> {
+    const { features, timeline } = sandbox.state;
+    if (!features.checkpoints || !features.rollback || !timeline.automatic) return;
+    try {
+        await saveState(sandbox, name);
+        for (const id of surplus(sandbox.state.timeline)) await deleteState(sandbox, id);
+    } catch (error) {
+        sandbox.dispatch({ type: 'saveRefused', message: say(error) });
+    }
+}
+
+/** Before the first run, so that it too can be undone. */
+export async function saveStart(sandbox: Sandbox): Promise<void> {
+    const { saved, base, moved } = sandbox.state.timeline;
+    if (saved.length === 0 && base === undefined && !moved) await autosave(sandbox, START);
+}
+
+export async function saveAfterRun(sandbox: Sandbox): Promise<void> {
+    const { timeline } = sandbox.state;
+    const count = lastRun(sandbox.state)?.executionCount;
+    if (!timeline.moved || isBusy(sandbox.state) || count === undefined) return;
+    // After a reload the page follows its last run once more, whose state is saved already.
+    if (!timeline.saved.some((one) => one.name === afterRun(count) && one.executionCount === count)) await autosave(sandbox, afterRun(count));
+}
+
+export async function goTo(sandbox: Sandbox, id: string): Promise<void> {
+    const { session } = sandbox;
+    if (!session) return;
+    const { restoredTo } = await session.rollback(id);
+    sandbox.dispatch({ type: 'rolledBack', id });
+    sandbox.dispatch({ type: 'text', kind: 'note', text: restoredTo === 0 ? 'Back in the state before the first run.\n' : `Back in the state after run ${restoredTo}.\n` });
+    await sandbox.refresh();
+}
+
+export async function undo(sandbox: Sandbox): Promise<void> {
+    const target = undoTarget(sandbox.state.timeline);
+    if (target === undefined) return;
+    // So that one can come back from going back.
+    if (sandbox.state.timeline.moved) await autosave(sandbox, BEFORE_UNDO);
+    await goTo(sandbox, target);
+}
+
+export async function redo(sandbox: Sandbox): Promise<void> {
+    const target = redoTarget(sandbox.state.timeline);
+    if (target !== undefined) await goTo(sandbox, target);
+}
+
+export async function fork(sandbox: Sandbox): Promise<void> {
+    const old = sandbox.session;
+    const [copy] = (await old?.fork(1)) ?? [];
+    if (!old || !copy) return;
+    await sandbox.enter(copy.id);
+    sandbox.dispatch({ type: 'text', kind: 'note', text: `This is a copy of session ${old.id.slice(0, 8)}, which lives on.\n` });
+}
+
+/** The parts of a program between lines that begin with `# %%`. */
+export function partsOf(code: string): string[] {
+    return code.split(/^# %%.*$/m).filter((part) => part.trim() !== '');
+}
+
+function told({ results, winner }: RaceResult): string {
+    const lines = results.map((one, i) => {
+        const printed = one.output?.stdout?.trimEnd() || (one.error ? `${one.error.type}: ${one.error.message}` : '');
+        return `Part ${i + 1}${i === winner ? ', kept' : ''}: ${one.status}${printed === '' ? '' : `\n${printed}`}`;
+    });
+    return `${lines.join('\n')}\n${winner === null ? 'No part succeeded; the session is as it was.' : `The session goes on from part ${winner + 1}.`}\n`;
+}
+
+/** Each part runs in a copy of the session; the first that succeeds becomes the session. */
+export async function race(sandbox: Sandbox, candidates: string[], timeout: number): Promise<void> {
+    const result = await sandbox.session?.race({ candidates, keep: 'firstOk', timeout });
+    if (!result) return;
+    if (result.winner !== null) sandbox.dispatch({ type: 'moved' });
+    sandbox.dispatch({ type: 'text', kind: 'note', text: told(result) });
+    await sandbox.refresh();
+}
