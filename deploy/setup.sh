@@ -70,11 +70,11 @@ node_is_new() { command -v npm >/dev/null && [ "$(node -p 'parseInt(process.vers
 modules() {
     node_is_new || apt_install nodejs npm
     node_is_new || die "node 18 or newer is needed for $1"
-    stamp="$1/node_modules/.made-$({ cat "$1/package.json" "$1/package-lock.json"; node --version; } | sha256sum | cut -c 1-16)"
-    [ ! -e "$stamp" ] || return 0
+    installed="$1/node_modules/.made-$({ cat "$1/package.json" "$1/package-lock.json"; node --version; } | sha256sum | cut -c 1-16)"
+    [ ! -e "$installed" ] || return 0
     say NPM "$1"
     (cd "$1" && npm ci --no-audit --no-fund --loglevel=error) >build/npm.log 2>&1 || { tail -n 20 build/npm.log >&2; die "npm ci failed in $1 (build/npm.log)"; }
-    touch "$stamp"
+    touch "$installed"
 }
 
 web() {
