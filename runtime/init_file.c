@@ -259,7 +259,7 @@ static int perform(const struct init_file *files, const struct control_file *req
 void init_file_do(const struct init_file *files, const struct control_file *request, int list_fd, struct control_file_reply *reply,
                   int *ret_fd)
 {
-    *reply  = (struct control_file_reply){.type = CONTROL_FILE_REPLY, .request = request->request};
+    *reply  = (struct control_file_reply){.type = CONTROL_FILE_REPLY, .request = request->request, .member = request->member};
     *ret_fd = -1;
     if (!is_sound(request))
         reply->error = EINVAL;

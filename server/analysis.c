@@ -160,7 +160,7 @@ static void on_gone(const struct worker_death *death, void *arg)
     replace(analysis);
 }
 
-static const struct worker_events worker_events = {on_ready, on_frame, on_raw, on_turn, on_exit_of_interpreter, on_stats, on_gone};
+static const struct worker_events worker_events = {on_ready, on_frame, on_raw, on_turn, on_exit_of_interpreter, on_stats, on_gone, NULL};
 
 static void on_limit(evutil_socket_t fd, short what, void *arg)
 {

@@ -247,9 +247,9 @@ static void ignore_stats(const struct session_stats *stats, void *arg)
 }
 
 static const struct worker_events spawning_events = {on_ready,     ignore_frame,    ignore_raw, ignore_turn, on_interpreter_exit,
-                                                     ignore_stats, on_spawning_gone};
+                                                     ignore_stats, on_spawning_gone, NULL};
 static const struct worker_events ready_events    = {ignore_turn,         ignore_frame, ignore_raw,   ignore_turn,
-                                                     on_interpreter_exit, ignore_stats, on_ready_gone};
+                                                     on_interpreter_exit, ignore_stats, on_ready_gone, NULL};
 
 /* Returns false when no more can be asked for now. */
 static bool spawn(struct pool *pool, struct pool_claim *claim)

@@ -170,7 +170,7 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
         replace_jail(session);
 }
 
-static const struct worker_events worker_events = {on_ready, on_frame, on_raw, on_turn, on_interpreter_exit, on_stats, on_jail_gone};
+static const struct worker_events worker_events = {on_ready, on_frame, on_raw, on_turn, on_interpreter_exit, on_stats, on_jail_gone, NULL};
 
 void session_take_worker(struct session *session, struct worker *worker)
 {

@@ -8,41 +8,43 @@
 #include <string.h>
 
 #include "fdio.h"
+#include "jail.h"
 #include "log.h"
 #include "wire.h"
+#include "worker_ends.h"
 #include "workers.h"
-#include "zygote_client.h"
 
-enum { START_LIMIT_S = 30, END_LIMIT_S = 5, KILL_LIMIT_S = 5 };
+enum { START_LIMIT_S = 30, FORK_LIMIT_S = 10, KILL_LIMIT_S = 5, PARK_LIMIT_S = 10, WAKE_LIMIT_S = 10 };
 
 struct worker {
-    struct workers             *workers;
+    struct jail_member          member; /* first, see worker_of */
     const struct worker_events *events; /* NULL: released */
     void                       *arg;
     enum worker_state           state;
-    uint32_t                    serial;
-    int32_t                     pid; /* of init, on the host */
-    uint32_t                    uid;
-    uint64_t                    execution; /* the one that runs, or ran last */
-    int                         fds[SESSION_FD_COUNT];
+    int32_t                     waking_pid;
+    bool                        is_killing;            /* its interpreter */
+    uint64_t                    execution;             /* the one that runs, or ran last */
+    int                         fds[SESSION_FD_COUNT]; /* that of CONTROL is the jail's */
     struct pipes                pipes;
-    struct event                control_readable;
     struct event                timer;
-    bool                        is_watched; /* the control socket is */
     struct worker_death         death;
     void (*on_file)(const struct control_file_reply *reply, int fd, void *arg); /* NULL: nobody */
     void *on_file_arg;
 };
 
-union control_packet {
-    struct control_message    message;
-    struct control_file_reply file;
-};
+static const struct jail_events jail_events;
+
+static struct worker *worker_of(struct jail_member *member)
+{
+    return (struct worker *)member;
+}
 
 static void set_state(struct worker *worker, enum worker_state state)
 {
-    log_debug("worker %u: %s -> %s", worker->serial, worker_state_name(worker->state), worker_state_name(state));
-    worker->state = state;
+    log_debug("worker %u.%u: %s -> %s", jail_serial(worker->member.jail), worker->member.number, worker_state_name(worker->state),
+              worker_state_name(state));
+    worker->state            = state;
+    worker->member.is_absent = state == WORKER_ABSENT;
 }
 
 static void set_timer(struct worker *worker, int seconds)
@@ -54,42 +56,46 @@ static void set_timer(struct worker *worker, int seconds)
 static void close_all(struct worker *worker)
 {
     pipes_done(&worker->pipes);
-    if (worker->is_watched)
-        (void)event_del(&worker->control_readable);
-    worker->is_watched = false;
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         fdio_close(&worker->fds[i]);
 }
 
-void worker_free(struct worker *worker)
+static void drop(struct worker *worker)
 {
     close_all(worker);
     (void)evtimer_del(&worker->timer);
-    workers_remove(worker->workers, worker->serial);
+    jail_remove(&worker->member);
     free(worker);
 }
 
-/* The jail has no process any more: what it still had to say is handed on, then the owner is told. */
-static void bury(struct worker *worker)
+/* It has no process any more: what it still had to say is handed on, then the owner is told. */
+static void on_gone(struct jail_member *member, const struct worker_death *death)
 {
+    struct worker *worker = worker_of(member);
+    if (death == NULL) {
+        drop(worker);
+        return;
+    }
     if (worker->state != WORKER_ENDING)
         pipes_drain(&worker->pipes);
+    worker->death.status       = death->status;
+    worker->death.oom          = death->oom;
+    worker->death.spawn_failed = death->spawn_failed || worker->death.spawn_failed;
+    if (worker->death.reason[0] == '\0')
+        memcpy(worker->death.reason, death->reason, sizeof worker->death.reason);
     if (worker->events != NULL)
         worker->events->on_gone(&worker->death, worker->arg);
-    worker_free(worker);
+    drop(worker);
 }
 
-/* The zygote's EXITED, or the end of the control socket while there is no zygote, completes it. */
-static void end_jail(struct worker *worker)
+/* The jail's on_gone completes it. */
+static void end(struct worker *worker)
 {
     if (worker->state == WORKER_ENDING)
         return;
-    if (worker->state != WORKER_SPAWNING && zygote_client_kill(workers_zygote(worker->workers), worker->serial) < 0) {
-        struct control_message message = {.type = CONTROL_EXIT};
-        (void)fdio_send(worker->fds[SESSION_FD_CONTROL], &message, sizeof message, NULL, 0);
-    }
+    (void)evtimer_del(&worker->timer);
     set_state(worker, WORKER_ENDING);
-    set_timer(worker, END_LIMIT_S);
+    jail_end_member(&worker->member);
 }
 
 void worker_end(struct worker *worker, const char *reason)
@@ -97,7 +103,7 @@ void worker_end(struct worker *worker, const char *reason)
     if (worker->death.reason[0] == '\0')
         (void)snprintf(worker->death.reason, sizeof worker->death.reason, "%s", reason);
     pipes_done(&worker->pipes);
-    end_jail(worker);
+    end(worker);
 }
 
 void worker_release(struct worker *worker)
@@ -107,7 +113,7 @@ void worker_release(struct worker *worker)
     worker->events  = NULL;
     worker->on_file = NULL;
     pipes_done(&worker->pipes);
-    end_jail(worker);
+    end(worker);
 }
 
 static bool on_frame(const struct frame *frame, void *arg)
@@ -129,7 +135,9 @@ static bool on_frame(const struct frame *frame, void *arg)
         worker->events->on_ready(worker->arg);
         return generation == worker->pipes.generation;
     }
-    if (frame->type == EVENT_DONE || frame->type == EVENT_REPLY)
+    if (frame->type == EVENT_PARKED && !worker->is_killing)
+        (void)evtimer_del(&worker->timer);
+    if (frame->type == EVENT_DONE || frame->type == EVENT_REPLY || frame->type == EVENT_PARKED)
         set_state(worker, WORKER_IDLE);
     else if (frame->type == EVENT_INPUT_REQUEST)
         set_state(worker, WORKER_INPUT);
@@ -166,56 +174,67 @@ static void on_interpreter_exit(struct worker *worker, int status)
     if (worker->state == WORKER_ENDING)
         return;
     pipes_reset(&worker->pipes);
+    worker->is_killing = false;
     (void)evtimer_del(&worker->timer);
     set_state(worker, WORKER_ABSENT);
     worker->events->on_exit(status, worker->arg);
 }
 
-static void on_control_end(struct worker *worker)
+static void on_init_gone(struct jail_member *member)
 {
-    (void)event_del(&worker->control_readable);
+    struct worker *worker = worker_of(member);
     if (worker->state != WORKER_ENDING)
         pipes_drain(&worker->pipes);
     pipes_done(&worker->pipes);
-    if (!zygote_client_is_ready(workers_zygote(worker->workers))) {
-        bury(worker);
-        return;
-    }
     if (worker->state != WORKER_ENDING) {
+        (void)evtimer_del(&worker->timer);
         set_state(worker, WORKER_ENDING);
-        set_timer(worker, END_LIMIT_S);
+        member->is_ending = true;
     }
 }
 
-static void hand_on_file(struct worker *worker, const struct control_file_reply *reply, int fd)
+static void on_failed(struct jail_member *member, const char *reason)
 {
+    worker_end(worker_of(member), reason);
+}
+
+static void on_file(struct jail_member *member, const struct control_file_reply *reply, int fd)
+{
+    struct worker *worker = worker_of(member);
     if (worker->on_file != NULL)
         worker->on_file(reply, fd, worker->on_file_arg);
     else
         fdio_close(&fd);
 }
 
-static void on_control(evutil_socket_t fd, short what, void *arg)
+/* The one that was to be woken: there is no interpreter, as after the exit of the former. */
+static void on_copy_exit(struct worker *worker, const struct control_message *message)
 {
-    struct worker       *worker = arg;
-    union control_packet packet;
-    int                  sent_fd  = -1;
-    size_t               fd_count = 1;
-    ssize_t              n        = fdio_receive(fd, &packet, sizeof packet, &sent_fd, &fd_count);
-
-    (void)what;
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n == (ssize_t)sizeof packet.file && packet.file.type == CONTROL_FILE_REPLY) {
-        hand_on_file(worker, &packet.file, fd_count == 1 ? sent_fd : -1);
-        return;
+    if (worker->state == WORKER_WAKING && message->pid == worker->waking_pid) {
+        (void)evtimer_del(&worker->timer);
+        set_state(worker, WORKER_ABSENT);
     }
-    if (fd_count == 1)
-        fdio_close(&sent_fd);
-    if (n != (ssize_t)sizeof packet.message)
-        on_control_end(worker);
-    else if (packet.message.type == CONTROL_WORKER_EXITED)
-        on_interpreter_exit(worker, packet.message.status);
+    if (worker->events != NULL && worker->events->on_copy_gone != NULL)
+        worker->events->on_copy_gone(message->pid, message->status, worker->arg);
+}
+
+/* There is no such member of the jail: nothing of it must be ended. */
+static void on_fork_failed(struct worker *worker, int error)
+{
+    struct worker_death death = {.spawn_failed = true};
+    (void)snprintf(death.reason, sizeof death.reason, "no fork could be made: %s", strerror(error));
+    on_gone(&worker->member, &death);
+}
+
+static void on_control(struct jail_member *member, const struct control_message *message)
+{
+    struct worker *worker = worker_of(member);
+    switch ((enum control_type)message->type) {
+    case CONTROL_WORKER_EXITED: on_interpreter_exit(worker, message->status); break;
+    case CONTROL_PARKED_EXITED: on_copy_exit(worker, message); break;
+    case CONTROL_ADOPT_FAILED: on_fork_failed(worker, message->status); break;
+    default: /* WORKER_STARTED: EVENT_READY says more */ break;
+    }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -223,132 +242,118 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct worker *worker = arg;
     (void)fd;
     (void)what;
-    if (worker->state != WORKER_ENDING) {
+    if ((worker->state == WORKER_PARKING || worker->state == WORKER_WAKING) && !worker->is_killing)
+        worker_kill_interpreter(worker); /* code of the user's runs there too (os.register_at_fork) and may hang */
+    else
         worker_end(worker, worker->state == WORKER_SPAWNING || worker->state == WORKER_STARTING
                                ? "the interpreter was not ready in time"
                                : "the interpreter did not end when it was killed");
-        return;
-    }
-    log_error("worker %u: the zygote did not report its end in time", worker->serial);
-    bury(worker);
 }
 
 static int watch(struct worker *worker, struct err *err)
 {
-    struct event_base *base = workers_base(worker->workers);
-    int               *fds  = worker->fds;
-    if (pipes_init(&worker->pipes, base, fds[SESSION_FD_REQUEST], fds[SESSION_FD_EVENT], fds[SESSION_FD_STDOUT], fds[SESSION_FD_STDERR],
-                   worker_rule_table(), &pipes_events, worker, err) < 0)
-        return -1;
-    if (event_assign(&worker->control_readable, base, fds[SESSION_FD_CONTROL], EV_READ | EV_PERSIST, on_control, worker) < 0 ||
-        event_add(&worker->control_readable, NULL) < 0)
-        return err_set(err, ENOMEM, "cannot watch a session's control socket");
-    worker->is_watched = true;
-    return 0;
+    int *fds = worker->fds;
+    return pipes_init(&worker->pipes, workers_base(jail_workers(worker->member.jail)), fds[SESSION_FD_REQUEST], fds[SESSION_FD_EVENT],
+                      fds[SESSION_FD_STDOUT], fds[SESSION_FD_STDERR], worker_rule_table(), &pipes_events, worker, err);
 }
 
-static void adopt_fds(struct worker *worker, const struct zygote_message *message, const int fds[SESSION_FD_COUNT])
+static void on_up(struct jail_member *member, const int fds[SESSION_FD_COUNT])
 {
+    struct worker *worker = worker_of(member);
+    struct err     err    = {0};
+
     memcpy(worker->fds, fds, sizeof worker->fds);
-    worker->pid = message->pid;
-    worker->uid = message->uid;
-}
-
-void worker_on_spawned(struct worker *worker, const struct zygote_message *message, const int fds[SESSION_FD_COUNT])
-{
-    struct err err = {0};
+    worker->fds[SESSION_FD_CONTROL] = -1;
     if (worker->state == WORKER_ENDING) { /* released while it was made */
-        worker->state = WORKER_STARTING;
-        adopt_fds(worker, message, fds);
-        end_jail(worker);
         close_all(worker);
         return;
     }
-    adopt_fds(worker, message, fds);
     set_state(worker, WORKER_STARTING);
     set_timer(worker, START_LIMIT_S);
     if (watch(worker, &err) < 0)
         worker_end(worker, err.message);
 }
 
-void worker_on_spawn_failed(struct worker *worker, const char *reason)
+static void on_stats(struct jail_member *member, const struct session_stats *stats)
 {
-    worker->death.spawn_failed = true;
-    (void)snprintf(worker->death.reason, sizeof worker->death.reason, "%s", reason);
-    bury(worker);
-}
-
-void worker_on_exited(struct worker *worker, const struct zygote_message *message)
-{
-    worker->death.status = message->status;
-    worker->death.oom    = message->value != 0;
-    bury(worker);
-}
-
-void worker_on_stats(struct worker *worker, const struct session_stats *stats)
-{
+    struct worker *worker = worker_of(member);
     if (worker->events != NULL)
         worker->events->on_stats(stats, worker->arg);
 }
 
-void worker_on_zygote(struct worker *worker, bool up)
-{
-    struct zygote_client *zygote = workers_zygote(worker->workers);
-    if (!up && worker->pid == 0) {
-        worker_on_spawn_failed(worker, "the zygote died while the session was made");
-        return;
-    }
-    if (!up)
-        return;
-    (void)zygote_client_adopt(zygote, worker->serial, worker->pid, worker->uid);
-    if (worker->state == WORKER_ENDING)
-        (void)zygote_client_kill(zygote, worker->serial);
-}
+static const struct jail_events jail_events = {on_up, on_control, on_file, on_stats, on_init_gone, on_failed, on_gone};
 
-static struct worker *worker_new(struct workers *workers, const struct worker_events *events, void *arg)
+static struct worker *worker_new(struct workers *workers, const struct worker_events *events, void *arg, struct err *err)
 {
     struct worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL)
+    if (worker == NULL) {
+        (void)err_set(err, ENOMEM, "no memory for a session");
         return NULL;
-    worker->workers = workers;
-    worker->events  = events;
-    worker->arg     = arg;
+    }
+    worker->events = events;
+    worker->arg    = arg;
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         worker->fds[i] = -1;
     (void)evtimer_assign(&worker->timer, workers_base(workers), on_timer, worker);
-    worker->serial = workers_add(workers, worker);
-    if (worker->serial == 0) {
-        free(worker);
-        return NULL;
-    }
     return worker;
 }
 
 struct worker *worker_spawn(struct workers *workers, const struct worker_limits *limits, const struct worker_events *events, void *arg,
                             struct err *err)
 {
-    struct worker        *worker;
-    struct zygote_message message = {.memory_bytes    = limits->memory_bytes,
-                                     .workspace_bytes = limits->workspace_bytes,
-                                     .cpu_percent     = limits->cpu_percent,
-                                     .processes       = limits->processes};
-    if (!zygote_client_is_ready(workers_zygote(workers))) {
-        (void)err_set(err, EAGAIN, "the zygote is not there at the moment");
+    struct worker *worker = worker_new(workers, events, arg, err);
+    if (worker == NULL)
         return NULL;
-    }
-    worker = worker_new(workers, events, arg);
-    if (worker == NULL) {
-        (void)err_set(err, ENOMEM, "no memory for a session");
-        return NULL;
-    }
-    message.session = worker->serial;
-    if (zygote_client_spawn(workers_zygote(workers), &message) < 0) {
-        (void)err_set(err, EAGAIN, "the zygote takes no more requests at the moment");
-        worker_free(worker);
+    if (jail_spawn(workers, limits, &worker->member, &jail_events, err) < 0) {
+        free(worker);
         return NULL;
     }
     set_timer(worker, START_LIMIT_S);
     return worker;
+}
+
+/* Init has heard nothing of it when this fails. */
+static int ask_for_fork(struct worker *worker, int32_t pid, bool keep, struct err *err)
+{
+    struct control_message message = {.type = CONTROL_ADOPT, .pid = pid, .status = keep ? ADOPT_KEEP : 0};
+    int                    fds[MEMBER_FD_COUNT], result;
+
+    message.member = worker->member.number;
+    if (worker_ends_make(worker->fds, fds, err) < 0)
+        return -1;
+    result = watch(worker, err);
+    if (result == 0 && jail_send(worker->member.jail, &message, sizeof message, fds, MEMBER_FD_COUNT) < 0)
+        result = err_errno(err, "asking for a fork");
+    worker_ends_close(fds);
+    return result;
+}
+
+struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const struct worker_events *events, void *arg, struct err *err)
+{
+    struct worker *worker = worker_new(jail_workers(parent->member.jail), events, arg, err);
+    if (worker == NULL)
+        return NULL;
+    if (jail_add(parent->member.jail, &worker->member, &jail_events, err) < 0) {
+        free(worker);
+        return NULL;
+    }
+    if (ask_for_fork(worker, pid, keep, err) < 0) {
+        drop(worker); /* the parent is a member, too: the jail stays */
+        return NULL;
+    }
+    set_state(worker, WORKER_STARTING);
+    set_timer(worker, FORK_LIMIT_S);
+    return worker;
+}
+
+size_t worker_family(const struct worker *worker)
+{
+    return jail_count(worker->member.jail);
+}
+
+bool worker_is_relative(const struct worker *worker, const struct worker *other)
+{
+    return worker->member.jail == other->member.jail;
 }
 
 void worker_set_owner(struct worker *worker, const struct worker_events *events, void *arg)
@@ -396,6 +401,18 @@ int worker_inspect(struct worker *worker, uint64_t serial, const char *request, 
     return 0;
 }
 
+int worker_park(struct worker *worker, struct err *err)
+{
+    if (worker->state != WORKER_IDLE)
+        return err_set(err, EBUSY, "the worker is %s", worker_state_name(worker->state));
+    pipes_pause(&worker->pipes, false);
+    if (pipes_send(&worker->pipes, REQUEST_PARK, 0, NULL, 0, err) < 0)
+        return -1;
+    set_state(worker, WORKER_PARKING);
+    set_timer(worker, PARK_LIMIT_S);
+    return 0;
+}
+
 int worker_input(struct worker *worker, const char *text, size_t length, struct err *err)
 {
     if (worker->state != WORKER_INPUT)
@@ -404,13 +421,38 @@ int worker_input(struct worker *worker, const char *text, size_t length, struct 
     return pipes_send(&worker->pipes, REQUEST_INPUT, worker->execution, text, length, err);
 }
 
+static void control_pid(struct worker *worker, enum control_type type, int32_t pid)
+{
+    struct control_message message = {.type = type, .pid = pid, .execution = worker->execution};
+    if (worker->state != WORKER_ENDING && worker->state != WORKER_SPAWNING)
+        jail_control(&worker->member, message);
+}
+
 static void control(struct worker *worker, enum control_type type)
 {
-    struct control_message message = {.type = type, .execution = worker->execution};
-    if (worker->state == WORKER_ENDING || worker->state == WORKER_SPAWNING)
+    control_pid(worker, type, 0);
+}
+
+void worker_keep_copy(struct worker *worker, int32_t pid)
+{
+    control_pid(worker, CONTROL_PARKED, pid);
+}
+
+void worker_drop_copy(struct worker *worker, int32_t pid)
+{
+    control_pid(worker, CONTROL_DROP, pid);
+}
+
+void worker_wake_copy(struct worker *worker, int32_t pid)
+{
+    /* What the former one started goes first, as in worker_respawn. */
+    control(worker, CONTROL_KILL_WORKER);
+    control_pid(worker, CONTROL_WAKE, pid);
+    if (worker->state == WORKER_ENDING)
         return;
-    if (fdio_send(worker->fds[SESSION_FD_CONTROL], &message, sizeof message, NULL, 0) < 0)
-        worker_end(worker, "the session's init does not answer");
+    worker->waking_pid = pid;
+    set_state(worker, WORKER_WAKING);
+    set_timer(worker, WAKE_LIMIT_S);
 }
 
 void worker_interrupt(struct worker *worker)
@@ -421,6 +463,7 @@ void worker_interrupt(struct worker *worker)
 void worker_kill_interpreter(struct worker *worker)
 {
     control(worker, CONTROL_KILL_WORKER);
+    worker->is_killing = true;
     if (worker->state != WORKER_ENDING)
         set_timer(worker, KILL_LIMIT_S);
 }
@@ -438,9 +481,11 @@ void worker_respawn(struct worker *worker)
 
 int worker_file(struct worker *worker, const struct control_file *request, int fd)
 {
+    struct control_file own = *request;
+    own.member              = worker->member.number;
     if (worker->state == WORKER_ENDING || worker->state == WORKER_SPAWNING)
         return -1;
-    return fdio_send(worker->fds[SESSION_FD_CONTROL], request, sizeof *request, &fd, fd >= 0 ? 1 : 0);
+    return jail_send(worker->member.jail, &own, sizeof own, &fd, fd >= 0 ? 1 : 0);
 }
 
 void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struct control_file_reply *reply, int fd, void *arg), void *arg)
@@ -451,7 +496,7 @@ void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struc
 
 bool worker_ask_stats(struct worker *worker)
 {
-    return worker->state != WORKER_ENDING && zygote_client_stats(workers_zygote(worker->workers), worker->serial) == 0;
+    return worker->state != WORKER_ENDING && jail_ask_stats(&worker->member);
 }
 
 void worker_pause(struct worker *worker)

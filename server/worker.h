@@ -1,9 +1,9 @@
 /*
- * worker.h: one jail with its interpreter, as the server sees it: two frame pipes, two raw pipes, a control socket to its init. The
- * worker is hostile: what it may say in which state is one table (worker_rule.h), and a word outside of it ends the jail.
+ * worker.h: one interpreter, as the server sees it: two frame pipes, two raw pipes, a place in a jail (jail.h). The worker is hostile:
+ * what it may say in which state is one table (worker_rule.h), and a word outside of it ends it, with all that it has started.
  *
- * A worker belongs to its `struct workers` and has one owner (the pool, then a session) that is told what happens. It is freed
- * after on_gone, or, once released, when the zygote reports its end.
+ * A worker belongs to its jail and has one owner (the pool, then a session) that is told what happens. It is freed after on_gone, or,
+ * once released, when none of its processes is left. Where a jail has one worker, its end is the jail's.
  */
 #ifndef PENNY_WORKER_H
 #define PENNY_WORKER_H
@@ -29,13 +29,13 @@ struct worker_limits {
 };
 
 struct worker_death {
-    bool spawn_failed; /* there never was a jail */
-    bool oom;          /* the kernel ended a process of it for want of memory */
+    bool spawn_failed; /* there never was an interpreter */
+    bool oom;          /* the kernel ended a process of the jail for want of memory */
     int  status;       /* of init, as from waitpid(); 0 when not known */
     char reason[256];  /* why we ended it, or what failed; "" when it ended by itself */
 };
 
-/* Each may release the worker. on_gone is the last. */
+/* Each may release the worker. on_gone is the last. on_copy_gone may come in any state. */
 struct worker_events {
     void (*on_ready)(void *arg);                            /* the interpreter takes requests */
     void (*on_frame)(const struct frame *frame, void *arg); /* text, values, INPUT_REQUEST, DONE: permitted in this state */
@@ -44,13 +44,23 @@ struct worker_events {
     void (*on_exit)(int status, void *arg); /* the interpreter is dead and all it wrote has been handed on; init lives */
     void (*on_stats)(const struct session_stats *stats, void *arg);
     void (*on_gone)(const struct worker_death *death, void *arg);
+    void (*on_copy_gone)(int32_t pid, int status,
+                         void *arg); /* a parked copy is dead, or there is none with this pid; NULL: nobody cares */
 };
 
 /* Asks for a new jail. Its answer is on_ready or on_gone, never before this returns. Returns NULL with err when the zygote is away. */
 struct worker *worker_spawn(struct workers *workers, const struct worker_limits *limits, const struct worker_events *events, void *arg,
                             struct err *err);
-void           worker_set_owner(struct worker *worker, const struct worker_events *events, void *arg);
-/* The owner wants it no more: ends every process of the jail. No callback comes from then on. NULL is fine. */
+/*
+ * Asks for a live copy of an interpreter in its own jail, by way of a parked copy of it, `pid`, which is that worker's word (below). With
+ * `keep` the parked copy stays parked; else it is the new interpreter. Answer and result as for worker_spawn; on_gone has spawn_failed.
+ */
+struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const struct worker_events *events, void *arg, struct err *err);
+/* How many workers live in its jail. More than one: they share files, and the limits of the jail. */
+size_t worker_family(const struct worker *worker);
+bool   worker_is_relative(const struct worker *worker, const struct worker *other); /* of the same jail */
+void   worker_set_owner(struct worker *worker, const struct worker_events *events, void *arg);
+/* The owner wants it no more: ends every process of it. No callback comes from then on. NULL is fine. */
 void worker_release(struct worker *worker);
 /* As worker_release, but on_gone is called, with this reason, when all processes have ended. */
 void worker_end(struct worker *worker, const char *reason);
@@ -64,6 +74,8 @@ int worker_execute(struct worker *worker, uint64_t execution, const char *setup,
                    struct err *err);
 /* When IDLE: asks about the interpreter's state (REQUEST_INSPECT); `serial` is one of the executions'. EVENT_REPLY follows as a frame. */
 int worker_inspect(struct worker *worker, uint64_t serial, const char *request, size_t length, struct err *err);
+/* When IDLE: asks for a parked copy (REQUEST_PARK). EVENT_PARKED follows as a frame; if not in time, the interpreter is ended. */
+int worker_park(struct worker *worker, struct err *err);
 /* When INPUT: answers input(). */
 int worker_input(struct worker *worker, const char *text, size_t length, struct err *err);
 
@@ -71,6 +83,14 @@ int worker_input(struct worker *worker, const char *text, size_t length, struct 
 void worker_interrupt(struct worker *worker);        /* SIGINT to the running cell */
 void worker_kill_interpreter(struct worker *worker); /* SIGKILL to all but init; on_exit follows, or on_gone if it does not work */
 void worker_respawn(struct worker *worker);          /* after on_exit: a fresh interpreter in the same jail; on_ready follows */
+/*
+ * Parked copies. `pid` is what EVENT_PARKED said, which is the worker's word: init only believes it of a child of its own, and answers
+ * with on_copy_gone when it is none.
+ */
+void worker_keep_copy(struct worker *worker, int32_t pid); /* it is one from now on: worker_kill_interpreter spares it */
+void worker_drop_copy(struct worker *worker, int32_t pid);
+/* After on_exit: it becomes the interpreter. on_ready follows; or on_copy_gone with this pid, or on_exit: then it is none any more. */
+void worker_wake_copy(struct worker *worker, int32_t pid);
 
 /*
  * Asks init something of the session's files; fd (borrowed, or -1) goes with it. Returns 0, or -1: not now. What init answers comes to
@@ -83,15 +103,5 @@ void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struc
 bool worker_ask_stats(struct worker *worker);
 /* Reads nothing until the next worker_execute: back-pressure on what is written while nothing runs. */
 void worker_pause(struct worker *worker);
-
-/* From the zygote, by way of workers.c. */
-void worker_on_spawned(struct worker *worker, const struct zygote_message *message, const int fds[SESSION_FD_COUNT]); /* fds are owned */
-void worker_on_spawn_failed(struct worker *worker, const char *reason);
-void worker_on_exited(struct worker *worker, const struct zygote_message *message);
-void worker_on_stats(struct worker *worker, const struct session_stats *stats);
-/* A new zygote is there, or the former one was lost. */
-void worker_on_zygote(struct worker *worker, bool up);
-/* Drops it without a callback and without ending the jail. */
-void worker_free(struct worker *worker);
 
 #endif

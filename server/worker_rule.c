@@ -12,6 +12,7 @@ static const struct frame_rule rules[256] = {
     [EVENT_INPUT_REQUEST] = {.limit = 64 * KB},
     [EVENT_DONE]          = {.limit = 1 * MB},
     [EVENT_REPLY]         = {.limit = 16 * MB},
+    [EVENT_PARKED]        = {.limit = 4 * KB},
 };
 
 #define STATE(state) (1u << (state))
@@ -19,12 +20,12 @@ static const struct frame_rule rules[256] = {
 enum {
     RUNNING = STATE(WORKER_BUSY) | STATE(WORKER_INPUT),
     /* Threads that outlive their cell may speak while nothing runs. */
-    ANY_TIME = RUNNING | STATE(WORKER_IDLE) | STATE(WORKER_INSPECTING),
+    ANY_TIME = RUNNING | STATE(WORKER_IDLE) | STATE(WORKER_INSPECTING) | STATE(WORKER_PARKING),
 };
 
 /* By type: the states in which it may come. */
-static const uint8_t permitted[256] = {
-    [EVENT_READY]         = STATE(WORKER_STARTING),
+static const uint16_t permitted[256] = {
+    [EVENT_READY]         = STATE(WORKER_STARTING) | STATE(WORKER_WAKING),
     [EVENT_STDOUT]        = ANY_TIME,
     [EVENT_STDERR]        = ANY_TIME,
     [EVENT_DISPLAY]       = ANY_TIME,
@@ -33,13 +34,15 @@ static const uint8_t permitted[256] = {
     [EVENT_INPUT_REQUEST] = RUNNING, /* again, after an interrupted one */
     [EVENT_DONE]          = RUNNING,
     [EVENT_REPLY]         = STATE(WORKER_INSPECTING),
+    [EVENT_PARKED]        = STATE(WORKER_PARKING),
 };
 
 const char *worker_state_name(enum worker_state state)
 {
     static const char *const names[WORKER_STATE_COUNT] = {
-        [WORKER_SPAWNING] = "spawning", [WORKER_STARTING] = "starting",     [WORKER_IDLE] = "idle",     [WORKER_BUSY] = "busy",
-        [WORKER_INPUT] = "input",       [WORKER_INSPECTING] = "inspecting", [WORKER_ABSENT] = "absent", [WORKER_ENDING] = "ending",
+        [WORKER_SPAWNING] = "spawning", [WORKER_STARTING] = "starting",     [WORKER_IDLE] = "idle",       [WORKER_BUSY] = "busy",
+        [WORKER_INPUT] = "input",       [WORKER_INSPECTING] = "inspecting", [WORKER_PARKING] = "parking", [WORKER_WAKING] = "waking",
+        [WORKER_ABSENT] = "absent",     [WORKER_ENDING] = "ending",
     };
     return names[state];
 }

@@ -14,6 +14,8 @@ enum worker_state {
     WORKER_BUSY,       /* runs a cell */
     WORKER_INPUT,      /* runs a cell that waits for input() */
     WORKER_INSPECTING, /* answers a REQUEST_INSPECT */
+    WORKER_PARKING,    /* forks a copy of itself: REQUEST_PARK */
+    WORKER_WAKING,     /* the interpreter has died, a parked copy takes its place but has not said READY yet */
     WORKER_ABSENT,     /* the interpreter has died, init lives */
     WORKER_ENDING,     /* the jail is being ended */
     WORKER_STATE_COUNT

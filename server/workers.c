@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "fdio.h"
+#include "jail.h"
 #include "log.h"
 #include "table.h"
 
@@ -23,10 +24,10 @@ struct workers {
 static void on_spawned(void *arg, const struct zygote_message *message, const int fds[SESSION_FD_COUNT])
 {
     struct workers *workers = arg;
-    struct worker  *worker  = table_get(workers->by_serial, &message->session);
+    struct jail    *jail    = workers_find(workers, message->session);
 
-    if (worker != NULL) {
-        worker_on_spawned(worker, message, fds);
+    if (jail != NULL) {
+        jail_on_spawned(jail, message, fds);
         return;
     }
     log_error("the zygote made a session %u that is not wanted", message->session);
@@ -38,27 +39,27 @@ static void on_spawned(void *arg, const struct zygote_message *message, const in
 static void on_message(void *arg, const struct zygote_message *message)
 {
     struct workers *workers = arg;
-    struct worker  *worker  = table_get(workers->by_serial, &message->session);
-    if (worker == NULL)
+    struct jail    *jail    = workers_find(workers, message->session);
+    if (jail == NULL)
         return; /* its end has been noticed before */
     if (message->type == ZYGOTE_SPAWN_FAILED)
-        worker_on_spawn_failed(worker, message->text[0] != '\0' ? message->text : strerror(message->error));
+        jail_on_spawn_failed(jail, message->text[0] != '\0' ? message->text : strerror(message->error));
     else if (message->type == ZYGOTE_EXITED)
-        worker_on_exited(worker, message);
+        jail_on_exited(jail, message);
     else if (message->type == ZYGOTE_STATS_REPLY)
-        worker_on_stats(worker, &message->stats);
+        jail_on_stats(jail, &message->stats);
 }
 
-static void tell_up(void *worker, void *arg)
+static void tell_up(void *jail, void *arg)
 {
     (void)arg;
-    worker_on_zygote(worker, true);
+    jail_on_zygote(jail, true);
 }
 
-static void tell_down(void *worker, void *arg)
+static void tell_down(void *jail, void *arg)
 {
     (void)arg;
-    worker_on_zygote(worker, false);
+    jail_on_zygote(jail, false);
 }
 
 static void on_ready(void *arg, json_t *report)
@@ -103,10 +104,10 @@ struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, 
     return workers;
 }
 
-static void free_worker(void *worker, void *arg)
+static void free_jail(void *jail, void *arg)
 {
     (void)arg;
-    worker_free(worker);
+    jail_free(jail);
 }
 
 void workers_free(struct workers *workers)
@@ -114,7 +115,7 @@ void workers_free(struct workers *workers)
     if (workers == NULL)
         return;
     if (workers->by_serial != NULL)
-        table_each(workers->by_serial, free_worker, NULL);
+        table_each(workers->by_serial, free_jail, NULL);
     zygote_client_free(workers->zygote);
     table_free(workers->by_serial);
     json_decref(workers->isolation);
@@ -151,13 +152,18 @@ struct zygote_client *workers_zygote(const struct workers *workers)
     return workers->zygote;
 }
 
-uint32_t workers_add(struct workers *workers, struct worker *worker)
+struct jail *workers_find(const struct workers *workers, uint32_t serial)
+{
+    return table_get(workers->by_serial, &serial);
+}
+
+uint32_t workers_add(struct workers *workers, struct jail *jail)
 {
     uint32_t serial;
     do
         serial = ++workers->last_serial;
     while (serial == 0 || table_get(workers->by_serial, &serial) != NULL);
-    return table_put(workers->by_serial, &serial, worker) < 0 ? 0 : serial;
+    return table_put(workers->by_serial, &serial, jail) < 0 ? 0 : serial;
 }
 
 void workers_remove(struct workers *workers, uint32_t serial)

@@ -1,4 +1,4 @@
-/* workers.h: all workers by the number the zygote knows them by, and the connection to the zygote. */
+/* workers.h: all jails by the number the zygote knows them by, with the workers in them, and the connection to the zygote. */
 #ifndef PENNY_WORKERS_H
 #define PENNY_WORKERS_H
 
@@ -19,12 +19,13 @@ void            workers_free(struct workers *workers); /* drops all workers with
 int           workers_attach_zygote(struct workers *workers, int fd, struct err *err);
 bool          workers_zygote_is_up(const struct workers *workers);
 const json_t *workers_isolation(const struct workers *workers); /* the zygote's report, borrowed; NULL before it came */
-size_t        workers_count(const struct workers *workers);     /* not yet gone, released ones included */
+size_t        workers_count(const struct workers *workers);     /* jails not yet gone, with those that are being ended */
 
-/* For worker.c. */
+/* For jail.c. */
 struct event_base    *workers_base(const struct workers *workers);
 struct zygote_client *workers_zygote(const struct workers *workers);
-uint32_t              workers_add(struct workers *workers, struct worker *worker); /* its number; 0: no memory */
+struct jail          *workers_find(const struct workers *workers, uint32_t serial);
+uint32_t              workers_add(struct workers *workers, struct jail *jail); /* its number; 0: no memory */
 void                  workers_remove(struct workers *workers, uint32_t serial);
 
 #endif

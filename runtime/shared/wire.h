@@ -164,6 +164,7 @@ struct control_file {
     uint32_t operation, flags;
     uint32_t mode;                                          /* permissions of CREATE and MKDIR, and of directories that RENAME makes */
     uint32_t depth;                                         /* LIST: 1 or more */
+    uint32_t member;                                        /* who asks; echoed. The files are those of all members */
     char     path[FILE_PATH_BYTES], other[FILE_PATH_BYTES]; /* "" is the workspace itself */
 };
 
@@ -179,6 +180,7 @@ struct control_file_reply {
     uint64_t bytes_left, entries_left; /* USAGE: by the kernel's count; UINT64_MAX where it keeps none */
     uint32_t replaced;                 /* RENAME: `other` existed */
     uint32_t is_cut;                   /* LIST, USAGE: there is more than was looked at */
+    uint32_t member, reserved;
 };
 
 /* One record of FILE_LIST; `length` bytes of path (relative to the one asked for, any bytes but NUL) follow. Depth first. */

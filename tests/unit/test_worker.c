@@ -97,7 +97,7 @@ static void on_gone(const struct worker_death *death, void *arg)
     note(ear, 'G');
 }
 
-static const struct worker_events events = {on_ready, on_frame, on_raw, on_turn, on_interpreter_exit, on_stats, on_gone};
+static const struct worker_events events = {on_ready, on_frame, on_raw, on_turn, on_interpreter_exit, on_stats, on_gone, NULL};
 
 static void on_zygote(bool up, void *arg)
 {
