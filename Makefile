@@ -50,7 +50,8 @@ O ?= build
 
 RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv python3-yaml ca-certificates \
                   libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev uuid-dev libseccomp-dev
-TEST_PACKAGES  := libcmocka-dev curl util-linux
+# The C# compiler and runtime are 27 MB; what runs under them is skipped where they are not.
+TEST_PACKAGES  := libcmocka-dev curl util-linux mono-mcs libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil
 CHECK_PACKAGES := clang clang-format cppcheck binutils libclang-rt-14-dev
 
 # ---- How it is built -------------------------------------------------------------------------------------------------

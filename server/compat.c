@@ -228,6 +228,7 @@ static void begin(struct run *run)
     }
     run->job.execution.origin = &run->wanted.origin;
     http_request_on_gone(run->request, on_client_gone, run);
+    http_request_gone_on_eof(run->request); /* nobody else can ask for the answer, so the run would be for nothing */
     if (sessions_create(sessions, &run->wanted, on_session, run, &err) < 0)
         refuse(run, &err);
 }

@@ -73,12 +73,23 @@ def test_a_port_in_use_is_said(make_server):
 
 
 def test_several_addresses(make_server):
-    one, two = free_port(), free_port()
-    server = make_server(env={"SANDBOX_LISTEN": f"127.0.0.1:{one},127.0.0.1:{two}"})
+    one, two, three = free_port(), free_port(), free_port()
+    server = make_server(env={"SANDBOX_LISTEN": f"127.0.0.1:{one},127.0.0.2:{two}" + (f",[::1]:{three}" if socket.has_dualstack_ipv6() else "")})
     server.launch(one)
     until(server.answers, "it answers")
-    server.client.port = two
-    assert server.client.get("/health").status == 200
+    server.client.host, server.client.port = "127.0.0.2", two
+    assert server.client.expect(200, "POST", "/execute", {"code": "print(1)"})["stdout"] == "1"
+    if socket.has_dualstack_ipv6():
+        server.client.host, server.client.port = "::1", three
+        assert server.client.expect(200, "POST", "/api/execute", {"code": "print(1)"})["output"] == "1\n"
+
+
+@pytest.mark.parametrize("reachable", ["0.0.0.0", "[::]"])
+def test_each_of_several_addresses_needs_keys_or_loopback(make_server, reachable):
+    one, two = free_port(), free_port()
+    server = make_server(env={"SANDBOX_LISTEN": f"127.0.0.1:{one},{reachable}:{two}"}).launch(one)
+    assert server.wait() != 0 and "there are no API keys" in server.log()
+    server.assert_nothing_left()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
