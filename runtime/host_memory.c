@@ -64,6 +64,8 @@ int host_memory_init(struct err *err)
     char *p = mmap(NULL, REGION_BYTES + HUGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return err_errno(err, "mmap of the arena region");
+    /* One for all threads: each of its own would reserve 64 MB of the address space that a session's limit counts. */
+    (void)mallopt(M_ARENA_MAX, 1);
     region.start = (char *)(((uintptr_t)p + HUGE_BYTES - 1) & ~((uintptr_t)HUGE_BYTES - 1));
     region.next  = region.start;
     region.end   = region.start + REGION_BYTES;

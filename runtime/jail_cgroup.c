@@ -223,18 +223,21 @@ static int limit_memory(const struct jail *jail, const struct jail_session *sess
     return set_limit(fd, "memory.max", session->memory_bytes, err);
 }
 
-static int limit_cpu(const struct jail *jail, const struct jail_session *session, int fd, struct err *err)
+/* cpu_percent 0: no limit. */
+static int limit_cpu(const struct jail *jail, uint32_t cpu_percent, int fd, struct err *err)
 {
     enum { PERIOD_US = 100000 };
-    char     text[64];
-    uint64_t quota = (uint64_t)session->cpu_percent * PERIOD_US / 100;
+    const char *file = jail->cgroup_version == 1 ? "cpu.cfs_quota_us" : "cpu.max";
+    char        text[64];
+    uint64_t    quota = (uint64_t)cpu_percent * PERIOD_US / 100;
 
-    if (session->cpu_percent == 0)
-        return 0;
     if (jail->cgroup_version == 1)
-        return set_limit(fd, "cpu.cfs_quota_us", quota, err);
-    (void)snprintf(text, sizeof text, "%" PRIu64 " %d", quota, PERIOD_US);
-    return write_at(fd, "cpu.max", text) < 0 ? err_errno(err, "cpu.max <- %s", text) : 0;
+        (void)snprintf(text, sizeof text, "%" PRId64, cpu_percent == 0 ? (int64_t)-1 : (int64_t)quota);
+    else if (cpu_percent == 0)
+        (void)snprintf(text, sizeof text, "max %d", PERIOD_US);
+    else
+        (void)snprintf(text, sizeof text, "%" PRIu64 " %d", quota, PERIOD_US);
+    return write_at(fd, file, text) < 0 ? err_errno(err, "%s <- %s", file, text) : 0;
 }
 
 static void group_name(const struct jail_session *session, char *ret, size_t size)
@@ -255,8 +258,24 @@ static int reserve_one(const struct jail *jail, const struct jail_session *sessi
         failed = limit_memory(jail, session, fd, err);
     else if (kind == CGROUP_PIDS)
         failed = set_limit(fd, "pids.max", session->processes, err);
-    else
-        failed = limit_cpu(jail, session, fd, err);
+    else if (session->cpu_percent != 0)
+        failed = limit_cpu(jail, session->cpu_percent, fd, err);
+    close(fd);
+    return failed;
+}
+
+int jail_cgroup_set_cpu(const struct jail *jail, const struct jail_session *session, uint32_t cpu_percent, struct err *err)
+{
+    char name[32];
+    int  fd, failed;
+
+    if (jail->cgroup_fd[CGROUP_CPU] < 0)
+        return 0;
+    group_name(session, name, sizeof name);
+    fd = openat(jail->cgroup_fd[CGROUP_CPU], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "open the cpu group");
+    failed = limit_cpu(jail, cpu_percent, fd, err);
     close(fd);
     return failed;
 }

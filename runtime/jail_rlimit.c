@@ -3,10 +3,12 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fdio.h"
 #include "jail_layers.h"
 
 struct limit {
@@ -55,6 +57,20 @@ void jail_rlimit_reserve(const struct jail *jail, struct jail_session *session)
         session->process_limit += (uint32_t)processes_of_user(jail) + 2; /* its init and worker */
 }
 
+/* What this process has inherited: less than the zygote had when it was asked last, as some of that is not handed on. */
+static uint64_t inherited_bytes(const struct jail *jail)
+{
+    char    text[128];
+    int     fd = openat(jail->proc_fd, "self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n  = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    fdio_close(&fd);
+    if (n <= 0)
+        return jail->address_space_bytes;
+    text[n] = '\0';
+    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 int jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err)
 {
     const struct limit limits[] = {
@@ -64,7 +80,7 @@ int jail_rlimit_enter(const struct jail *jail, const struct jail_session *sessio
         {RLIMIT_MEMLOCK, "memlock", 64 << 10},
         {RLIMIT_MSGQUEUE, "msgqueue", 0},
         {RLIMIT_NPROC, "nproc", session->process_limit},
-        {RLIMIT_AS, "as", jail->address_space_bytes + session->memory_bytes},
+        {RLIMIT_AS, "as", inherited_bytes(jail) + session->memory_bytes},
     };
 
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {

@@ -104,6 +104,15 @@ static void on_stats(struct zygote *zygote, const struct zygote_message *message
     send_message(zygote, &reply, NULL, 0);
 }
 
+static void on_limit(const struct zygote *zygote, const struct zygote_message *message)
+{
+    const struct child *child = children_find(zygote->children, message->session);
+    struct err          err   = {0};
+
+    if (child != NULL && jail_cgroup_set_cpu(&zygote->jail, &child->session, message->cpu_percent, &err) < 0)
+        (void)fprintf(stderr, "penny-zygote: session %u: %s\n", message->session, err.message);
+}
+
 /* Orphans of a dead zygote belong to our parent, the supervisor; anything else under that pid is not the session any more. */
 static bool is_supervisors(const struct zygote *zygote, pid_t pid)
 {
@@ -160,6 +169,7 @@ static void on_server(struct zygote *zygote)
     case ZYGOTE_SPAWN: on_spawn(zygote, &message); break;
     case ZYGOTE_KILL: on_kill(zygote, &message); break;
     case ZYGOTE_STATS: on_stats(zygote, &message); break;
+    case ZYGOTE_LIMIT: on_limit(zygote, &message); break;
     case ZYGOTE_ADOPT: on_adopt(zygote, &message); break;
     default: /* not in the table of what a server may ask */ break;
     }

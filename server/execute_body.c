@@ -7,7 +7,7 @@
 #include "json.h"
 #include "session_body.h"
 
-enum { STDIN_MAX = 8 * 1024 * 1024 };
+enum { STDIN_MAX = 8 * 1024 * 1024, MEMORY_MIN_BYTES = 64 * 1024 * 1024, CPU_MIN = 10, CPU_MAX = 100 };
 
 static void read_session_id(struct json_check *check, const json_t *json, struct session_request *session)
 {
@@ -51,6 +51,18 @@ static void read_code(struct json_check *check, const json_t *json, const struct
         json_check_fail(check, "code", "must not contain NUL characters");
 }
 
+/* Without a word of the request's what the policy gives an execution. */
+static void read_limits(struct json_check *check, const json_t *json, const struct policies *policies, struct execution_use *ret)
+{
+    int64_t memory = (int64_t)policies->memory_per_execution_bytes, cpu = 0;
+    int64_t cpu_max = policies->cpu_percent > 0 && policies->cpu_percent < CPU_MAX ? policies->cpu_percent : CPU_MAX;
+    int64_t least   = memory < MEMORY_MIN_BYTES ? memory : MEMORY_MIN_BYTES;
+    (void)json_field_integer(check, json, "maxMemory", least, memory, &memory);
+    (void)json_field_integer(check, json, "maxCpu", cpu_max < CPU_MIN ? cpu_max : CPU_MIN, cpu_max, &cpu);
+    ret->memory_bytes = (uint64_t)memory;
+    ret->cpu_percent  = (uint32_t)cpu;
+}
+
 static void read_rest(struct json_check *check, const json_t *json, const struct policies *policies, struct execute_body *body)
 {
     static const char *const ways[]     = {"continue", "interrupt", NULL};
@@ -80,6 +92,7 @@ bool execute_body_read(struct execute_body *body, struct http_request *request, 
     read_session_id(&check, json, &body->session);
     body->execution.options = read_options(&check, json);
     body->execution.files   = files_given_read(&check, json, policies);
+    read_limits(&check, json, policies, &body->execution.use);
     read_rest(&check, json, policies, body);
     if (json_check_reply(&check, request)) {
         execute_body_done(body);

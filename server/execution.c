@@ -71,6 +71,7 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->label                    = json_incref(request->label);
     execution->timeout_ms               = request->timeout_ms;
     execution->grace_ms                 = request->grace_ms;
+    execution->use                      = request->use;
     execution->output.limits            = *limits;
     execution->interactive              = request->interactive;
     execution->files                    = request->files;
@@ -153,6 +154,11 @@ void execution_times(const struct execution *execution, int64_t *ret_started_ms,
     int64_t now_us = execution_now_us(), now_ms = json_time_now();
     *ret_started_ms = execution->started_us != 0 ? now_ms - (now_us - execution->started_us) / 1000 : 0;
     *ret_ended_ms   = execution->ended_us != 0 ? now_ms - (now_us - execution->ended_us) / 1000 : 0;
+}
+
+const struct execution_use *execution_use(const struct execution *execution)
+{
+    return &execution->use;
 }
 
 const struct id *execution_id(const struct execution *execution)

@@ -22,11 +22,18 @@
 #include "tenant.h"
 #include "worker.h"
 
+/* Of one run, where it shall be held to less than its session; 0: as the session. */
+struct execution_use {
+    uint64_t memory_bytes;
+    uint32_t cpu_percent; /* of one core */
+};
+
 struct execution_request {
     const char                *code; /* UTF-8, copied */
     size_t                     code_length;
     json_t                    *options;              /* the members of REQUEST_SETUP, or NULL; a reference is taken */
     uint32_t                   timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
+    struct execution_use       use;
     bool                       include_variables;
     bool                       interactive; /* someone may answer input(); else it sees the end of input */
     struct files_given        *files;       /* to be written before it starts; taken over, unless NULL is returned */
@@ -96,12 +103,13 @@ void execution_set_notice(struct execution *execution, const char *notice);
 /* Writes what was appended to its log, so that a new watcher finds it. */
 void execution_flush(struct execution *execution);
 
-const struct id *execution_id(const struct execution *execution);
-const char      *execution_id_text(const struct execution *execution);
-const struct id *execution_session(const struct execution *execution);
-const char      *execution_session_text(const struct execution *execution);
-struct tenant   *execution_owner(const struct execution *execution); /* NULL: there are no keys */
-const json_t    *execution_label(const struct execution *execution); /* borrowed; NULL: none */
+const struct id            *execution_id(const struct execution *execution);
+const char                 *execution_id_text(const struct execution *execution);
+const struct execution_use *execution_use(const struct execution *execution);
+const struct id            *execution_session(const struct execution *execution);
+const char                 *execution_session_text(const struct execution *execution);
+struct tenant              *execution_owner(const struct execution *execution); /* NULL: there are no keys */
+const json_t               *execution_label(const struct execution *execution); /* borrowed; NULL: none */
 /* When it started and ended, ms since 1970; 0: not yet. */
 void                  execution_times(const struct execution *execution, int64_t *ret_started_ms, int64_t *ret_ended_ms);
 enum execution_status execution_status(const struct execution *execution);

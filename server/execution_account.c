@@ -34,7 +34,7 @@ static void count(const struct execution *execution, uint64_t cpu_us)
     metrics_add(METRICS_CPU_US, cpu_us);
     if (execution->failure_code != NULL)
         metrics_add(METRICS_RUN_FAILURES, 1);
-    if (execution->status == EXECUTION_KILLED || execution->status == EXECUTION_MEMORY)
+    if (execution->status == EXECUTION_KILLED || (execution->status == EXECUTION_MEMORY && execution->state.kind != STATE_KEPT))
         metrics_add(METRICS_LOST_WORKERS, 1);
     count_denials(execution);
 }

@@ -27,6 +27,7 @@ struct execution {
     struct bytes           code;
     json_t                *options, *label;
     struct files_given    *files;
+    struct execution_use   use;
     uint32_t               timeout_ms, grace_ms;
     struct event           timer;
     enum phase             phase;

@@ -305,6 +305,14 @@ bool jail_ask_stats(struct jail_member *member)
     return zygote_client_stats(workers_zygote(member->jail->workers), member->jail->serial) == 0;
 }
 
+bool jail_limit_cpu(const struct jail_member *member, uint32_t cpu_percent)
+{
+    const struct jail *jail   = member->jail;
+    const json_t      *layers = json_object_get(workers_isolation(jail->workers), "layers");
+    return json_is_true(json_object_get(json_object_get(layers, "cgroupCpu"), "active")) &&
+           zygote_client_limit(workers_zygote(jail->workers), jail->serial, cpu_percent) == 0;
+}
+
 void jail_on_zygote(struct jail *jail, bool up)
 {
     struct zygote_client *zygote = workers_zygote(jail->workers);

@@ -61,7 +61,9 @@ void jail_control(struct jail_member *member, struct control_message message);
 /* Any packet with descriptors. Returns 0, or -1 with errno: not now. */
 int  jail_send(struct jail *jail, const void *packet, size_t length, const int *fds, size_t fd_count);
 bool jail_ask_stats(struct jail_member *member); /* on_stats follows; false: the zygote is away */
-bool jail_is_up(const struct jail *jail);        /* its init is there, and is not to end */
+/* Of all that runs in it: per cent of one core from now on, 0: no limit. Returns false when it is not held. */
+bool jail_limit_cpu(const struct jail_member *member, uint32_t cpu_percent);
+bool jail_is_up(const struct jail *jail); /* its init is there, and is not to end */
 
 struct workers *jail_workers(const struct jail *jail);
 uint32_t        jail_serial(const struct jail *jail);

@@ -23,7 +23,8 @@ void outcome_done(struct outcome *outcome)
 
 static int read_status(const json_t *done, enum execution_status *ret_status)
 {
-    static const enum execution_status possible[] = {EXECUTION_OK, EXECUTION_ERROR, EXECUTION_INTERRUPTED, EXECUTION_REJECTED};
+    static const enum execution_status possible[] = {EXECUTION_OK, EXECUTION_ERROR, EXECUTION_MEMORY, EXECUTION_INTERRUPTED,
+                                                     EXECUTION_REJECTED};
     const char                        *text       = json_string_value(json_object_get(done, "status"));
     for (size_t i = 0; text != NULL && i < sizeof possible / sizeof *possible; i++) {
         if (strcmp(text, execution_status_name(possible[i])) == 0) {

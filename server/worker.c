@@ -499,6 +499,11 @@ bool worker_ask_stats(struct worker *worker)
     return worker->state != WORKER_ENDING && jail_ask_stats(&worker->member);
 }
 
+bool worker_limit_cpu(struct worker *worker, uint32_t cpu_percent)
+{
+    return worker->state != WORKER_ENDING && jail_limit_cpu(&worker->member, cpu_percent);
+}
+
 void worker_pause(struct worker *worker)
 {
     pipes_pause(&worker->pipes, true);

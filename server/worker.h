@@ -101,6 +101,9 @@ void worker_set_file_receiver(struct worker *worker, void (*on_file)(const struc
 
 /* on_stats follows, unless the zygote is away (returns false) or goes away. */
 bool worker_ask_stats(struct worker *worker);
+/* Per cent of one core that the whole jail may use from now on; 0: no limit. Returns false when it is not held: without a
+ * control group, or while the zygote is away. */
+bool worker_limit_cpu(struct worker *worker, uint32_t cpu_percent);
 /* Reads nothing until the next worker_execute: back-pressure on what is written while nothing runs. */
 void worker_pause(struct worker *worker);
 

@@ -246,6 +246,12 @@ int zygote_client_stats(struct zygote_client *client, uint32_t session)
     return send_short(client, ZYGOTE_STATS, session);
 }
 
+int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent)
+{
+    struct zygote_message message = {.type = ZYGOTE_LIMIT, .session = session, .cpu_percent = cpu_percent};
+    return client->ready ? send_message(client, &message) : -1;
+}
+
 int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid)
 {
     struct zygote_message message = {.type = ZYGOTE_ADOPT, .session = session, .pid = pid, .uid = uid};

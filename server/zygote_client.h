@@ -34,6 +34,7 @@ bool zygote_client_is_ready(const struct zygote_client *client);
 int zygote_client_spawn(struct zygote_client *client, const struct zygote_message *limits_and_session);
 int zygote_client_kill(struct zygote_client *client, uint32_t session);
 int zygote_client_stats(struct zygote_client *client, uint32_t session);
+int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent); /* 0: no limit */
 int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid);
 
 #endif

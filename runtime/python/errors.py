@@ -31,6 +31,8 @@ def describe(kind, value, trace):
         status = "interrupted"
     elif issubclass(kind, import_hook.PolicyViolation):
         status = "rejected"
+    elif issubclass(kind, MemoryError) and trace is not None:  # without a frame it is the parser's word for too deep
+        status = "memory"
     error = {"type": kind.__name__, "message": _message(value), "traceback": text_of(kind, value, trace)}
     error.update(_position(kind, value, trace))
     return status, payload.dumps(error)

@@ -14,7 +14,7 @@ import tempfile
 
 import _penny
 
-from . import artifacts, errors, late, output_handler, plots, sandbox_env, user_input, variables
+from . import artifacts, errors, late, limits, output_handler, plots, sandbox_env, user_input, variables
 
 DEADLINE_SIGNAL = 42
 
@@ -143,6 +143,7 @@ async def _run_parts(*parts):
 
 def end_run():
     """After a run that had a setup."""
+    limits.lift()
     sandbox_env.restore_environment()
     user_input.give(None)
 
@@ -164,6 +165,8 @@ def setup(payload):
         user_input.give(options["stdin"])
     if "variables" in options:
         variables.set_before_run(options["variables"])
+    if "memoryBelow" in options:
+        limits.lower(options["memoryBelow"])
     return bool(options.get("includeVariables", True))
 
 

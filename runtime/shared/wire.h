@@ -38,6 +38,7 @@ enum request_type {
     REQUEST_SETUP   = 1, /* JSON object, any of {"variables":{},"envVars":{},"stdin":"","profile":"open","reseed":true}: options of the
                             REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
                             to set, so that a plain cell is one frame.
+                            "memoryBelow": bytes that this cell may use less than the session.
                             "uploads": paths that were written from outside since the last cell, or true: all that there is;
                             artifacts leave them out as they are now. */
     REQUEST_EXECUTE = 2, /* the cell: raw UTF-8 source, no JSON */
@@ -56,7 +57,7 @@ enum event_type {
     EVENT_PLOT          = 68, /* JSON PlotData {"id","format","data"(base64 or text),"metadata"} */
     EVENT_VARIABLE      = 69, /* JSON VariableData with "name": a name this cell created or changed */
     EVENT_INPUT_REQUEST = 70, /* JSON {"prompt","password"}: the cell waits for REQUEST_INPUT */
-    EVENT_DONE          = 71, /* JSON {"status":"ok"|"error"|"interrupted"|"rejected","executionCount":n,
+    EVENT_DONE          = 71, /* JSON {"status":"ok"|"error"|"memory"|"interrupted"|"rejected","executionCount":n,
                                  "error":{type,message,traceback,line?}?, "cpuUser":us,"cpuSystem":us,"memoryPeak":bytes,
                                  "memory":bytes,"threads":n,"artifacts":[{"path","size","mime"}]?,"artifactsOmitted":n?}: the
                                  cell has ended; exactly one per REQUEST_EXECUTE. Artifacts: files of the workspace that it made

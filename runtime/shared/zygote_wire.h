@@ -13,6 +13,7 @@ enum zygote_message_type {
         1, /* session (a number new to this zygote), memory_bytes.. as limits (0: the policy's). Answer: SPAWNED or SPAWN_FAILED */
     ZYGOTE_KILL  = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
     ZYGOTE_STATS = 3, /* session. Answer: STATS, or nothing when it is gone */
+    ZYGOTE_LIMIT = 6, /* session, cpu_percent: from now on (0: no limit). No answer; nothing where there is no control group */
     ZYGOTE_ADOPT = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
     /* zygote to server */
     ZYGOTE_READY   = 64, /* the first message: libraries are imported. One descriptor: a memfd with the isolation report, a JSON text */

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "policies.h"
 #include "result_read.h"
 
 enum { MINUTE_MS = 60000, GRACE_MS = 60 };
@@ -21,6 +22,8 @@ static void on_zygote(bool up, void *arg)
 
 void fake_core_init(struct fake_core *core)
 {
+    static const struct policies policies = {
+        .memory_per_session_bytes = 512 << 20, .memory_per_execution_bytes = 512 << 20, .cpu_percent = 100};
     *core = (struct fake_core){
         .pool_size = 2,
         .settings  = {.max_sessions    = 100,
@@ -28,6 +31,7 @@ void fake_core_init(struct fake_core *core)
                       .idle_timeout_ms = MINUTE_MS,
                       .sweep_ms        = 20,
                       .profile         = "standard",
+                      .policies        = &policies,
                       .output          = {.plots = 3, .variables = 5, .plot_bytes = 100000, .variable_bytes = 1000},
                       .log             = {.output_bytes = 1000000, .log_bytes = 4000000, .retain_bytes = 4000000}},
     };
