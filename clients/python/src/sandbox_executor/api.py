@@ -1,0 +1,131 @@
+"""Requests of the service's API: what is sent, what may be sent again, what an answer means."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional
+from urllib.parse import quote, urlencode
+
+from .effects import Exchange, Flow, Sleep
+from .errors import ProtocolError, RateLimitError, SandboxConnectionError, SandboxException, ServerError, api_error
+from .http1 import Request, Response
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds and attempts."""
+
+    api_timeout: float = 60  # for an answer; a run's own limit comes on top
+    transfer_timeout: float = 600  # for a file, a package
+    attempts: int = 3  # repetitions of what is safe to repeat
+    delay: float = 0.1  # before the first of them; doubled each time
+    delay_max: float = 30
+    stream_silence: float = 45  # the service says something every 10 s
+    resume_attempts: int = 20  # in a row that bring nothing new
+    resume_delay_max: float = 5
+
+
+def segment(text: str) -> str:
+    """One part of a path, whatever it holds."""
+    if text in ("", ".", ".."):
+        raise SandboxException(f"{text!r} is no id or name", "BAD_REQUEST")
+    return quote(text, safe="")
+
+
+def file_path(path: str) -> str:
+    """A path in the workspace, which may be given with /workspace before it."""
+    if path.startswith("/workspace/"):
+        path = path[len("/workspace/") :]
+    return "/".join(segment(part) for part in path.split("/"))
+
+
+@dataclass(frozen=True)
+class Call:
+    method: str
+    path: str
+    json: Any = None  # the body
+    body: Optional[bytes] = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: Optional[float] = None  # instead of api_timeout
+    extra: float = 0  # on top of api_timeout
+
+
+class Api:
+    def __init__(self, key: Optional[str] = None, patience: Optional[Patience] = None) -> None:
+        self.patience = patience or Patience()
+        self._headers = {"X-API-Key": key, "Authorization": f"Bearer {key}"} if key else {}
+
+    def request(self, call: Call) -> Request:
+        query = {name: _text(value) for name, value in call.query.items() if value is not None}
+        path = call.path + ("?" + urlencode(query) if query else "")
+        headers: Dict[str, str] = {**self._headers, **call.headers}
+        body = call.body
+        if call.json is not None:
+            body = json.dumps(call.json, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
+            headers["Content-Type"] = "application/json"
+        timeout = call.timeout if call.timeout is not None else self.patience.api_timeout + call.extra
+        return Request(call.method, path, headers, body, timeout)
+
+    def send(self, call: Call) -> Flow[Response]:
+        """The answer, when it is 2xx. A call that may have been carried out is repeated only where that changes nothing."""
+        request = self.request(call)
+        attempt = 0
+        while True:
+            try:
+                response: Response = yield Exchange(request)
+                if 200 <= response.status < 300:
+                    return response
+                raise error_of(response)
+            except SandboxException as error:
+                attempt += 1
+                pause = self._pause(request, error, attempt)
+                if pause is None:
+                    raise
+            yield Sleep(pause)
+
+    def _pause(self, request: Request, error: SandboxException, attempt: int) -> Optional[float]:
+        """Seconds before the next attempt; None: there is none."""
+        if attempt > self.patience.attempts:
+            return None
+        if isinstance(error, SandboxConnectionError):
+            may = not error.sent or request.is_idempotent
+        elif isinstance(error, ServerError):
+            may = request.is_idempotent and error.status in (502, 503, 504)
+        else:
+            may = isinstance(error, RateLimitError)  # said instead of doing anything
+        if not may:
+            return None
+        after = getattr(error, "retry_after", None)
+        if after is not None:
+            return float(after) if after <= self.patience.delay_max else None
+        return float(min(self.patience.delay * 2 ** (attempt - 1), self.patience.delay_max))
+
+    def json(self, call: Call) -> Flow[Any]:
+        response = yield from self.send(call)
+        return parse(response)
+
+    def bytes(self, call: Call) -> Flow[bytes]:
+        response = yield from self.send(call)
+        return response.body
+
+
+def _text(value: Any) -> str:
+    return ("false", "true")[value] if isinstance(value, bool) else str(value)
+
+
+def parse(response: Response) -> Any:
+    try:
+        return json.loads(response.body)
+    except ValueError:
+        raise ProtocolError("The answer is not JSON", response.body[:1024].decode("utf-8", "replace")) from None
+
+
+def error_of(response: Response) -> SandboxException:
+    text = response.body.decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    return api_error(response.status, response.headers, body, text)
