@@ -104,16 +104,14 @@ static void read_language(struct json_check *check, const json_t *json, const ch
 struct id compat_aevatar_id(const struct http_request *request, const char *text)
 {
     const struct tenant *caller = api_caller(request);
-    unsigned char        digest[SHA256_DIGEST_LENGTH];
-    char                 name[512];
+    unsigned char        digests[2 * SHA256_DIGEST_LENGTH];
     struct id            id;
-    int                  n;
 
     if (id_parse(text, &id))
         return id;
-    n = snprintf(name, sizeof name, "%.200s/%.*s", tenant_name(caller), ID_TEXT_MAX, text);
-    (void)SHA256((const unsigned char *)name, (size_t)n, digest);
-    memcpy(id.bytes, digest, ID_BYTES);
+    (void)SHA256((const unsigned char *)tenant_name(caller), strlen(tenant_name(caller)), digests);
+    (void)SHA256((const unsigned char *)text, strlen(text), digests + SHA256_DIGEST_LENGTH);
+    memcpy(id.bytes, SHA256(digests, sizeof digests, NULL), ID_BYTES);
     id.bytes[6] = (unsigned char)((id.bytes[6] & 0x0f) | 0x80); /* version 8: made by rules of our own */
     id.bytes[8] = (unsigned char)((id.bytes[8] & 0x3f) | 0x80);
     return id;
