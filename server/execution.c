@@ -79,6 +79,7 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->audit                    = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
     execution->output.include_variables = request->include_variables;
     execution->made_us                  = execution_now_us();
+    execution->made_at_ms               = json_time_now();
     (void)evtimer_assign(&execution->timer, base, execution_on_timer, execution);
     if (make_track(execution, err) < 0) {
         execution->files = NULL;
@@ -151,9 +152,8 @@ const json_t *execution_label(const struct execution *execution)
 
 void execution_times(const struct execution *execution, int64_t *ret_started_ms, int64_t *ret_ended_ms)
 {
-    int64_t now_us = execution_now_us(), now_ms = json_time_now();
-    *ret_started_ms = execution->started_us != 0 ? now_ms - (now_us - execution->started_us) / 1000 : 0;
-    *ret_ended_ms   = execution->ended_us != 0 ? now_ms - (now_us - execution->ended_us) / 1000 : 0;
+    *ret_started_ms = execution->started_us != 0 ? execution->made_at_ms + (execution->started_us - execution->made_us) / 1000 : 0;
+    *ret_ended_ms   = execution->ended_us != 0 ? execution->made_at_ms + (execution->ended_us - execution->made_us) / 1000 : 0;
 }
 
 const struct execution_use *execution_use(const struct execution *execution)

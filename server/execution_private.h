@@ -33,6 +33,7 @@ struct execution {
     enum phase             phase;
     bool                   timed_out, interactive;
     int64_t                made_us, started_us, ended_us;
+    int64_t                made_at_ms;           /* since 1970 */
     int64_t                deadline_us, left_us; /* of the time limit; what was left of it when a wait for input() began */
     struct output          output;
     struct outcome         outcome;
