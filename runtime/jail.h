@@ -65,6 +65,7 @@ struct jail {
     char                 python_base[256];    /* directory that holds the interpreter's bin/ and lib/ */
     char                 venv[256];           /* virtual environment, as seen by sessions */
     char                 library[256];        /* our Python modules, as seen by sessions */
+    char                 layers[320];         /* what was installed, as seen by sessions; "": nothing can be */
     char                 matplotlib[320];     /* MPLCONFIGDIR */
     struct sock_fprog    filter;              /* compiled once: libseccomp needs 5 ms, the kernel 0.1 */
     uint64_t             address_space_bytes; /* what a fork inherits; set when the zygote is complete */

@@ -124,6 +124,7 @@ static int allow_all(const struct jail *jail, const struct jail_session *session
                            allow(ruleset_fd, "/opt/penny", READ, err) < 0 || allow(ruleset_fd, "/proc", READ | use, err) < 0))
         return -1;
     if (allow(ruleset_fd, jail->venv, READ, err) < 0 || allow(ruleset_fd, jail->library, READ, err) < 0 ||
+        (jail->layers[0] != '\0' && allow(ruleset_fd, jail->layers, READ, err) < 0) ||
         allow(ruleset_fd, jail->python_base, READ, err) < 0 || allow(ruleset_fd, session->workspace, writable, err) < 0)
         return -1;
     return allow(ruleset_fd, session->temporary, writable, err);

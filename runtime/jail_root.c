@@ -25,6 +25,7 @@
 
 #define VENV_IN_ROOT    "/opt/penny/venv"
 #define LIBRARY_IN_ROOT "/opt/penny/python"
+#define LAYERS_IN_ROOT  "/opt/penny/layers"
 #define FONT_CACHE      "/share/penny/matplotlib"
 
 /* mkdir -p below `root`; components that exist are fine. */
@@ -128,6 +129,9 @@ static int bind_system(const struct jail *jail, const char *root, struct err *er
     if (strcmp(jail->python_base, "/usr") != 0 && bind_read_only(root, jail->python_base, jail->python_base, false, err) < 0)
         return -1;
     if (bind_read_only(root, jail->venv, VENV_IN_ROOT, false, err) < 0)
+        return -1;
+    /* what is installed later appears in it: the bind shows the directory as it is, and no session can write there */
+    if (jail->layers[0] != '\0' && bind_read_only(root, jail->layers, LAYERS_IN_ROOT, false, err) < 0)
         return -1;
     return bind_read_only(root, jail->library, LIBRARY_IN_ROOT, false, err);
 }
@@ -241,6 +245,8 @@ static int find_python(struct jail *jail, struct err *err)
         return err_errno(err, "interpreter %s", jail->policy->python);
     (void)snprintf(jail->python_base, sizeof jail->python_base, "%s", dirname(dirname(real)));
     (void)snprintf(jail->library, sizeof jail->library, "%s", jail->policy->python_library);
+    if (jail->policy->package_dir[0] != '\0')
+        (void)snprintf(jail->layers, sizeof jail->layers, "%s/layers", jail->policy->package_dir);
     return 0;
 }
 
@@ -309,6 +315,8 @@ int jail_root_prepare(struct jail *jail, struct err *err)
     jail->has_root = true;
     (void)snprintf(jail->venv, sizeof jail->venv, VENV_IN_ROOT);
     (void)snprintf(jail->library, sizeof jail->library, LIBRARY_IN_ROOT);
+    if (jail->layers[0] != '\0')
+        (void)snprintf(jail->layers, sizeof jail->layers, LAYERS_IN_ROOT);
     (void)snprintf(jail->matplotlib, sizeof jail->matplotlib, "/tmp/matplotlib");
     jail_active(jail, LAYER_ROOT, "tmpfs with read-only binds of the interpreter and /usr");
     return copy_fonts(jail, err);

@@ -61,7 +61,8 @@ static int make_environment(const struct jail *jail, struct err *err)
     if (clearenv() != 0 || setenv("PATH", path, 1) || setenv("HOME", "/workspace", 1) || setenv("TMPDIR", "/tmp", 1) ||
         setenv("LANG", "C.UTF-8", 1) || setenv("USER", "sandbox", 1) || setenv("MPLBACKEND", "agg", 1) ||
         setenv("MPLCONFIGDIR", jail->matplotlib, 1) || setenv("OPENBLAS_NUM_THREADS", "1", 1) || setenv("OMP_NUM_THREADS", "1", 1) ||
-        setenv("MKL_NUM_THREADS", "1", 1) || setenv("VIRTUAL_ENV", jail->venv, 1) || setenv("TERM", "dumb", 1))
+        setenv("MKL_NUM_THREADS", "1", 1) || setenv("PENNY_LAYERS", jail->layers, 1) || setenv("VIRTUAL_ENV", jail->venv, 1) ||
+        setenv("TERM", "dumb", 1))
         return err_errno(err, "environment");
     return 0;
 }

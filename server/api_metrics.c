@@ -73,6 +73,14 @@ static void write_sessions(struct evbuffer *out, struct server *server)
     counter(out, "penny_executions_submitted_total", "Executions that were taken on.", (double)totals.executions);
 }
 
+static void write_packages(struct evbuffer *out, struct server *server)
+{
+    struct packages_counts counts;
+    packages_get_counts(server_packages(server), &counts);
+    gauge(out, "penny_package_installs_running", "Installations of packages under way.", (double)counts.running);
+    gauge(out, "penny_package_installs_waiting", "Requests that wait for an installation.", (double)counts.waiting);
+}
+
 static void write_pool(struct evbuffer *out, struct server *server)
 {
     const struct pool *pool = sessions_pool(server_sessions(server));
@@ -183,6 +191,7 @@ void api_metrics(struct http_request *request, void *context)
     write_service(out, server);
     write_sessions(out, server);
     write_pool(out, server);
+    write_packages(out, server);
     write_isolation(out, server_isolation(server));
     write_processes(out);
     write_audit(out);

@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "api_error.h"
+#include "api_packages.h"
 #include "file_error.h"
 #include "files_given.h"
 #include "json.h"
 #include "server.h"
 #include "session_body.h"
 #include "session_list.h"
+#include "session_packages.h"
 #include "session_reply.h"
 
 /* A request that waits for something of a session. */
@@ -20,14 +22,16 @@ struct waiting {
     struct server        *server;
     struct http_request  *request;
     struct id             session;
-    struct files_given   *files;   /* to be written before the answer */
-    struct files_writing *writing; /* of these */
+    struct files_given   *files;    /* to be written before the answer */
+    struct files_writing *writing;  /* of these */
+    json_t               *packages; /* to be installed before the answer */
 };
 
 static void waiting_free(struct waiting *waiting)
 {
     files_writing_cancel(waiting->writing);
     files_given_free(waiting->files);
+    json_decref(waiting->packages);
     free(waiting);
 }
 
@@ -78,11 +82,59 @@ static void write_files(struct waiting *waiting, struct session *session)
         refuse_files(waiting, session, err.code, "files");
 }
 
+/* What is asked for is there: now the files. */
+static void go_on(struct waiting *waiting, struct session *session)
+{
+    if (waiting->files != NULL) {
+        write_files(waiting, session);
+        return;
+    }
+    session_reply(waiting->server, waiting->request, session, 201);
+    waiting_free(waiting);
+}
+
+static void on_packages(const struct session_packages_end *end, void *arg)
+{
+    struct waiting *waiting = arg;
+    struct session *session = sessions_find(server_sessions(waiting->server), &waiting->session);
+
+    if (session != NULL && end->refused == NULL && end->failures == NULL) {
+        go_on(waiting, session);
+        return;
+    }
+    if (end->refused != NULL)
+        api_packages_blocked(waiting->request, end->refused);
+    else if (end->failures != NULL)
+        http_reply_error(waiting->request, 422, "PACKAGES_NOT_INSTALLED", "The session's packages could not be installed",
+                         json_pack("{s:O}", "failed", end->failures), 0);
+    else
+        api_error_unavailable(waiting->request, "SESSION_UNAVAILABLE", "the session ended while its packages were installed");
+    waiting->request = NULL;
+    if (session != NULL)
+        session_end(session, "could not be given its packages", NULL, NULL);
+    waiting_free(waiting);
+}
+
+static void install(struct waiting *waiting, struct session *session)
+{
+    static const struct session_packages_events events = {NULL, on_packages};
+    struct err                                  err    = {0};
+    waiting->session                                   = *session_id(session);
+    if (session_packages_install(session, waiting->packages, false, &events, waiting, &err) == 0)
+        return;
+    api_error_refused(waiting->request, &err);
+    session_end(session, "could not be given its packages", NULL, NULL);
+    waiting_free(waiting);
+}
+
 static void on_session(struct session *session, const char *reason, void *arg)
 {
     struct waiting *waiting = arg;
-    if (session != NULL && waiting->files != NULL) {
-        write_files(waiting, session);
+    if (session != NULL && (waiting->packages != NULL || waiting->files != NULL)) {
+        if (waiting->packages != NULL)
+            install(waiting, session);
+        else
+            go_on(waiting, session);
         return;
     }
     if (session != NULL)
@@ -95,6 +147,9 @@ static void on_session(struct session *session, const char *reason, void *arg)
 static void on_creator_gone(void *arg)
 {
     struct waiting *waiting = arg;
+    struct session *session = waiting->packages != NULL ? sessions_find(server_sessions(waiting->server), &waiting->session) : NULL;
+    if (session != NULL)
+        session_packages_forget(session, waiting);
     sessions_cancel(server_sessions(waiting->server), waiting);
     waiting_free(waiting);
 }
@@ -106,6 +161,7 @@ void api_sessions_create(struct http_request *request, void *context)
     struct json_check      check  = JSON_CHECK_INIT;
     struct err             err    = {0};
     struct files_given    *files;
+    json_t                *packages;
     struct waiting        *waiting;
 
     if (sessions_are_draining(server_sessions(server))) {
@@ -113,13 +169,15 @@ void api_sessions_create(struct http_request *request, void *context)
         return;
     }
     session_body_read(&check, http_request_json(request), server_policies(server), &wanted);
-    files = files_given_read(&check, http_request_json(request), server_policies(server));
+    files    = files_given_read(&check, http_request_json(request), server_policies(server));
+    packages = session_packages_read(&check, http_request_json(request));
     if (json_check_reply(&check, request) || !api_sign_request(request, server_config(server), &wanted) ||
         (waiting = waiting_new(server, request, on_creator_gone)) == NULL) {
         files_given_free(files);
         return;
     }
-    waiting->files = files;
+    waiting->files    = files;
+    waiting->packages = json_incref(packages);
     if (sessions_create(server_sessions(server), &wanted, on_session, waiting, &err) < 0) {
         api_error_refused(request, &err);
         waiting_free(waiting);

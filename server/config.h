@@ -24,8 +24,10 @@ struct config {
     char     cors_origins[CONFIG_HOSTS_MAX][128]; /* SANDBOX_CORS_ORIGINS and FRONTEND_URL; empty: same origin only */
     size_t   cors_origin_count;
     char     policy_dir[256]; /* SANDBOX_POLICY_DIR; each file can be named alone by IMPORTS_POLICY_FILE etc. */
-    char     imports_policy[256], resources_policy[256], filesystem_policy[256], syscalls_policy[256];
+    char     imports_policy[256], resources_policy[256], filesystem_policy[256], syscalls_policy[256], packages_policy[256];
     char     state_dir[256];         /* SANDBOX_STATE_DIR; "" picks one and removes it at the end */
+    char     package_dir[256];       /* SANDBOX_PACKAGE_DIR: what was installed; "" picks one and removes it at the end */
+    bool     package_install;        /* ENABLE_PACKAGE_INSTALL: off over the policy */
     char     zygote_path[256];       /* beside our own executable */
     char     python[256];            /* SANDBOX_PYTHON: the virtual environment's interpreter */
     char     python_library[256];    /* runtime/python */

@@ -176,7 +176,8 @@ static int fill_policies(struct config *config, const char *given, struct err *e
     } files[] = {{config->imports_policy, "imports.json"},
                  {config->resources_policy, "resources.json"},
                  {config->filesystem_policy, "filesystem.json"},
-                 {config->syscalls_policy, "syscalls.json"}};
+                 {config->syscalls_policy, "syscalls.json"},
+                 {config->packages_policy, "packages.json"}};
     if (*given != '\0' && !exists(given, "."))
         return err_errno(err, "policy directory %.150s", given);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -207,6 +208,7 @@ int config_find_places(struct config *config, struct err *err)
                                                : fill_installed(config, directory, err) != 0)
         return -1;
     if (make_absolute(config->state_dir, sizeof config->state_dir, err) != 0 ||
+        make_absolute(config->package_dir, sizeof config->package_dir, err) != 0 ||
         make_absolute(config->python, sizeof config->python, err) != 0 ||
         make_absolute(config->python_library, sizeof config->python_library, err) != 0 ||
         make_absolute(config->zygote_path, sizeof config->zygote_path, err) != 0 ||

@@ -6,6 +6,7 @@
 #include "files_given.h"
 #include "json.h"
 #include "session_body.h"
+#include "session_packages.h"
 
 enum { STDIN_MAX = 8 * 1024 * 1024, MEMORY_MIN_BYTES = 64 * 1024 * 1024, CPU_MIN = 10, CPU_MAX = 100 };
 
@@ -93,6 +94,7 @@ bool execute_body_read(struct execute_body *body, struct http_request *request, 
     body->execution.options = read_options(&check, json);
     body->execution.files   = files_given_read(&check, json, policies);
     read_limits(&check, json, policies, &body->execution.use);
+    body->execution.packages = session_packages_read(&check, json);
     read_rest(&check, json, policies, body);
     if (json_check_reply(&check, request)) {
         execute_body_done(body);

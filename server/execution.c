@@ -75,6 +75,7 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->output.limits            = *limits;
     execution->interactive              = request->interactive;
     execution->files                    = request->files;
+    execution->packages                 = json_incref(request->packages);
     execution->owner                    = request->owner;
     execution->audit                    = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
     execution->output.include_variables = request->include_variables;
@@ -101,6 +102,7 @@ void execution_free(struct execution *execution)
     json_decref(execution->options);
     json_decref(execution->label);
     files_given_free(execution->files);
+    json_decref(execution->packages);
     event_track_free(execution->output.track);
     free(execution);
 }
@@ -121,6 +123,13 @@ void execution_watch_values(struct execution *execution, output_on_value on_valu
 void execution_set_notice(struct execution *execution, const char *notice)
 {
     execution->notice = notice;
+}
+
+json_t *execution_take_packages(struct execution *execution)
+{
+    json_t *packages    = execution->packages;
+    execution->packages = NULL;
+    return packages;
 }
 
 struct files_given *execution_take_files(struct execution *execution)

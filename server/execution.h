@@ -36,6 +36,7 @@ struct execution_request {
     struct execution_use       use;
     bool                       include_variables;
     bool                       interactive; /* someone may answer input(); else it sees the end of input */
+    json_t                    *packages;    /* requirements to be installed before it starts, or NULL; a reference is taken */
     struct files_given        *files;       /* to be written before it starts; taken over, unless NULL is returned */
     struct tenant             *owner;       /* session_submit() sees to it */
     const struct audit_origin *origin;      /* for the audit log; NULL: not known */
@@ -91,6 +92,8 @@ void execution_reject(struct execution *execution, const char *type, const char 
 /* The files that are to be written first, the caller's from then on; NULL: none, or taken already. And back again. */
 struct files_given *execution_take_files(struct execution *execution);
 void                execution_give_files(struct execution *execution, struct files_given *files);
+/* The packages that are to be installed first, the caller's from then on; NULL: none, or taken already. */
+json_t *execution_take_packages(struct execution *execution);
 /* The service could not do it: ends as lost, with an `error` event. */
 void execution_fail(struct execution *execution, const char *code, const char *message);
 /* Answers input(). Returns 0, or -1 when none is waited for. */

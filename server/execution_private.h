@@ -28,6 +28,7 @@ struct execution {
     json_t                *options, *label;
     struct files_given    *files;
     struct execution_use   use;
+    json_t                *packages;
     uint32_t               timeout_ms, grace_ms;
     struct event           timer;
     enum phase             phase;

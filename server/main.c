@@ -32,6 +32,9 @@
  * `penny-sandbox run FILE` (command_run.c) is none of these but a client: it starts a service of its own on a private port, has one
  * program run there, and stands between it and the terminal.
  *
+ * An installation of packages is one more process (installer.c), made when a client asks and gone when it is done: it runs pip, jailed,
+ * and puts what that has left where every session can read it.
+ *
  * What must not be lost when the server process dies is not in it: the listening sockets are the supervisor's.
  */
 #define _GNU_SOURCE
@@ -41,6 +44,7 @@
 #include "command_private.h"
 #include "command_run.h"
 #include "config.h"
+#include "installer.h"
 #include "log.h"
 #include "policies.h"
 #include "server.h"
@@ -53,7 +57,9 @@ static int complain(const struct err *err)
     return 1;
 }
 
-static int run(struct config *config, char **argv, bool as_server)
+enum role { ROLE_SUPERVISOR, ROLE_SERVER, ROLE_INSTALLER };
+
+static int run(struct config *config, char **argv, enum role role)
 {
     struct policies policies = {0};
     struct err      err      = {0};
@@ -61,17 +67,30 @@ static int run(struct config *config, char **argv, bool as_server)
 
     if (policies_load(&policies, config, &err) < 0)
         return complain(&err);
-    result = as_server ? server_run(config, &policies, &err) : supervisor_run(config, &policies, argv, &err);
+    switch (role) {
+    case ROLE_SERVER: result = server_run(config, &policies, &err); break;
+    case ROLE_INSTALLER: result = installer_run(config, &policies, &err); break;
+    default: result = supervisor_run(config, &policies, argv, &err); break;
+    }
     policies_done(&policies);
     return result < 0 ? complain(&err) : 0;
 }
 
+static enum role role_of(const char *argument)
+{
+    return argument == NULL                             ? ROLE_SUPERVISOR
+           : strcmp(argument, SUPERVISOR_ARGUMENT) == 0 ? ROLE_SERVER
+           : strcmp(argument, INSTALLER_ARGUMENT) == 0  ? ROLE_INSTALLER
+                                                        : ROLE_SUPERVISOR;
+}
+
 int main(int argc, char **argv)
 {
-    bool          as_server = argc > 1 && strcmp(argv[1], SUPERVISOR_ARGUMENT) == 0;
-    struct config config;
-    struct err    err = {0};
-    int           loaded;
+    static const char *const names[] = {"supervisor", "server", "installer"};
+    enum role                role    = role_of(argc > 1 ? argv[1] : NULL);
+    struct config            config;
+    struct err               err = {0};
+    int                      loaded;
 
     if (argc == 3 && strcmp(argv[1], "key") == 0)
         return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
@@ -79,13 +98,13 @@ int main(int argc, char **argv)
         return command_private(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "run") == 0)
         return command_run(argc - 2, argv + 2);
-    if (as_server) {
+    if (role != ROLE_SUPERVISOR) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv);
         argc--;
     }
     loaded = config_load(&config, argc, argv, &err);
     if (loaded != 0)
         return loaded < 0 ? complain(&err) : 0;
-    log_open(config.log_level, false, as_server ? "server" : "supervisor");
-    return run(&config, argv, as_server);
+    log_open(config.log_level, false, names[role]);
+    return run(&config, argv, role);
 }

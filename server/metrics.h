@@ -21,6 +21,8 @@ enum metrics_counter {
     METRICS_UNAUTHORIZED,   /* requests without a key, or with a wrong one */
     METRICS_TLS_HANDSHAKES, /* completed */
     METRICS_TLS_FAILURES,
+    METRICS_INSTALLS, /* of packages, that brought what was wanted */
+    METRICS_INSTALL_FAILURES,
     METRICS_COUNTERS
 };
 

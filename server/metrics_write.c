@@ -9,15 +9,17 @@ static const struct {
     const char *name, *help;
     double      unit;
 } COUNTERS[METRICS_COUNTERS] = {
-    [METRICS_SPAWN_FAILURES] = {"penny_session_spawn_failures_total", "Jails that could not be made.", 1},
-    [METRICS_EVENTS]         = {"penny_execution_events_total", "Events of executions that have ended.", 1},
-    [METRICS_OUTPUT_BYTES]   = {"penny_execution_output_bytes_total", "Bytes that executions which have ended had printed.", 1},
-    [METRICS_CPU_US]         = {"penny_execution_cpu_seconds_total", "Processor time of executions that have ended.", 1e-6},
-    [METRICS_RUN_FAILURES]   = {"penny_execution_failures_total", "Executions that the service, not the program, failed.", 1},
-    [METRICS_LOST_WORKERS]   = {"penny_interpreter_deaths_total", "Interpreters that died while they ran something.", 1},
-    [METRICS_UNAUTHORIZED]   = {"penny_http_unauthorized_total", "Requests refused for want of a right API key.", 1},
-    [METRICS_TLS_HANDSHAKES] = {"penny_tls_handshakes_total", "TLS handshakes that were completed.", 1},
-    [METRICS_TLS_FAILURES]   = {"penny_tls_failures_total", "TLS handshakes that failed.", 1},
+    [METRICS_SPAWN_FAILURES]   = {"penny_session_spawn_failures_total", "Jails that could not be made.", 1},
+    [METRICS_EVENTS]           = {"penny_execution_events_total", "Events of executions that have ended.", 1},
+    [METRICS_OUTPUT_BYTES]     = {"penny_execution_output_bytes_total", "Bytes that executions which have ended had printed.", 1},
+    [METRICS_CPU_US]           = {"penny_execution_cpu_seconds_total", "Processor time of executions that have ended.", 1e-6},
+    [METRICS_RUN_FAILURES]     = {"penny_execution_failures_total", "Executions that the service, not the program, failed.", 1},
+    [METRICS_LOST_WORKERS]     = {"penny_interpreter_deaths_total", "Interpreters that died while they ran something.", 1},
+    [METRICS_UNAUTHORIZED]     = {"penny_http_unauthorized_total", "Requests refused for want of a right API key.", 1},
+    [METRICS_TLS_HANDSHAKES]   = {"penny_tls_handshakes_total", "TLS handshakes that were completed.", 1},
+    [METRICS_INSTALLS]         = {"penny_package_installs_total", "Installations that brought what was wanted.", 1},
+    [METRICS_INSTALL_FAILURES] = {"penny_package_install_failures_total", "Installations that failed.", 1},
+    [METRICS_TLS_FAILURES]     = {"penny_tls_failures_total", "TLS handshakes that failed.", 1},
 };
 
 static const struct {

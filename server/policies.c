@@ -218,6 +218,13 @@ static void override(struct policies *policies, const struct config *config)
         policies->session_timeout_ms = config->session_timeout_ms;
     if (config->cleanup_interval_ms != 0)
         policies->cleanup_interval_ms = config->cleanup_interval_ms;
+    if (!config->package_install)
+        policies->packages.enabled = false;
+}
+
+static int read_packages(struct policies *policies, const struct policy_file *file, struct err *err)
+{
+    return policy_packages_read(&policies->packages, file, err);
 }
 
 int policies_load(struct policies *policies, const struct config *config, struct err *err)
@@ -228,7 +235,8 @@ int policies_load(struct policies *policies, const struct config *config, struct
     } files[] = {{config->resources_policy, read_resources},
                  {config->filesystem_policy, read_filesystem},
                  {config->imports_policy, read_imports},
-                 {config->syscalls_policy, read_syscalls}};
+                 {config->syscalls_policy, read_syscalls},
+                 {config->packages_policy, read_packages}};
 
     memset(policies, 0, sizeof *policies);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -255,6 +263,7 @@ void policies_done(struct policies *policies)
     json_decref(policies->blocked_types);
     json_decref(policies->imports);
     json_decref(policies->syscalls);
+    policy_packages_done(&policies->packages);
     policies->allowed_types = policies->blocked_types = policies->imports = policies->syscalls = NULL;
 }
 
@@ -305,6 +314,7 @@ int policies_to_policy(const struct policies *policies, const struct config *con
     if (copy(policy->python, sizeof policy->python, config->python, "python", err) != 0 ||
         copy(policy->python_library, sizeof policy->python_library, config->python_library, "python library", err) != 0 ||
         copy(policy->state_dir, sizeof policy->state_dir, config->state_dir, "state directory", err) != 0 ||
+        copy(policy->package_dir, sizeof policy->package_dir, config->package_dir, "package directory", err) != 0 ||
         copy(policy->profile, sizeof policy->profile, config->profile, "profile", err) != 0 || fill_preload(policies, policy, err) != 0)
         return -1;
     return policy_syscalls_fill(policies->syscalls, policy, err);

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "err.h"
 #include "policy.h"
+#include "policy_packages.h"
 
 struct policies {
     /* resources.json */
@@ -37,9 +38,10 @@ struct policies {
     json_t  *allowed_types, *blocked_types; /* storage.allowedFileTypes, blockedFileTypes: extensions of uploads; owned, NULL: no list */
     json_t  *imports;                       /* imports.json as read, owned */
     json_t  *syscalls;                      /* syscalls.json as read, owned */
+    struct policy_packages packages;        /* packages.json */
 };
 
-/* Loads the four files (config says where), refusing a wrong one with "file:line: reason"; config's overrides are applied. Returns 0 or -1. */
+/* Loads the five files (config says where), refusing a wrong one with "file:line: reason"; config's overrides are applied. Returns 0 or -1. */
 int  policies_load(struct policies *policies, const struct config *config, struct err *err);
 void policies_done(struct policies *policies);
 /* Fills the struct the zygote gets. Returns 0 or -1. */

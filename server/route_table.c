@@ -6,6 +6,7 @@
 #include "api_health.h"
 #include "api_metrics.h"
 #include "api_notebook.h"
+#include "api_packages.h"
 #include "api_plots.h"
 #include "api_sessions.h"
 #include "api_validate.h"
@@ -79,6 +80,12 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/api/noauth/execute", compat_aevatar_noauth_execute, NOAUTH},
     {HTTP_GET, "/api/test", compat_aevatar_noauth_hello, ROUTE_OPEN},
     {HTTP_POST, "/api/test/execute", compat_aevatar_noauth_execute, NOAUTH},
+
+    {HTTP_GET, "/api/v1/packages", api_packages_list, 0},
+    {HTTP_POST, "/api/v1/packages/install", api_packages_install, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/v1/packages/uninstall", api_packages_uninstall, ROUTE_BODY_JSON},
+    {HTTP_GET, "/api/v1/packages/session/{id}", api_packages_session, 0},
+    {HTTP_GET, "/api/v1/packages/{name}", api_packages_get, 0},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

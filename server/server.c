@@ -41,6 +41,7 @@ struct server {
     const struct config   *config;
     const struct policies *policies;
     struct event_base     *base;
+    struct packages       *packages;
     struct analysis       *analysis;
     struct http           *http;
     struct router         *router;
@@ -254,10 +255,15 @@ static int start_core(struct server *server, struct err *err)
     if (server->pool == NULL)
         return -1;
     pool_on_first(server->pool, on_first_worker, server);
-    server->sessions = sessions_new(server->base, server->pool, &settings, err);
-    server->watchers = server->sessions != NULL ? watcher_hub_new(server->base, WATCHER_SILENCE_MS, err) : NULL;
-    server->analysis = server->watchers != NULL ? analysis_new(server->base, server->pool, err) : NULL;
-    return server->analysis != NULL ? 0 : -1;
+    server->analysis = analysis_new(server->base, server->pool, err);
+    server->packages =
+        server->analysis != NULL ? packages_new(server->base, server->policies, server->analysis, SERVER_SUPERVISOR_FD, err) : NULL;
+    if (server->packages == NULL)
+        return -1;
+    settings.packages = server->packages;
+    server->sessions  = sessions_new(server->base, server->pool, &settings, err);
+    server->watchers  = server->sessions != NULL ? watcher_hub_new(server->base, WATCHER_SILENCE_MS, err) : NULL;
+    return server->watchers != NULL ? 0 : -1;
 }
 
 static void on_answer(const struct http_request *request, int status, uint64_t us, void *arg)
@@ -344,6 +350,7 @@ static void finish(struct server *server)
     static_close(server->files);
     sessions_free(server->sessions);
     watcher_hub_free(server->watchers);
+    packages_free(server->packages);
     analysis_free(server->analysis);
     pool_free(server->pool);
     workers_free(server->workers);
@@ -391,6 +398,11 @@ struct sessions *server_sessions(const struct server *server)
 struct analysis *server_analysis(const struct server *server)
 {
     return server->analysis;
+}
+
+struct packages *server_packages(const struct server *server)
+{
+    return server->packages;
 }
 
 struct watcher_hub *server_watchers(const struct server *server)

@@ -8,6 +8,7 @@
 #include "analysis.h"
 #include "config.h"
 #include "err.h"
+#include "packages.h"
 #include "policies.h"
 #include "sessions.h"
 #include "watcher.h"
@@ -25,6 +26,7 @@ const struct config   *server_config(const struct server *server);
 const struct policies *server_policies(const struct server *server);
 struct sessions       *server_sessions(const struct server *server);
 struct analysis       *server_analysis(const struct server *server);
+struct packages       *server_packages(const struct server *server);
 struct watcher_hub    *server_watchers(const struct server *server);
 const json_t          *server_isolation(const struct server *server); /* the zygote's report; NULL before it came */
 bool                   server_zygote_is_up(const struct server *server);

@@ -67,6 +67,7 @@ static void fill(struct session *session, const struct session_request *request)
 struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
 {
     struct session *session = calloc(1, sizeof *session);
+    bool            has_all;
     if (session == NULL) {
         worker_release(worker);
         (void)err_set(err, ENOMEM, "no memory for a session");
@@ -81,10 +82,12 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
     session->files       = session_files_new(session, sessions_base(sessions));
+    session->packages    = session_packages_new(session, sessions_base(sessions));
     session->plots       = session_plots_new(sessions_settings(sessions)->output.plots);
-    session->log = session->inspections != NULL && session->files != NULL && session->plots != NULL ? open_log(session, worker, err) : NULL;
+    has_all              = session->inspections != NULL && session->files != NULL && session->plots != NULL && session->packages != NULL;
+    session->log         = has_all ? open_log(session, worker, err) : NULL;
     if (session->log == NULL) {
-        if (session->inspections == NULL || session->files == NULL || session->plots == NULL)
+        if (!has_all)
             (void)err_set(err, ENOMEM, "no memory for a session");
         worker_release(worker);
         session_free(session);
@@ -99,6 +102,8 @@ void session_free(struct session *session)
     if (session == NULL)
         return;
     stats_wait_done(&session->stats);
+    session_packages_free(session->packages);
+    session->packages = NULL;
     session_inspect_free(session->inspections);
     session_plots_free(session->plots);
     session_given_cancel(session);
@@ -129,6 +134,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     sessions_on_ended(session->sessions, session, reason);
     session_end_executions(session, text);
     session_inspect_end_all(session);
+    session_packages_end_all(session);
     session_files_on_end(session);
     pool_cancel(session->claim);
     session->claim = NULL;
@@ -244,7 +250,8 @@ size_t session_queue_length(const struct session *session)
 bool session_is_expired(const struct session *session, int64_t now_ms)
 {
     bool runs = session->running != NULL && execution_status(session->running) != EXECUTION_INPUT_REQUIRED;
-    return !runs && !session_files_are_used(session) && session->active_ms + session->idle_timeout_ms <= now_ms;
+    return !runs && !session_files_are_used(session) && !session_packages_are_used(session) &&
+           session->active_ms + session->idle_timeout_ms <= now_ms;
 }
 
 bool session_is_over(const struct session *session)

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "session_packages.h"
+
 enum {
     IDLE_AFTER_MS    = 5 * 60 * 1000,
-    PACKAGES_MAX     = 1000,
     MEMORY_MIN_BYTES = 64 * 1024 * 1024,
     STORAGE_MIN      = 1024 * 1024,
     IDLE_TIMEOUT_MIN = 1000,
@@ -95,10 +96,8 @@ static void read_limits(struct json_check *check, const json_t *json, const stru
 
 void session_body_read(struct json_check *check, const json_t *json, const struct policies *policies, struct session_request *ret)
 {
-    json_t *packages = NULL;
-    int64_t idle_ms  = 0;
+    int64_t idle_ms = 0;
     (void)json_field_object(check, json, "metadata", &ret->metadata);
-    (void)json_field_array(check, json, "packages", PACKAGES_MAX, &packages);
     if (json_field_object(check, json, "variables", &ret->variables))
         session_body_check_variables(check, ret->variables);
     if (json_field_object(check, json, "envVars", &ret->environment))
@@ -141,6 +140,8 @@ json_t *session_body_write(const struct session *session, const struct policies 
                      json_time(info.expires_ms), "status", session_body_status(&info), "busy", info.busy, "resourceUsage", "memory",
                      (json_int_t)info.memory_bytes, "cpu", session_body_cpu(&info), "executions", (json_int_t)info.executions, "limits",
                      write_limits(&info, policies), "policy", "profile", info.profile);
+    if (json != NULL)
+        (void)json_object_set_new(json, "installedPackages", session_packages_names(session));
     if (json != NULL && level != NULL)
         (void)json_object_set(json, "isolation", level);
     if (json != NULL && info.metadata != NULL)

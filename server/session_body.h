@@ -9,7 +9,7 @@
 #include "policies.h"
 #include "session.h"
 
-/* {metadata?, packages?, variables?, policy?, resources?, envVars?, idleTimeout?} into *ret, borrowing from the JSON; what is wrong goes to `check`. */
+/* {metadata?, variables?, policy?, resources?, envVars?, idleTimeout?} into *ret, borrowing from the JSON; what is wrong goes to `check`. */
 void session_body_read(struct json_check *check, const json_t *json, const struct policies *policies, struct session_request *ret);
 
 /* `policy` of a body: {"profile": name}, or the name. What is no profile goes to `check`; without one ret_profile stays as it was. */

@@ -7,6 +7,7 @@
 #include "session.h"
 #include "session_files.h"
 #include "session_inspect.h"
+#include "session_packages.h"
 #include "session_plots.h"
 #include "stats_wait.h"
 
@@ -51,6 +52,8 @@ struct session {
     int64_t               changed_ms; /* when a cell or a request may have changed variables last; since 1970 */
     void (*on_gone)(void *arg);
     void *gone_arg;
+
+    struct session_packages *packages;
 };
 
 /* session.c */

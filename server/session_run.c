@@ -21,10 +21,13 @@ static bool has_other_profile(const struct session *session)
 static json_t *own_options(struct session *session)
 {
     json_t *options;
+    json_t *packages     = session_packages_options(session);
     bool    with_profile = !session->profile_sent && has_other_profile(session);
-    if (session->variables == NULL && session->environment == NULL && !with_profile && session->uploads == NULL)
+    if (session->variables == NULL && session->environment == NULL && !with_profile && session->uploads == NULL && packages == NULL)
         return NULL;
     options = json_object();
+    if (packages != NULL)
+        (void)json_object_set_new(options, "packages", packages);
     if (session->uploads != NULL)
         (void)json_object_set_new(options, "uploads", session->uploads);
     session->uploads = NULL;
@@ -86,7 +89,8 @@ void session_go_on(struct session *session)
         return;
     if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
         return;
-    if (session_given_is_ready(session, first->execution) && sessions_may_run(session->sessions, session))
+    if (session_packages_are_ready(session, first->execution) && session_given_is_ready(session, first->execution) &&
+        sessions_may_run(session->sessions, session))
         start(session, take_from_queue(session, first));
 }
 
@@ -129,6 +133,8 @@ void session_forget_execution(struct session *session, struct execution *executi
 {
     if (session->given_to == execution)
         session->given_to = NULL;
+    if (session->packages != NULL)
+        session_packages_forget_execution(session, execution);
     TAILQ_REMOVE(&session->all, execution_node(execution), all);
     session->all_count--;
     sessions_remove_execution(session->sessions, execution);

@@ -90,6 +90,7 @@ static void on_interpreter_exit(int status, void *arg)
         return;
     session->live         = 0;
     session->profile_sent = false;
+    session_packages_on_fresh(session);
     if (++session->failed_starts > STARTS_MAX)
         worker_end(session->worker, "its interpreter dies before it is ready");
     else
@@ -166,6 +167,7 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
     session_files_on_end(session);
     session->live         = 0;
     session->profile_sent = false;
+    session_packages_on_fresh(session);
     if (session->state != SESSION_ENDED)
         replace_jail(session);
 }

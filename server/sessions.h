@@ -16,12 +16,14 @@
 #include "pool.h"
 #include "session.h"
 
+struct packages;
 struct sessions_settings {
     uint32_t                max_sessions, max_queue; /* at once; waiting per session */
     uint32_t                max_running;             /* executions at once, over all sessions; 0: no limit */
     uint32_t                idle_timeout_ms, sweep_ms;
     char                    profile[16];
     const struct policies  *policies; /* borrowed */
+    struct packages        *packages; /* likewise */
     struct output_limits    output;
     struct event_log_limits log;
 };

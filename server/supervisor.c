@@ -19,9 +19,11 @@
 #include "child.h"
 #include "fdio.h"
 #include "handover.h"
+#include "installer.h"
 #include "listener.h"
 #include "log.h"
 #include "orphans.h"
+#include "package_dir.h"
 #include "policy_memfd.h"
 #include "state_dir.h"
 #include "supervisor_wire.h"
@@ -33,6 +35,7 @@ enum {
     STOP_SLACK_MS  = 10000,
     ZYGOTE_STOP_MS = 10000,
     ARGUMENTS_MAX  = 256,
+    INSTALLERS_MAX = 8,
     EXIT_REFUSED   = 3, /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
 };
 
@@ -48,7 +51,9 @@ struct supervisor {
     int                    signal_fd;
     int                    policy_fd;
     struct state_dir       state_dir;
+    struct package_dir     package_dir;
     struct child           server, zygote;
+    struct child           installers[INSTALLERS_MAX];
     int64_t                deadline_ms; /* while draining: when what still runs is killed */
     struct err             failure;     /* why the start failed */
 };
@@ -138,6 +143,38 @@ static int connect_children(struct supervisor *s, struct err *err)
     return result;
 }
 
+/* An installation is nobody's to start again: who asked sees its socket end. */
+static void start_installer(struct supervisor *s, const int fds[2])
+{
+    char         *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)INSTALLER_ARGUMENT};
+    size_t        n                   = 2;
+    struct err    err                 = {0};
+    struct child *child               = NULL;
+
+    for (size_t i = 1; n < ARGUMENTS_MAX - 3 && s->argv[i] != NULL; i++)
+        argv[n++] = s->argv[i];
+    argv[n++] = (char *)"--package-dir";
+    argv[n++] = s->package_dir.path;
+    for (size_t i = 0; i < INSTALLERS_MAX && child == NULL; i++)
+        if (s->installers[i].pid == 0)
+            child = &s->installers[i];
+    if (s->phase != PHASE_SERVING || s->package_dir.path[0] == '\0' || child == NULL)
+        log_warn("an installation was asked for that can't be");
+    else if (child_start(child, "/proc/self/exe", argv, fds, 2, SIGKILL, &err) < 0)
+        log_err("installer", &err);
+}
+
+static bool reap_installer(struct supervisor *s, pid_t pid)
+{
+    for (size_t i = 0; i < INSTALLERS_MAX; i++) {
+        if (s->installers[i].pid == pid) {
+            s->installers[i].pid = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void fail_start(struct supervisor *s, const char *format, const char *name, const char *detail)
 {
     if (s->failure.message[0] == '\0')
@@ -173,6 +210,8 @@ static void reap(struct supervisor *s)
             on_child_exit(s, &s->server, status);
         else if (pid == s->zygote.pid)
             on_child_exit(s, &s->zygote, status);
+        else if (reap_installer(s, pid))
+            continue;
         /* else the init of a session whose zygote is gone */
     }
 }
@@ -253,8 +292,10 @@ static void announce(const struct supervisor *s)
 
 static void on_server_packet(struct supervisor *s)
 {
-    struct supervisor_packet packet = {0};
-    ssize_t                  n      = fdio_receive(s->server.socket_fd, &packet, sizeof packet, NULL, NULL);
+    struct supervisor_packet packet   = {0};
+    int                      fds[2]   = {-1, -1};
+    size_t                   fd_count = 2;
+    ssize_t                  n        = fdio_receive(s->server.socket_fd, &packet, sizeof packet, fds, &fd_count);
 
     packet.text[sizeof packet.text - 1] = '\0';
     if (n <= 0)
@@ -264,7 +305,11 @@ static void on_server_packet(struct supervisor *s)
     else if (packet.type == SUPERVISOR_READY && s->phase == PHASE_STARTING) {
         s->phase = PHASE_SERVING;
         announce(s);
+    } else if (packet.type == SUPERVISOR_INSTALL && fd_count == 2) {
+        start_installer(s, fds);
     }
+    for (size_t i = 0; i < fd_count; i++)
+        fdio_close(&fds[i]);
 }
 
 static void restart_what_is_due(struct supervisor *s)
@@ -368,6 +413,9 @@ static int prepare(struct supervisor *s, struct err *err)
     if (state_dir_make(&s->state_dir, s->config->state_dir, err) < 0)
         return -1;
     (void)snprintf(s->config->state_dir, sizeof s->config->state_dir, "%s", s->state_dir.path);
+    if (s->policies->packages.enabled && package_dir_make(&s->package_dir, s->config->package_dir, err) < 0)
+        return -1;
+    (void)snprintf(s->config->package_dir, sizeof s->config->package_dir, "%s", s->package_dir.path);
     if (policies_to_policy(s->policies, s->config, &policy, err) < 0)
         return -1;
     s->policy_fd = policy_memfd_make(&policy, s->policies->imports, err);
@@ -377,8 +425,11 @@ static int prepare(struct supervisor *s, struct err *err)
 static void finish(struct supervisor *s)
 {
     end_child(&s->server, SIGTERM, 1000);
+    for (size_t i = 0; i < INSTALLERS_MAX; i++)
+        end_child(&s->installers[i], SIGTERM, 1000);
     end_child(&s->zygote, SIGTERM, ZYGOTE_STOP_MS);
     orphans_end();
+    package_dir_remove(&s->package_dir);
     state_dir_remove(&s->state_dir);
     fdio_close(&s->policy_fd);
     fdio_close(&s->signal_fd);
@@ -392,6 +443,8 @@ int supervisor_run(struct config *config, const struct policies *policies, char 
         s.listen_fds[i] = -1;
     child_init(&s.server, "server process");
     child_init(&s.zygote, "zygote");
+    for (size_t i = 0; i < INSTALLERS_MAX; i++)
+        child_init(&s.installers[i], "installer");
     if (prepare(&s, &s.failure) == 0 && connect_children(&s, &s.failure) == 0)
         loop(&s);
     finish(&s);

@@ -25,6 +25,7 @@ class Rules:
         self.reasons = document.get("reasons", {})
         self.attributes = frozenset(document.get("blockedAttributes", ()))
         restricted = document.get("restricted", {})
+        self.installed = frozenset()  # top-level modules of packages that the session has installed
         self.builtins = frozenset(restricted.get("builtins", {}).get("blocked", ())) - {"__import__"}
         self.restricted = {
             module: (frozenset(n.split(".")[0] for n in names.get("allowed", ())), frozenset(names.get("blocked", ())))
@@ -48,7 +49,7 @@ class Rules:
         public = parts[0].lstrip("_")
         if public != parts[0] and public in self.blocked:
             return self._blocked(public)
-        return None if is_users_own(parts[0]) else "it is not on the list of allowed modules"
+        return None if parts[0] in self.installed or is_users_own(parts[0]) else "it is not on the list of allowed modules"
 
     def judge_name(self, module, name):
         """None when `from module import name` is fine, else why not."""

@@ -14,7 +14,7 @@ import tempfile
 
 import _penny
 
-from . import artifacts, errors, late, limits, output_handler, plots, sandbox_env, user_input, variables
+from . import artifacts, errors, late, limits, output_handler, packages, plots, sandbox_env, user_input, variables
 
 DEADLINE_SIGNAL = 42
 
@@ -38,6 +38,7 @@ def start(preload, imports_json, profile):
     signal.signal(DEADLINE_SIGNAL, variables.on_deadline)
     sys.displayhook = _penny.displayhook
     sandbox_env.start(main_module, imports_json, profile)
+    packages.start()
     variables.start(main_module)
     _put_path()
     from . import warm_up
@@ -153,6 +154,8 @@ def setup(payload):
     options = json.loads(payload)
     if "profile" in options:
         sandbox_env.set_profile(options["profile"])
+    if "packages" in options:
+        packages.put(options["packages"])
     if options.get("reseed"):
         _penny.seed()
     if "plots" in options:
@@ -177,6 +180,12 @@ def inspect(payload):
         from . import analyzer
 
         return analyzer.answer(request)
+    if request.get("op") == "catalogue":
+        from . import catalogue
+
+        return catalogue.answer()
+    if request.get("op") == "packages":
+        return packages.answer(request)
     return variables.inspect(request)
 
 

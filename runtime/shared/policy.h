@@ -34,6 +34,7 @@ struct policy {
     char python[256];         /* the interpreter of the virtual environment, absolute */
     char python_library[256]; /* directory of our Python modules (runtime/python), absolute */
     char state_dir[256];      /* absolute, exists, mode 0700 */
+    char package_dir[256];    /* what is installed lies in its directory "layers"; absolute, exists; "": nothing can be installed */
     /* limits of one session unless its SPAWN says otherwise */
     uint64_t            memory_bytes;                                 /* cgroup limit, and address space on top of what the fork inherits */
     uint64_t            workspace_bytes, temporary_bytes, file_bytes; /* tmpfs sizes; RLIMIT_FSIZE */

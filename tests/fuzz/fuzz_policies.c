@@ -9,10 +9,10 @@
 #include "policies.h"
 #include "policy_file.h"
 
-static const char *const NAMES[] = {"imports.json", "resources.json", "filesystem.json", "syscalls.json"};
+static const char *const NAMES[] = {"imports.json", "resources.json", "filesystem.json", "syscalls.json", "packages.json"};
 static struct config     config;
 
-static int fds[4]; /* the files, in memory */
+static int fds[5]; /* the files, in memory */
 
 static void put(size_t which, const void *data, size_t size)
 {
@@ -22,7 +22,8 @@ static void put(size_t which, const void *data, size_t size)
 
 static char *path_of(size_t which)
 {
-    char *paths[] = {config.imports_policy, config.resources_policy, config.filesystem_policy, config.syscalls_policy};
+    char *paths[] = {config.imports_policy, config.resources_policy, config.filesystem_policy, config.syscalls_policy,
+                     config.packages_policy};
     return paths[which];
 }
 
@@ -35,7 +36,7 @@ static void standard(size_t which)
 static void start(void)
 {
     strcpy(config.profile, "standard");
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         fds[i] = memfd_create(NAMES[i], MFD_CLOEXEC);
         snprintf(path_of(i), sizeof config.imports_policy, "/proc/self/fd/%d", fds[i]);
         standard(i);
@@ -69,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (path_of(0)[0] == '\0')
         start();
-    which = data[0] % 4;
+    which = data[0] % 5;
     put(which, data + 1, size - 1);
     if (policies_load(&policies, &config, &err) == 0) {
         check_numbers(&policies);

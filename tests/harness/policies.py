@@ -5,7 +5,7 @@ import shutil
 
 from .server import ROOT
 
-FILES = ("imports", "resources", "filesystem", "syscalls")
+FILES = ("imports", "resources", "filesystem", "syscalls", "packages")
 
 
 def write_policies(directory, **changes):

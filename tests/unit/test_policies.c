@@ -18,7 +18,7 @@ static struct policies policies;
 static struct policy   policy;
 static struct err      err;
 
-static const char *const NAMES[] = {"imports.json", "resources.json", "filesystem.json", "syscalls.json"};
+static const char *const NAMES[] = {"imports.json", "resources.json", "filesystem.json", "syscalls.json", "packages.json"};
 
 static const char SYSCALLS[] =
     "{\"version\":\"1.0\",\"default\":\"ENOSYS\",\"rules\":[{\"names\":[\"read\",\"write\"],\"action\":\"allow\"},\n"
@@ -40,14 +40,15 @@ static void put(const char *name, const char *text)
 /* Empty objects for all but the system calls. */
 static int set_up(void **state)
 {
-    char *fields[4];
+    char *fields[5];
     (void)state;
     memset(&config, 0, sizeof config);
     fields[0] = config.imports_policy;
     fields[1] = config.resources_policy;
     fields[2] = config.filesystem_policy;
     fields[3] = config.syscalls_policy;
-    for (size_t i = 0; i < 4; i++) {
+    fields[4] = config.packages_policy;
+    for (size_t i = 0; i < 5; i++) {
         put(NAMES[i], i == 3 ? SYSCALLS : "{}");
         snprintf(fields[i], sizeof config.imports_policy, "%s/%s", directory, NAMES[i]);
     }
@@ -60,7 +61,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", directory, NAMES[i]);
         unlink(path);

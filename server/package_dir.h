@@ -1,0 +1,25 @@
+/*
+ * package_dir.h: the directory of installed packages: `layers`, which every session sees and none can write, with one directory per name
+ * and version; and `staging`, where an installation works, out of the sessions' sight.
+ */
+#ifndef PENNY_PACKAGE_DIR_H
+#define PENNY_PACKAGE_DIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "err.h"
+
+struct package_dir {
+    char path[256];
+    bool ours; /* made by us under a name of our own: removed at the end */
+};
+
+/* Makes `wanted` where it does not exist, or a fresh directory under /var/tmp, $TMPDIR or /run when wanted is "". Returns 0 or -1. */
+int  package_dir_make(struct package_dir *dir, const char *wanted, struct err *err);
+void package_dir_remove(struct package_dir *dir); /* if it is ours; what installations have left behind in any case */
+
+/* Removes a tree; what can't be removed stays. */
+void package_dir_remove_tree(const char *path);
+
+#endif
