@@ -102,7 +102,7 @@ class Api:
             return float(after) if after <= self.patience.delay_max else None
         return float(min(self.patience.delay * 2 ** (attempt - 1), self.patience.delay_max))
 
-    def json(self, call: Call) -> Flow[Any]:
+    def json(self, call: Call) -> Flow["Answer"]:
         response = yield from self.send(call)
         return parse(response)
 
@@ -115,11 +115,21 @@ def _text(value: Any) -> str:
     return ("false", "true")[value] if isinstance(value, bool) else str(value)
 
 
-def parse(response: Response) -> Any:
+class Answer(Dict[str, Any]):
+    """A JSON object of the service. What it lacks is the service's fault, not the caller's."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ProtocolError(f"The answer has no {name}", dict(self))
+
+
+def parse(response: Response) -> Answer:
     try:
-        return json.loads(response.body)
-    except ValueError:
-        raise ProtocolError("The answer is not JSON", response.body[:1024].decode("utf-8", "replace")) from None
+        value = json.loads(response.body)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ProtocolError("The answer is not an object in JSON", response.body[:1024].decode("utf-8", "replace"))
+    return Answer(value)
 
 
 def error_of(response: Response) -> SandboxException:

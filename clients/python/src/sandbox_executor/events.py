@@ -35,7 +35,7 @@ class Event:
 def parse_event(message: Message) -> Event:
     try:
         value = json.loads(message.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProtocolError("The data of an event is not JSON", message.data[:1024]) from None
     if not isinstance(value, dict) or not isinstance(value.get("type"), str):
         raise ProtocolError("An event has no type", message.data[:1024])
@@ -159,6 +159,8 @@ class Collector:
 
     def finish(self, result: Dict[str, Any]) -> Dict[str, Any]:
         told = result.get("output") or {}
+        if not isinstance(told, dict):
+            raise ProtocolError("The result of a run is malformed", result)
         output = {
             **told,
             "stdout": _longer("".join(self._text["stdout"]), told.get("stdout")),

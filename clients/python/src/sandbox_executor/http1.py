@@ -109,9 +109,9 @@ class ResponseReader:
 
     def _read_head(self) -> bool:
         end = self._raw.find(b"\r\n\r\n")
+        if end > HEAD_MAX or (end < 0 and len(self._raw) > HEAD_MAX):
+            raise ProtocolError("The head of an answer is too long")
         if end < 0:
-            if len(self._raw) > HEAD_MAX:
-                raise ProtocolError("The head of an answer has no end")
             return False
         lines = self._raw[:end].decode("latin-1").split("\r\n")
         del self._raw[: end + 4]
@@ -160,9 +160,9 @@ class ResponseReader:
 
     def _read_line(self) -> bool:
         end = self._raw.find(b"\n")
+        if end > HEAD_MAX or (end < 0 and len(self._raw) > HEAD_MAX):
+            raise ProtocolError("A line of the answer's framing is too long")
         if end < 0:
-            if len(self._raw) > HEAD_MAX:
-                raise ProtocolError("A line of the answer's framing has no end")
             return False
         line = bytes(self._raw[:end]).rstrip(b"\r")
         del self._raw[: end + 1]

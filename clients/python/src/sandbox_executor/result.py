@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
 
-from .errors import CodeValidationError, ExecutionFailedError, ExecutionTimeoutError, ResourceLimitError, SecurityViolationError
+from .errors import CodeValidationError, ExecutionFailedError, ExecutionTimeoutError, ProtocolError, ResourceLimitError, SecurityViolationError
 
 _EXITED = re.compile(r"exited with status (\d+)")
 
@@ -106,11 +106,18 @@ def _reason(status: str, error: Mapping[str, Any], result: ExecutionResult) -> s
 
 
 def result_from_json(raw: Dict[str, Any]) -> ExecutionResult:
+    try:
+        return _read(raw)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ProtocolError("The result of a run is malformed", raw) from None
+
+
+def _read(raw: Dict[str, Any]) -> ExecutionResult:
     output: Mapping[str, Any] = raw.get("output") or {}
     error: Dict[str, Any] = raw.get("error") or {}
-    status = str(raw.get("status", "ok" if raw.get("success") else "error"))
+    status = str(raw.get("status") or ("ok" if raw["success"] else "error"))
     result = ExecutionResult(
-        stdout=output.get("stdout") or "", status=status, state=str(raw.get("state", "kept")), error=error or None,
+        stdout=str(output.get("stdout") or ""), status=status, state=str(raw.get("state", "kept")), error=error or None,
         results=list(output.get("results") or []), plots=list(output.get("plots") or []), variables=dict(output.get("variables") or {}),
         artifacts=list(raw.get("artifacts") or []), metrics=dict(raw.get("metrics") or {}), session_id=str(raw.get("sessionId", "")),
         execution_id=str(raw.get("executionId", "")), execution_count=int(raw.get("executionCount") or 0), truncated=bool(raw.get("truncated")), raw=raw)
