@@ -15,6 +15,7 @@
 #include "file_path.h"
 #include "file_range.h"
 #include "json.h"
+#include "metrics.h"
 #include "server.h"
 #include "session_files.h"
 
@@ -49,6 +50,11 @@ static struct asking *asking_new(struct server *server, struct http_request *req
     if (fault != NULL) {
         (void)snprintf(message, sizeof message, "The path %s", fault);
         http_reply_error(request, 400, "INVALID_PATH", message, NULL, 0);
+        return NULL;
+    }
+    if (file_rules_hide(&server_policies(server)->file_rules, path)) {
+        metrics_deny(METRICS_DENIED_FILES);
+        http_reply_error(request, 403, "FILE_FORBIDDEN", "The policy keeps hidden files from clients", NULL, 0);
         return NULL;
     }
     asking = calloc(1, sizeof *asking);
@@ -101,7 +107,7 @@ static void on_listed(const struct file_answer *answer, void *arg)
 
     if (has_failed(asking, answer))
         return;
-    list = file_list_write(asking->path, answer->reply, fd);
+    list = file_list_write(asking->path, answer->reply, fd, &server_policies(asking->server)->file_rules);
     fdio_close(&fd);
     if (list != NULL)
         http_reply_json(asking->request, 200, list);

@@ -120,8 +120,9 @@ static bool begin_file(struct post *post)
     fault = file_path_fault(post->path, strlen(post->path), false);
     if (fault != NULL)
         return refuse_path(post, fault);
-    if (!file_path_has_good_type(post->path, post->policies->allowed_types, post->policies->blocked_types))
-        return refuse(post, 422, "FILE_TYPE_NOT_ALLOWED", "The policy does not let files of this type in");
+    fault = file_rules_fault(&post->policies->file_rules, post->path);
+    if (fault != NULL)
+        return refuse(post, 422, "FILE_TYPE_NOT_ALLOWED", fault);
     if (post->session == NULL)
         return refuse_error(post, ESHUTDOWN, post->path);
     post->upload = file_upload_new(post->session, post->policies, post->path, false, 0, on_event, post, &err);

@@ -78,8 +78,9 @@ static bool check(struct http_request *request, const struct policies *policies,
         http_reply_error(request, 400, "INVALID_PATH", message, NULL, 0);
         return false;
     }
-    if (!file_path_has_good_type(path, policies->allowed_types, policies->blocked_types)) {
-        http_reply_error(request, 422, "FILE_TYPE_NOT_ALLOWED", "The policy does not let files of this type in", NULL, 0);
+    fault = file_rules_fault(&policies->file_rules, path);
+    if (fault != NULL) {
+        http_reply_error(request, 422, "FILE_TYPE_NOT_ALLOWED", fault, NULL, 0);
         return false;
     }
     if (http_request_body_length(request) > (int64_t)policies->file_bytes) {

@@ -64,12 +64,21 @@ static int by_path(const void *one, const void *other)
     return order != 0 ? order : (a->entry.length > b->entry.length) - (a->entry.length < b->entry.length);
 }
 
-static json_t *write_all(const char *directory, struct listed *all, size_t count)
+static bool is_hidden(const json_t *entry, const struct file_rules *rules)
+{
+    const char *path = json_string_value(json_object_get(entry, "path"));
+    return path != NULL && file_rules_hide(rules, path);
+}
+
+static json_t *write_all(const char *directory, struct listed *all, size_t count, const struct file_rules *rules)
 {
     json_t *entries = json_array();
     qsort(all, count, sizeof *all, by_path);
     for (size_t i = 0; i < count && entries != NULL; i++) {
-        if (json_array_append_new(entries, write_listed(directory, &all[i])) < 0) {
+        json_t *entry = write_listed(directory, &all[i]);
+        if (is_hidden(entry, rules)) {
+            json_decref(entry);
+        } else if (json_array_append_new(entries, entry) < 0) {
             json_decref(entries);
             entries = NULL;
         }
@@ -77,7 +86,7 @@ static json_t *write_all(const char *directory, struct listed *all, size_t count
     return entries;
 }
 
-json_t *file_list_write(const char *directory, const struct control_file_reply *reply, int list_fd)
+json_t *file_list_write(const char *directory, const struct control_file_reply *reply, int list_fd, const struct file_rules *rules)
 {
     size_t         length  = reply->size <= FILE_LIST_BYTES ? (size_t)reply->size : FILE_LIST_BYTES;
     size_t         room    = reply->entries <= FILE_ENTRIES_MAX ? (size_t)reply->entries : FILE_ENTRIES_MAX;
@@ -86,7 +95,7 @@ json_t *file_list_write(const char *directory, const struct control_file_reply *
     json_t        *entries = NULL, *list = NULL;
 
     if (data != NULL && all != NULL && pread(list_fd, data, length, 0) == (ssize_t)length)
-        entries = write_all(directory, all, read_records(data, length, all, room));
+        entries = write_all(directory, all, read_records(data, length, all, room), rules);
     if (entries != NULL)
         list = json_pack("{s:s, s:o}", "path", directory, "entries", entries);
     if (list != NULL && reply->is_cut)

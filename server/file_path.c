@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "text.h"
 
@@ -50,24 +49,4 @@ const char *file_path_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash != NULL ? slash + 1 : path;
-}
-
-/* Endings are compared, so that ".tar.gz" may be listed too. */
-static bool is_listed(const char *name, const json_t *list)
-{
-    size_t  i, length = strlen(name);
-    json_t *ending;
-    json_array_foreach((json_t *)list, i, ending)
-    {
-        size_t n = json_string_length(ending);
-        if (n <= length && strcasecmp(name + length - n, json_string_value(ending)) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool file_path_has_good_type(const char *path, const json_t *allowed, const json_t *blocked)
-{
-    const char *name = file_path_name(path);
-    return (json_array_size(allowed) == 0 || is_listed(name, allowed)) && !is_listed(name, blocked);
 }

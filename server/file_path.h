@@ -1,8 +1,7 @@
-/* file_path.h: paths of files in a session's workspace, as clients write them, and the types of files that the policy lets in. */
+/* file_path.h: paths of files in a session's workspace, as clients write them. */
 #ifndef PENNY_FILE_PATH_H
 #define PENNY_FILE_PATH_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,8 +18,5 @@ const char *file_path_fault(const char *path, size_t length, bool may_be_empty);
 bool file_path_join(const char *directory, const char *name, char ret_path[FILE_PATH_BYTES]);
 
 const char *file_path_name(const char *path); /* its last part */
-
-/* Whether the policy's lists of extensions (".csv"; NULL: no list) let this name in: `allowed` without it, or `blocked` with it, does not. */
-bool file_path_has_good_type(const char *path, const json_t *allowed, const json_t *blocked);
 
 #endif

@@ -69,8 +69,8 @@ static bool check_name(struct json_check *check, const char *field, const char *
 
     if (fault != NULL)
         json_check_fail(check, field, "must have paths as names; '%.80s' %s", name, fault);
-    else if (!file_path_has_good_type(name, policies->allowed_types, policies->blocked_types))
-        json_check_fail(check, field, "must be of types that the policy lets in, which '%.80s' is not", name);
+    else if (file_rules_fault(&policies->file_rules, name) != NULL)
+        json_check_fail(check, field, "must be of types and names that the policy lets in, which '%.80s' is not", name);
     else
         return true;
     return false;

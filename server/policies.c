@@ -83,19 +83,6 @@ static int settle_resources(struct policies *policies, const struct policy_file 
     return 0;
 }
 
-static int read_types(struct policies *policies, const struct policy_file *file, struct err *err)
-{
-    static const policy_place allowed = {"storage", "allowedFileTypes"}, blocked = {"storage", "blockedFileTypes"};
-    json_t                   *list;
-    if (policy_file_strings(file, allowed, 32, &list, err) != 0)
-        return -1;
-    policies->allowed_types = json_incref(list);
-    if (policy_file_strings(file, blocked, 32, &list, err) != 0)
-        return -1;
-    policies->blocked_types = json_incref(list);
-    return 0;
-}
-
 static int read_resources(struct policies *policies, const struct policy_file *file, struct err *err)
 {
     for (size_t i = 0; i < sizeof RESOURCES / sizeof *RESOURCES; i++) {
@@ -105,7 +92,7 @@ static int read_resources(struct policies *policies, const struct policy_file *f
             return -1;
         number_set(policies, number, value);
     }
-    return read_types(policies, file, err) != 0 ? -1 : settle_resources(policies, file, err);
+    return file_rules_read_resources(&policies->file_rules, file, err) != 0 ? -1 : settle_resources(policies, file, err);
 }
 
 /* Paths that two lists name must not be both allowed and blocked. */
@@ -143,7 +130,8 @@ static int read_filesystem(struct policies *policies, const struct policy_file *
     uint64_t temporary_bytes = 100 << 20, concurrent = 10000;
     json_t  *list;
 
-    if (check_overlap(file, allowed, blocked, true, err) != 0 || policy_file_strings(file, fixed, 256, &list, err) != 0 ||
+    if (file_rules_read_filesystem(&policies->file_rules, file, err) != 0 || check_overlap(file, allowed, blocked, true, err) != 0 ||
+        policy_file_strings(file, fixed, 256, &list, err) != 0 ||
         policy_file_number(file, workspace, 65536, BYTES_MAX, &workspace_bytes, err) != 0 ||
         policy_file_number(file, temporary, 65536, BYTES_MAX, &temporary_bytes, err) != 0 ||
         policy_file_number(file, total, 65536, BYTES_MAX, &total_bytes, err) != 0 ||
@@ -259,12 +247,11 @@ void policies_done(struct policies *policies)
 {
     if (policies == NULL)
         return;
-    json_decref(policies->allowed_types);
-    json_decref(policies->blocked_types);
+    file_rules_done(&policies->file_rules);
     json_decref(policies->imports);
     json_decref(policies->syscalls);
     policy_packages_done(&policies->packages);
-    policies->allowed_types = policies->blocked_types = policies->imports = policies->syscalls = NULL;
+    policies->imports = policies->syscalls = NULL;
 }
 
 static int copy(char *to, size_t size, const char *from, const char *what, struct err *err)

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "err.h"
+#include "file_rules.h"
 #include "policy.h"
 #include "policy_packages.h"
 
@@ -33,12 +34,12 @@ struct policies {
     /* cleanup */
     uint32_t session_timeout_ms, cleanup_interval_ms;
     /* filesystem.json quotas */
-    uint32_t concurrent_sessions;
-    uint32_t directories;
-    json_t  *allowed_types, *blocked_types; /* storage.allowedFileTypes, blockedFileTypes: extensions of uploads; owned, NULL: no list */
-    json_t  *imports;                       /* imports.json as read, owned */
-    json_t  *syscalls;                      /* syscalls.json as read, owned */
-    struct policy_packages packages;        /* packages.json */
+    uint32_t               concurrent_sessions;
+    uint32_t               directories;
+    struct file_rules      file_rules; /* names of files */
+    json_t                *imports;    /* imports.json as read, owned */
+    json_t                *syscalls;   /* syscalls.json as read, owned */
+    struct policy_packages packages;   /* packages.json */
 };
 
 /* Loads the five files (config says where), refusing a wrong one with "file:line: reason"; config's overrides are applied. Returns 0 or -1. */

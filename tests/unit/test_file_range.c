@@ -11,6 +11,7 @@
 #include "artifacts.h"
 #include "file_path.h"
 #include "file_range.h"
+#include "file_rules.h"
 
 static void expect_range(const char *header, uint64_t size, enum file_range wanted, uint64_t from, uint64_t length)
 {
@@ -118,19 +119,41 @@ static void test_paths(void **state)
     assert_string_equal(file_path_name(path), "a");
 }
 
+static bool lets_in(const char *path, json_t *allowed, json_t *blocked, json_t *hidden)
+{
+    struct file_rules rules = {.allowed = {allowed}, .blocked = {NULL, blocked}, .hidden = hidden, .refuses_hidden = hidden != NULL};
+    return file_rules_fault(&rules, path) == NULL;
+}
+
 static void test_types(void **state)
 {
     json_t *allowed = json_pack("[s, s]", ".csv", ".txt"), *blocked = json_pack("[s, s]", ".exe", ".tar.gz");
     (void)state;
-    assert_true(file_path_has_good_type("x", NULL, NULL));
-    assert_true(file_path_has_good_type("d.exe/x.CSV", allowed, blocked));
-    assert_false(file_path_has_good_type("x", allowed, NULL));
-    assert_false(file_path_has_good_type("x.csv/y", allowed, NULL));
-    assert_false(file_path_has_good_type("a.Exe", NULL, blocked));
-    assert_false(file_path_has_good_type("a.tar.gz", NULL, blocked));
-    assert_true(file_path_has_good_type("a.gz", NULL, blocked));
+    assert_true(lets_in("x", NULL, NULL, NULL));
+    assert_true(lets_in("d.exe/x.CSV", allowed, blocked, NULL));
+    assert_false(lets_in("x", allowed, NULL, NULL));
+    assert_false(lets_in("x.csv/y", allowed, NULL, NULL));
+    assert_false(lets_in("a.Exe", NULL, blocked, NULL));
+    assert_false(lets_in("a.tar.gz", NULL, blocked, NULL));
+    assert_true(lets_in("a.gz", NULL, blocked, NULL));
     json_decref(allowed);
     json_decref(blocked);
+}
+
+static void test_hidden(void **state)
+{
+    json_t           *hidden = json_pack("[s, s]", ".*", "_*");
+    struct file_rules rules  = {.hidden = hidden, .keeps_hidden = true};
+    (void)state;
+    assert_false(lets_in(".x", NULL, NULL, hidden));
+    assert_false(lets_in("a/_b/c", NULL, NULL, hidden));
+    assert_true(lets_in("a.b/c_d", NULL, NULL, hidden));
+    assert_true(file_rules_hide(&rules, "a/.b/c"));
+    assert_false(file_rules_hide(&rules, "a/b"));
+    assert_false(file_rules_hide(&rules, ""));
+    rules.keeps_hidden = false;
+    assert_false(file_rules_hide(&rules, ".a"));
+    json_decref(hidden);
 }
 
 static void expect_artifacts(const char *sent, const char *wanted, size_t room)
@@ -175,8 +198,8 @@ static void test_artifacts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ranges), cmocka_unit_test(test_tags),  cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_paths),  cmocka_unit_test(test_types), cmocka_unit_test(test_artifacts),
+        cmocka_unit_test(test_ranges), cmocka_unit_test(test_tags),   cmocka_unit_test(test_dates),     cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_types),  cmocka_unit_test(test_hidden), cmocka_unit_test(test_artifacts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
