@@ -28,6 +28,8 @@ static const struct number RESOURCES[] = {
     {{"cpu", "maxConcurrentExecutions"}, NUMBER(concurrent_executions), 1000, 1, 1000000},
     {{"process", "maxProcesses"}, NUMBER(processes), 64, 4, 32768},
     {{"process", "maxOpenFiles"}, NUMBER(open_files), 512, 32, 1 << 20},
+    {{"process", "maxForks"}, NUMBER(forks), 20, 1, 31},
+    {{"process", "maxFamily"}, NUMBER(family), 32, 1, 32},
     {{"process", "uidBase"}, NUMBER(uid_base), 1900000000, 1000, UINT64_C(4294000000)},
     {{"process", "uidCount"}, NUMBER(uid_count), 100000, 0, UINT64_C(1000000)},
     {{"storage", "maxFileSize"}, NUMBER(file_bytes), 10 << 20, 4096, BYTES_MAX},

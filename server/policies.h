@@ -30,6 +30,8 @@ struct policies {
     uint64_t plot_bytes;
     uint32_t code_chars;            /* + execution.maxCodeLength (default 1000000) */
     uint32_t processes, open_files; /* + process.maxProcesses, process.maxOpenFiles */
+    uint32_t forks;                 /* + process.maxForks: copies of a session that one request may ask for, or candidates of a race */
+    uint32_t family;                /* + process.maxFamily: a session and its forks that live in one jail */
     uint32_t uid_base, uid_count;   /* + process.uidBase, process.uidCount: host uids of sessions, when started as root */
     /* cleanup */
     uint32_t session_timeout_ms, cleanup_interval_ms;

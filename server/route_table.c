@@ -3,6 +3,7 @@
 #include "api_execute.h"
 #include "api_executions.h"
 #include "api_files.h"
+#include "api_forks.h"
 #include "api_health.h"
 #include "api_metrics.h"
 #include "api_notebook.h"
@@ -44,6 +45,8 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/api/v1/sessions/{id}/stats", api_sessions_stats, 0},
     {HTTP_POST, "/api/v1/sessions/{id}/interrupt", api_sessions_interrupt, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/sessions/{id}/restart", api_sessions_restart, ROUTE_BODY_JSON},
+
+    {HTTP_POST, "/api/v1/sessions/{id}/fork", api_forks_create, ROUTE_BODY_JSON},
 
     {HTTP_GET, "/api/v1/sessions/{id}/variables", api_variables_list, 0},
     {HTTP_PUT, "/api/v1/sessions/{id}/variables", api_variables_set, ROUTE_BODY_JSON},

@@ -81,11 +81,13 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     stats_wait_init(&session->stats, sessions_base(sessions));
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
+    session->forks       = session_forks_new();
     session->files       = session_files_new(session, sessions_base(sessions));
     session->packages    = session_packages_new(session, sessions_base(sessions));
     session->plots       = session_plots_new(sessions_settings(sessions)->output.plots);
-    has_all              = session->inspections != NULL && session->files != NULL && session->plots != NULL && session->packages != NULL;
-    session->log         = has_all ? open_log(session, worker, err) : NULL;
+    has_all              = session->inspections != NULL && session->forks != NULL && session->files != NULL && session->plots != NULL &&
+              session->packages != NULL;
+    session->log = has_all ? open_log(session, worker, err) : NULL;
     if (session->log == NULL) {
         if (!has_all)
             (void)err_set(err, ENOMEM, "no memory for a session");
@@ -105,6 +107,7 @@ void session_free(struct session *session)
     session_packages_free(session->packages);
     session->packages = NULL;
     session_inspect_free(session->inspections);
+    session_forks_free(session->forks);
     session_plots_free(session->plots);
     session_given_cancel(session);
     json_decref(session->uploads);
@@ -122,6 +125,18 @@ void session_free(struct session *session)
     free(session);
 }
 
+void session_inherit(struct session *session, const struct session *parent, const struct fork_moment *moment)
+{
+    session->is_fork      = true;
+    session->forked_from  = parent->id;
+    session->executions   = moment->executions;
+    session->live         = moment->live;
+    session->profile_sent = moment->profile_sent;
+    session->variables    = json_incref(moment->variables);
+    session->uploads      = json_true(); /* whatever the others of the family have written since is none of its next cell's doing */
+    session->memory_bytes = parent->memory_bytes;
+}
+
 void session_end(struct session *session, const char *reason, void (*on_gone)(void *arg), void *arg)
 {
     char text[64];
@@ -135,6 +150,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session_end_executions(session, text);
     session_inspect_end_all(session);
     session_packages_end_all(session);
+    session_fork_end_all(session);
     session_files_on_end(session);
     pool_cancel(session->claim);
     session->claim = NULL;
@@ -207,6 +223,8 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .busy             = session_has_work(session),
         .is_empty         = session->live == 0 && session->variables == NULL && session->running == NULL,
         .metadata         = session->metadata,
+        .environment      = session->environment,
+        .idle_timeout_ms  = session->idle_timeout_ms,
         .profile          = session->profile,
         .limits           = session->limits,
         .executions       = session->executions,
@@ -214,6 +232,8 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .cpu_us           = session->cpu_us,
         .execution_ms     = session->execution_ms,
         .changed_ms       = session->changed_ms,
+        .forked_from      = session->is_fork ? &session->forked_from : NULL,
+        .family           = session->worker != NULL ? worker_family(session->worker) : 1,
     };
 }
 

@@ -55,18 +55,24 @@ struct session_info {
     int64_t              created_us, last_activity_us, expires_ms; /* since 1970 */
     bool                 busy;
     bool                 is_empty; /* its interpreter holds nothing yet, nor does anything wait to be brought to it */
-    const json_t        *metadata; /* borrowed; NULL: none */
+    const json_t        *metadata, *environment; /* borrowed; NULL: none */
     const char          *profile;  /* never "" */
     struct worker_limits limits;
+    uint32_t             idle_timeout_ms;
     uint64_t             executions;
     uint64_t             memory_bytes, cpu_us; /* as last heard */
     double               execution_ms;         /* of all executions together */
     int64_t              changed_ms;           /* since 1970: when variables may have changed last */
+    const struct id     *forked_from;          /* NULL: it is no fork */
+    size_t               family;               /* living sessions that share its jail: its files and limits; 1: it is alone */
 };
 
 /* On a worker that is ready (owned from then on, also on failure). Used by sessions.c. Returns NULL with err filled. */
 struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err);
 void            session_free(struct session *session); /* NULL is fine */
+/* Makes a new one the fork of another, whose state its worker holds. */
+struct fork_moment; /* session_fork.h */
+void session_inherit(struct session *session, const struct session *parent, const struct fork_moment *moment);
 
 /*
  * Adds an execution to the queue and starts it when it is its turn. on_result may be NULL; see execution_set_waiter. The execution is

@@ -130,6 +130,14 @@ static json_t *write_limits(const struct session_info *info, const struct polici
                      (json_int_t)policies->execution_time_limit_ms, "output", (json_int_t)policies->output_bytes);
 }
 
+/* What a session shares with its forks, while there are any. */
+static json_t *write_family(const struct session_info *info, const json_t *isolation)
+{
+    bool has_group = json_is_true(json_object_get(json_object_get(json_object_get(isolation, "layers"), "cgroupMemory"), "active"));
+    return json_pack("{s:I, s:b, s:s}", "sessions", (json_int_t)info->family, "filesShared", 1, "limits",
+                     has_group ? "perSession" : "shared");
+}
+
 json_t *session_body_write(const struct session *session, const struct policies *policies, const json_t *isolation)
 {
     struct session_info info;
@@ -144,6 +152,13 @@ json_t *session_body_write(const struct session *session, const struct policies 
         (void)json_object_set_new(json, "installedPackages", session_packages_names(session));
     if (json != NULL && level != NULL)
         (void)json_object_set(json, "isolation", level);
+    if (json != NULL && info.forked_from != NULL) {
+        char text[ID_TEXT_BYTES];
+        id_format(info.forked_from, text);
+        (void)json_object_set_new(json, "forkedFrom", json_string(text));
+    }
+    if (json != NULL && info.family > 1)
+        (void)json_object_set_new(json, "family", write_family(&info, isolation));
     if (json != NULL && info.metadata != NULL)
         (void)json_object_set(json, "metadata", (json_t *)info.metadata);
     return json;

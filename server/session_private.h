@@ -6,6 +6,7 @@
 #include "pool.h"
 #include "session.h"
 #include "session_files.h"
+#include "session_fork.h"
 #include "session_inspect.h"
 #include "session_packages.h"
 #include "session_plots.h"
@@ -43,6 +44,9 @@ struct session {
     double                execution_ms;
     struct stats_wait     stats;
     struct inspections   *inspections;
+    struct session_forks *forks;
+    struct id             forked_from;
+    bool                  is_fork;
     struct session_plots *plots;
     struct session_files *files;
     struct files_writing *writing;    /* of the files that came with the next execution */

@@ -85,7 +85,7 @@ static struct execution *take_from_queue(struct session *session, struct executi
 void session_go_on(struct session *session)
 {
     struct execution_node *first = TAILQ_FIRST(&session->queue);
-    if (session_inspect_go_on(session))
+    if (session_fork_go_on(session) || session_inspect_go_on(session))
         return;
     if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
         return;

@@ -28,11 +28,11 @@ static void on_ready(void *arg)
 static void keep_late(struct session *session, enum pipes_stream stream, const char *data, size_t length)
 {
     struct bytes *late = &session->late[stream];
-    if (late->length >= LATE_MAX && session_inspect_runs(session))
+    if (late->length >= LATE_MAX && (session_inspect_runs(session) || session_fork_parks(session)))
         return; /* pausing would keep the answer back; what a __repr__ prints without end is nobody's */
     if (!bytes_append(late, data, length))
         log_warn("session %s: %zu bytes of output between executions are lost for want of memory", session->id_text, length);
-    if (late->length >= LATE_MAX && !session_inspect_runs(session))
+    if (late->length >= LATE_MAX && !session_inspect_runs(session) && !session_fork_parks(session))
         worker_pause(session->worker);
 }
 
@@ -46,6 +46,8 @@ static void on_frame(const struct frame *frame, void *arg)
     struct session *session = arg;
     if (takes_output(session))
         execution_on_frame(session->running, frame);
+    else if (frame->type == EVENT_PARKED && session_fork_parks(session))
+        session_fork_on_parked(session, frame);
     else if (frame->type == EVENT_REPLY)
         session_inspect_on_reply(session, frame);
     else if (frame->type == EVENT_STDOUT || frame->type == EVENT_STDERR)
@@ -86,6 +88,7 @@ static void on_interpreter_exit(int status, void *arg)
     else if (session->live > 0)
         session->notice = DIED_IDLE;
     session_inspect_on_death(session);
+    session_fork_on_death(session);
     if (session->state == SESSION_ENDED)
         return;
     session->live         = 0;
@@ -164,6 +167,7 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
     else if (session->live > 0)
         session->notice = DIED_IDLE;
     session_inspect_on_death(session);
+    session_fork_on_death(session);
     session_files_on_end(session);
     session->live         = 0;
     session->profile_sent = false;

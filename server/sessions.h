@@ -49,6 +49,12 @@ int sessions_create(struct sessions *sessions, const struct session_request *req
 /* Who waits with this arg has left; on_session is not called for it. */
 void sessions_cancel(struct sessions *sessions, void *arg);
 
+/* Whether `count` more sessions may be made for this owner. Returns 0, or -1 with err: EAGAIN (max_sessions), EDQUOT. */
+int sessions_check_room(const struct sessions *sessions, const struct tenant *owner, size_t count, struct err *err);
+/* The fork of a session on a ready worker (owned from then on, also on failure). Returns NULL with err. */
+struct session *sessions_add_fork(struct sessions *sessions, const struct session *parent, const struct session_request *request,
+                                  struct worker *worker, const struct fork_moment *moment, struct err *err);
+
 /* The living ones in no particular order. */
 void   sessions_each(struct sessions *sessions, void (*on_value)(void *session, void *arg), void *arg);
 size_t sessions_count(const struct sessions *sessions);

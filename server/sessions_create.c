@@ -118,6 +118,30 @@ static struct birth *find_birth(const struct sessions *sessions, const struct id
     return NULL;
 }
 
+int sessions_check_room(const struct sessions *sessions, const struct tenant *owner, size_t count, struct err *err)
+{
+    if (tenant_check_sessions(owner, count, err) < 0)
+        return -1;
+    if (sessions_count(sessions) + sessions->birth_count + count > sessions->settings.max_sessions)
+        return err_set(err, EAGAIN, "there are %zu sessions already, and %u is the limit", sessions_count(sessions) + sessions->birth_count,
+                       sessions->settings.max_sessions);
+    return 0;
+}
+
+struct session *sessions_add_fork(struct sessions *sessions, const struct session *parent, const struct session_request *request,
+                                  struct worker *worker, const struct fork_moment *moment, struct err *err)
+{
+    struct session *session;
+    if (sessions_check_room(sessions, request->owner, 1, err) < 0) {
+        worker_release(worker);
+        return NULL;
+    }
+    session = make(sessions, request, worker, err);
+    if (session != NULL)
+        session_inherit(session, parent, moment);
+    return session;
+}
+
 int sessions_create(struct sessions *sessions, const struct session_request *request, sessions_on_session on_session, void *arg,
                     struct err *err)
 {
@@ -129,10 +153,8 @@ int sessions_create(struct sessions *sessions, const struct session_request *req
         return add_asker(birth, on_session, arg, err);
     if (birth != NULL || (request->has_id && sessions_find(sessions, &request->id) != NULL))
         return err_set(err, EEXIST, "there is a session with this id");
-    if (tenant_check_session(request->owner, err) < 0)
+    if (sessions_check_room(sessions, request->owner, 1, err) < 0)
         return -1;
-    if (sessions_count(sessions) + sessions->birth_count >= sessions->settings.max_sessions)
-        return err_set(err, EAGAIN, "there are %u sessions already, which is the limit", sessions->settings.max_sessions);
     worker = has_limits(request) ? NULL : pool_take(sessions->pool);
     if (worker == NULL)
         return begin_birth(sessions, request, on_session, arg, err);

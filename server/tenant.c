@@ -48,12 +48,12 @@ bool tenant_take_request(struct tenant *tenant, int64_t now_ms, uint32_t *ret_re
     return good;
 }
 
-int tenant_check_session(const struct tenant *tenant, struct err *err)
+int tenant_check_sessions(const struct tenant *tenant, size_t count, struct err *err)
 {
-    if (tenant == NULL || tenant->quota.sessions == 0 || tenant->sessions < tenant->quota.sessions)
+    if (tenant == NULL || tenant->quota.sessions == 0 || tenant->sessions + count <= tenant->quota.sessions)
         return 0;
     metrics_deny(METRICS_DENIED_KEY_SESSIONS);
-    return err_set(err, EDQUOT, "this key has %zu sessions already, which is its quota", tenant->sessions);
+    return err_set(err, EDQUOT, "this key has %zu sessions already, and %u is its quota", tenant->sessions, tenant->quota.sessions);
 }
 
 void tenant_count_session(struct tenant *tenant, int change)

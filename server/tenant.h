@@ -48,8 +48,8 @@ unsigned tenant_profile_bit(const char *profile);
 
 /* Counts one request. Returns false when it is one too many. now_ms: monotonic, also below. */
 bool tenant_take_request(struct tenant *tenant, int64_t now_ms, uint32_t *ret_remaining, uint32_t *ret_reset_s);
-/* Returns 0; or -1 with err (EDQUOT) when it has all the sessions it may have. */
-int  tenant_check_session(const struct tenant *tenant, struct err *err);
+/* Whether it may have `count` sessions more. Returns 0; or -1 with err (EDQUOT). */
+int  tenant_check_sessions(const struct tenant *tenant, size_t count, struct err *err);
 void tenant_count_session(struct tenant *tenant, int change);
 /* Whether one more execution is taken on, to run or to wait. Returns 0, or -1 with err (EDQUOT). */
 int  tenant_check_run(struct tenant *tenant, bool may_queue, uint32_t max_waiting, int64_t now_ms, struct err *err);

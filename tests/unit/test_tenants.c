@@ -192,11 +192,11 @@ static void test_sessions_and_runs(void **state)
     (void)state;
     tenant_init(&tenant, "t");
     tenant_set_quota(&tenant, &(struct tenant_quota){.sessions = 1, .executions = 1});
-    assert_int_equal(tenant_check_session(&tenant, &err), 0);
+    assert_int_equal(tenant_check_sessions(&tenant, 1, &err), 0);
     tenant_count_session(&tenant, 1);
-    assert_int_equal(tenant_check_session(&tenant, &err), -1);
+    assert_int_equal(tenant_check_sessions(&tenant, 1, &err), -1);
     tenant_count_session(&tenant, -1);
-    assert_int_equal(tenant_check_session(&tenant, &err), 0);
+    assert_int_equal(tenant_check_sessions(&tenant, 1, &err), 0);
     assert_int_equal(tenant_check_run(&tenant, false, 1, 1, &err), 0);
     tenant.line.running = 1;
     assert_int_equal(tenant_check_run(&tenant, false, 1, 1, &err), -1);

@@ -1,0 +1,329 @@
+#define _GNU_SOURCE
+#include "session_fork.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "log.h"
+#include "session_private.h"
+#include "sessions.h"
+
+enum { REASON_BYTES = 256 };
+
+static const char NO_CHANNEL[] = "code of the session has closed descriptor 5, by which copies get pipes of their own";
+
+struct fork_request {
+    TAILQ_ENTRY(fork_request) entry;
+    struct session    *session;
+    fork_on_answer     on_answer; /* NULL: who asked has left */
+    void              *arg;
+    size_t             count, made; /* wanted; ready */
+    struct worker     *workers[FORK_COUNT_MAX];
+    struct worker     *parent; /* whose copy it is */
+    int32_t            copy;   /* pid; 0: none */
+    struct fork_moment moment;
+};
+
+TAILQ_HEAD(fork_list, fork_request);
+
+struct session_forks {
+    struct fork_list     waiting, forking;
+    size_t               waiting_count;
+    struct fork_request *parking; /* of neither list */
+};
+
+struct session_forks *session_forks_new(void)
+{
+    struct session_forks *forks = calloc(1, sizeof *forks);
+    if (forks == NULL)
+        return NULL;
+    TAILQ_INIT(&forks->waiting);
+    TAILQ_INIT(&forks->forking);
+    return forks;
+}
+
+/* With what is not the receiver's. */
+static void request_free(struct fork_request *request)
+{
+    for (size_t i = 0; i < FORK_COUNT_MAX; i++)
+        worker_release(request->workers[i]);
+    if (request->copy != 0 && request->session->worker == request->parent)
+        worker_drop_copy(request->parent, request->copy);
+    json_decref(request->moment.variables);
+    free(request);
+}
+
+static struct fork_request *take_first(struct fork_list *list)
+{
+    struct fork_request *first = TAILQ_FIRST(list);
+    if (first != NULL)
+        TAILQ_REMOVE(list, first, entry);
+    return first;
+}
+
+void session_forks_free(struct session_forks *forks)
+{
+    struct fork_request *request;
+    if (forks == NULL)
+        return;
+    while ((request = take_first(&forks->waiting)) != NULL || (request = take_first(&forks->forking)) != NULL)
+        request_free(request);
+    if (forks->parking != NULL)
+        request_free(forks->parking);
+    free(forks);
+}
+
+/* It is in no list any more. */
+static void answer(struct fork_request *request, enum fork_end end, const char *reason)
+{
+    const struct fork_answer answer = {
+        .end = end, .reason = reason, .workers = request->workers, .count = request->made, .moment = &request->moment};
+    if (request->on_answer != NULL) {
+        request->on_answer(&answer, request->arg);
+        if (end == FORK_DONE)
+            memset(request->workers, 0, sizeof request->workers);
+    }
+    request_free(request);
+}
+
+static void conclude(struct fork_request *request, enum fork_end end, const char *reason)
+{
+    TAILQ_REMOVE(&request->session->forks->forking, request, entry);
+    answer(request, end, reason);
+}
+
+/* ---- the forks ---- */
+
+static void next_fork(struct fork_request *request);
+
+static void on_ready(void *arg)
+{
+    struct fork_request *request = arg;
+    request->made++;
+    next_fork(request);
+}
+
+static void on_gone(const struct worker_death *death, void *arg)
+{
+    struct fork_request *request = arg;
+    char                 reason[REASON_BYTES];
+    (void)snprintf(reason, sizeof reason, "%s", death->reason[0] != '\0' ? death->reason : "the copy has died");
+    request->workers[request->made] = NULL; /* only the one that is being made has this owner's ear */
+    conclude(request, FORK_FAILED, reason);
+}
+
+static void on_exit_of(int status, void *arg)
+{
+    struct fork_request *request = arg;
+    (void)status;
+    conclude(request, FORK_FAILED, "the copy has died");
+}
+
+static void ignore_frame(const struct frame *frame, void *arg)
+{
+    (void)frame;
+    (void)arg;
+}
+
+static void ignore_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
+{
+    (void)stream;
+    (void)data;
+    (void)length;
+    (void)arg;
+}
+
+static void ignore_turn(void *arg)
+{
+    (void)arg;
+}
+
+static void ignore_stats(const struct session_stats *stats, void *arg)
+{
+    (void)stats;
+    (void)arg;
+}
+
+/* One that is ready waits for the others: should it die meanwhile, its next owner is told, or finds it absent. */
+static void ignore_exit(int status, void *arg)
+{
+    (void)status;
+    (void)arg;
+}
+
+static void forget_gone(const struct worker_death *death, void *arg)
+{
+    struct worker **place = arg;
+    (void)death;
+    *place = NULL;
+}
+
+static const struct worker_events making_events = {on_ready,   ignore_frame, ignore_raw, ignore_turn,
+                                                   on_exit_of, ignore_stats, on_gone,    NULL};
+static const struct worker_events made_events   = {ignore_turn, ignore_frame, ignore_raw,  ignore_turn,
+                                                   ignore_exit, ignore_stats, forget_gone, NULL};
+
+static bool are_all_alive(const struct fork_request *request)
+{
+    for (size_t i = 0; i < request->count; i++)
+        if (request->workers[i] == NULL || worker_state(request->workers[i]) != WORKER_IDLE)
+            return false;
+    return true;
+}
+
+/* The last one is the parked copy itself. */
+static void next_fork(struct fork_request *request)
+{
+    struct err     err = {0};
+    size_t         n   = request->made;
+    struct worker *worker;
+    if (n > 0)
+        worker_set_owner(request->workers[n - 1], &made_events, &request->workers[n - 1]);
+    if (n == request->count) {
+        request->copy = 0;
+        if (are_all_alive(request))
+            conclude(request, FORK_DONE, NULL);
+        else
+            conclude(request, FORK_FAILED, "a copy has died");
+        return;
+    }
+    worker              = request->session->worker == request->parent
+                              ? worker_fork(request->parent, request->copy, n + 1 < request->count, &making_events, request, &err)
+                              : NULL;
+    request->workers[n] = worker;
+    if (worker == NULL)
+        conclude(request, FORK_FAILED, err.message[0] != '\0' ? err.message : "the interpreter has died");
+}
+
+/* ---- the copy ---- */
+
+int session_fork(struct session *session, size_t count, bool may_wait, fork_on_answer on_answer, void *arg, struct err *err)
+{
+    size_t                family = sessions_settings(session->sessions)->policies->family;
+    struct session_forks *forks  = session->forks;
+    struct fork_request  *request;
+
+    if (session->state == SESSION_ENDED)
+        return err_set(err, EINVAL, "the session is over");
+    if (!may_wait && session_has_work(session))
+        return err_set(err, EBUSY, "the session runs something else");
+    if (forks->waiting_count >= FORK_QUEUE_MAX)
+        return err_set(err, ENOBUFS, "too many forks wait for this session already");
+    if (count > FORK_COUNT_MAX || (session->worker != NULL && worker_family(session->worker) + count > family))
+        return err_set(err, EAGAIN, "a session and its forks may be %zu together", family);
+    request = calloc(1, sizeof *request);
+    if (request == NULL)
+        return err_set(err, ENOMEM, "no memory for a fork");
+    request->session   = session;
+    request->count     = count;
+    request->on_answer = on_answer;
+    request->arg       = arg;
+    TAILQ_INSERT_TAIL(&forks->waiting, request, entry);
+    forks->waiting_count++;
+    session_touch(session);
+    session_go_on(session);
+    return 0;
+}
+
+static void forget(struct fork_request *request, const void *arg)
+{
+    if (request != NULL && request->arg == arg)
+        request->on_answer = NULL;
+}
+
+void session_fork_forget(struct session *session, const void *arg)
+{
+    struct fork_request *request;
+    forget(session->forks->parking, arg);
+    TAILQ_FOREACH(request, &session->forks->waiting, entry)
+    {
+        forget(request, arg);
+    }
+    TAILQ_FOREACH(request, &session->forks->forking, entry)
+    {
+        forget(request, arg);
+    }
+}
+
+bool session_fork_parks(const struct session *session)
+{
+    return session->forks->parking != NULL;
+}
+
+bool session_fork_go_on(struct session *session)
+{
+    struct session_forks *forks = session->forks;
+    struct err            err   = {0};
+
+    if (forks->parking != NULL)
+        return true;
+    if (session->state != SESSION_READY || session->running != NULL || worker_state(session->worker) != WORKER_IDLE)
+        return false;
+    forks->parking = take_first(&forks->waiting);
+    if (forks->parking == NULL)
+        return false;
+    forks->waiting_count--;
+    if (worker_park(session->worker, &err) < 0)
+        worker_end(session->worker, err.message); /* its end answers */
+    return true;
+}
+
+static void note_moment(struct fork_request *request)
+{
+    const struct session *session = request->session;
+    request->parent               = session->worker;
+    request->moment               = (struct fork_moment){.executions   = session->executions,
+                                                         .live         = session->live,
+                                                         .profile_sent = session->profile_sent,
+                                                         .variables    = json_incref(session->variables)};
+}
+
+void session_fork_on_parked(struct session *session, const struct frame *frame)
+{
+    struct session_forks *forks   = session->forks;
+    struct fork_request  *request = forks->parking;
+    json_error_t          error;
+    json_t               *said   = json_loadb(frame->payload, frame->length, 0, &error);
+    json_int_t            pid    = json_integer_value(json_object_get(said, "pid"));
+    const char           *reason = json_string_value(json_object_get(said, "reason"));
+
+    forks->parking = NULL;
+    note_moment(request);
+    if (pid > 1 && pid <= INT32_MAX) {
+        worker_keep_copy(session->worker, (int32_t)pid);
+        request->copy = (int32_t)pid;
+    }
+    if (request->copy == 0) {
+        answer(request, FORK_REFUSED, reason != NULL ? reason : "the interpreter does not say why");
+    } else if (!json_is_true(json_object_get(said, "channel"))) {
+        answer(request, FORK_REFUSED, NO_CHANNEL);
+    } else {
+        TAILQ_INSERT_TAIL(&forks->forking, request, entry);
+        next_fork(request);
+    }
+    json_decref(said);
+    session_go_on(session);
+}
+
+void session_fork_on_death(struct session *session)
+{
+    struct fork_request *parking = session->forks->parking;
+    session->forks->parking      = NULL;
+    if (parking != NULL)
+        answer(parking, FORK_DIED, "the interpreter died while it was copied");
+}
+
+void session_fork_end_all(struct session *session)
+{
+    struct session_forks *forks   = session->forks;
+    struct fork_request  *request = forks->parking;
+    forks->parking                = NULL;
+    while (request != NULL || (request = take_first(&forks->waiting)) != NULL || (request = take_first(&forks->forking)) != NULL) {
+        answer(request, FORK_OVER, "the session is over");
+        request = NULL;
+    }
+    forks->waiting_count = 0;
+}
