@@ -107,9 +107,9 @@ static int take_order(struct adopt_order *ret, int fds[ADOPT_FD_COUNT])
     return -1;
 }
 
-static void report(pid_t pid, int error)
+static void report(uint32_t member, pid_t pid, int error)
 {
-    const struct adopt_report report = {.copy = getpid(), .pid = pid, .error = error};
+    const struct adopt_report report = {.copy = getpid(), .pid = pid, .error = error, .member = member};
     (void)fdio_send(WORKER_CHANNEL_FD, &report, sizeof report, NULL, 0); /* an init that does not hear us has other ways to see our end */
 }
 
@@ -142,7 +142,7 @@ bool host_adopt(pid_t init)
     int                fds[ADOPT_FD_COUNT];
     pid_t              pid = 0;
     if (take_order(&order, fds) != 0) {
-        report(0, errno);
+        report(0, 0, errno);
         return false;
     }
     if ((order.flags & ADOPT_KEEP) != 0)
@@ -151,7 +151,7 @@ bool host_adopt(pid_t init)
         become(&order, fds);
         return true;
     }
-    report(pid > 0 ? pid : 0, pid > 0 ? 0 : errno);
+    report(order.member, pid > 0 ? pid : 0, pid > 0 ? 0 : errno);
     for (int i = 0; i < ADOPT_FD_COUNT; i++)
         fdio_close(&fds[i]);
     return false;

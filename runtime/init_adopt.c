@@ -28,9 +28,8 @@ bool init_adopt(struct members *members, const struct control_message *message, 
     struct member   *from  = members_find_parked(members, message->pid), *child;
     enum adopt_flags flags = (enum adopt_flags)message->status;
 
-    /* one at a time of each copy, so that what it reports is about the one */
-    if (fd_count != MEMBER_FD_COUNT || from == NULL || members_find_adopting(members, message->pid) != NULL) {
-        tell(CONTROL_ADOPT_FAILED, message->member, message->pid, from == NULL ? ESRCH : fd_count != MEMBER_FD_COUNT ? EMFILE : EBUSY);
+    if (fd_count != MEMBER_FD_COUNT || from == NULL) {
+        tell(CONTROL_ADOPT_FAILED, message->member, message->pid, from == NULL ? ESRCH : EMFILE);
         return false;
     }
     child = members_add(members, message->member, fds);
@@ -47,9 +46,16 @@ bool init_adopt(struct members *members, const struct control_message *message, 
     return true;
 }
 
+/* The one the report is about: a copy that found no order speaks of the first that it has not taken. */
+static struct member *find_child(const struct members *members, const struct adopt_report *report)
+{
+    struct member *child = report->member != 0 ? members_find(members, report->member) : members_find_adopting(members, report->copy);
+    return child != NULL && child->parent == report->copy ? child : NULL;
+}
+
 static void on_report(struct members *members, const struct adopt_report *report, init_tell tell)
 {
-    struct member *child = members_find_adopting(members, report->copy);
+    struct member *child = report->copy > 0 ? find_child(members, report) : NULL;
 
     if (child == NULL) { /* it was to become the worker itself, and could not */
         child = members_find_worker(members, report->copy);
@@ -77,15 +83,14 @@ void init_adopt_on_report(struct members *members, struct member *from, init_tel
 
 void init_adopt_on_exit(struct members *members, struct member *from, pid_t pid, init_tell tell)
 {
-    struct member *child = members_find_adopting(members, pid);
-    if (child == NULL)
-        return;
-    init_adopt_on_report(members, from, tell); /* it may have said so before it died */
-    child = members_find_adopting(members, pid);
-    if (child == NULL)
-        return;
+    struct member *child;
+    int            left = FAMILY_MAX;
+
+    while (members_find_adopting(members, pid) != NULL && left-- > 0)
+        init_adopt_on_report(members, from, tell); /* it may have said something before it died */
     member_withdraw_order(from, pid);
-    fail(members, child, pid, ESRCH, tell);
+    while ((child = members_find_adopting(members, pid)) != NULL)
+        fail(members, child, pid, ESRCH, tell);
 }
 
 void init_adopt_end(struct members *members, struct member *from, init_tell tell)

@@ -219,9 +219,10 @@ struct adopt_order {
 
 /* The parked copy to init, when it stays parked or has failed. */
 struct adopt_report {
-    int32_t copy;  /* its own pid */
-    int32_t pid;   /* of the new worker; 0: none */
-    int32_t error; /* an errno, when there is none */
+    int32_t  copy;   /* its own pid */
+    int32_t  pid;    /* of the new worker; 0: none */
+    int32_t  error;  /* an errno, when there is none */
+    uint32_t member; /* of the order; 0: there was none for it */
 };
 
 #endif

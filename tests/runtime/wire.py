@@ -19,7 +19,7 @@ SETUP, EXECUTE, INPUT, INSPECT, PARK = 1, 2, 3, 4, 5
 READY, STDOUT, STDERR, DISPLAY, PLOT, VARIABLE, INPUT_REQUEST, DONE, REPLY, PARKED = range(64, 74)
 WAKE_SIGNAL, ADOPT_SIGNAL = 40, 41
 ADOPT_KEEP = 1
-ORDER, REPORT = struct.Struct("=iIIIQ"), struct.Struct("=iii")
+ORDER, REPORT = struct.Struct("=iIIIQ"), struct.Struct("=iiiI")
 
 PATIENCE = float(os.environ.get("PENNY_TEST_PATIENCE", "60"))
 
@@ -279,7 +279,7 @@ class Worker:
 
     def report(self):
         """(copy, pid, error) that a parked copy of this worker tells init."""
-        return REPORT.unpack(self.channel.recv(64))
+        return REPORT.unpack(self.channel.recv(64))[:3]
 
     def close(self):
         self.channel.close()
