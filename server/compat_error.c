@@ -160,15 +160,27 @@ static json_t *write_noauth(const struct http_request *request, json_t *error, i
     return body;
 }
 
+/* ---- E2B: {code, message}, the code being the status ---- */
+
+static json_t *write_e2b(const struct http_request *request, json_t *error, int *status)
+{
+    json_t *body = json_pack("{s:i, s:O}", "code", *status, "message", json_object_get(error, "message"));
+    (void)request;
+    json_decref(error);
+    return body;
+}
+
 const struct http_error_shape *compat_error_shape(unsigned flags)
 {
     static const struct http_error_shape flask   = {"application/json; charset=utf-8", write_flask},
                                          fastapi = {"application/json", write_fastapi},
                                          problem = {"application/problem+json; charset=utf-8", write_problem},
-                                         noauth  = {"application/json; charset=utf-8", write_noauth};
+                                         noauth  = {"application/json; charset=utf-8", write_noauth},
+                                         e2b     = {"application/json; charset=utf-8", write_e2b};
     return (flags & ROUTE_ERRORS_FLASK) != 0     ? &flask
            : (flags & ROUTE_ERRORS_FASTAPI) != 0 ? &fastapi
            : (flags & ROUTE_ERRORS_PROBLEM) != 0 ? &problem
            : (flags & ROUTE_ERRORS_NOAUTH) != 0  ? &noauth
+           : (flags & ROUTE_ERRORS_E2B) != 0     ? &e2b
                                                  : NULL;
 }

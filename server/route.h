@@ -24,6 +24,7 @@ enum route_flags {
     ROUTE_ERRORS_FASTAPI = 512,
     ROUTE_ERRORS_PROBLEM = 1024,
     ROUTE_ERRORS_NOAUTH  = 2048,
+    ROUTE_ERRORS_E2B     = 4096,
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "api_validate.h"
 #include "api_variables.h"
 #include "compat_aevatar.h"
+#include "compat_e2b.h"
 #include "compat_flask.h"
 #include "compat_penny.h"
 #include "compat_secure.h"
@@ -22,6 +23,7 @@
 enum {
     FLASK   = ROUTE_BODY_JSON | ROUTE_ERRORS_FLASK,
     AEVATAR = ROUTE_BODY_JSON | ROUTE_ERRORS_PROBLEM,
+    E2B     = ROUTE_BODY_JSON | ROUTE_ERRORS_E2B,
     NOAUTH  = ROUTE_BODY_JSON | ROUTE_ERRORS_NOAUTH | ROUTE_OPEN,
 };
 
@@ -89,6 +91,18 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/api/v1/packages/uninstall", api_packages_uninstall, ROUTE_BODY_JSON},
     {HTTP_GET, "/api/v1/packages/session/{id}", api_packages_session, 0},
     {HTTP_GET, "/api/v1/packages/{name}", api_packages_get, 0},
+    {HTTP_POST, "/e2b/sandboxes", compat_e2b_create, E2B},
+    {HTTP_POST, "/e2b/v2/sandboxes", compat_e2b_create, E2B},
+    {HTTP_GET, "/e2b/sandboxes", compat_e2b_list, ROUTE_ERRORS_E2B},
+    {HTTP_GET, "/e2b/v2/sandboxes", compat_e2b_list, ROUTE_ERRORS_E2B},
+    {HTTP_GET, "/e2b/sandboxes/{id}", compat_e2b_get, ROUTE_ERRORS_E2B},
+    {HTTP_DELETE, "/e2b/sandboxes/{id}", compat_e2b_kill, ROUTE_ERRORS_E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/connect", compat_e2b_connect, E2B},
+    {HTTP_POST, "/e2b/v2/sandboxes/{id}/connect", compat_e2b_connect, E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/resume", compat_e2b_resume, E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/timeout", compat_e2b_timeout, E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/refreshes", compat_e2b_refresh, E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/pause", compat_e2b_pause, E2B},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

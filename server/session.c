@@ -168,6 +168,28 @@ void session_leave(struct session *session, bool keep)
     sessions_on_leaving(session->sessions, session);
 }
 
+void session_set_deadline(struct session *session, int64_t in_ms, bool pauses)
+{
+    session_touch(session);
+    session->deadline_ms    = in_ms > 0 ? session->active_ms + in_ms : 0;
+    session->deadline_at_ms = in_ms > 0 ? session->last_activity_us / 1000 + in_ms : 0;
+    session->pauses         = pauses;
+    session->paused         = false;
+}
+
+void session_pause(struct session *session)
+{
+    session->paused         = true;
+    session->deadline_ms    = 0;
+    session->deadline_at_ms = 0;
+}
+
+/* Nobody has to be there when the deadline passes: it is enough that whoever looks sees it. */
+static bool is_paused(const struct session *session, int64_t now_ms)
+{
+    return session->paused || (session->pauses && session->deadline_ms != 0 && session->deadline_ms <= now_ms);
+}
+
 void session_forget_gone(struct session *session, void *arg)
 {
     if (session->gone_arg == arg)
@@ -234,6 +256,9 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .changed_ms       = session->changed_ms,
         .forked_from      = session->is_fork ? &session->forked_from : NULL,
         .family           = session->worker != NULL ? worker_family(session->worker) : 1,
+        .deadline_ms      = session->deadline_at_ms,
+        .pauses           = session->pauses,
+        .paused           = is_paused(session, monotonic_ms()),
     };
 }
 
@@ -270,6 +295,8 @@ size_t session_queue_length(const struct session *session)
 bool session_is_expired(const struct session *session, int64_t now_ms)
 {
     bool runs = session->running != NULL && execution_status(session->running) != EXECUTION_INPUT_REQUIRED;
+    if (session->deadline_ms != 0 && !session->pauses && session->deadline_ms <= now_ms)
+        return true;
     return !runs && !session_files_are_used(session) && !session_packages_are_used(session) &&
            session->active_ms + session->idle_timeout_ms <= now_ms;
 }

@@ -54,9 +54,9 @@ struct session_info {
     const char          *id_text;
     int64_t              created_us, last_activity_us, expires_ms; /* since 1970 */
     bool                 busy;
-    bool                 is_empty; /* its interpreter holds nothing yet, nor does anything wait to be brought to it */
+    bool                 is_empty;               /* its interpreter holds nothing yet, nor does anything wait to be brought to it */
     const json_t        *metadata, *environment; /* borrowed; NULL: none */
-    const char          *profile;  /* never "" */
+    const char          *profile;                /* never "" */
     struct worker_limits limits;
     uint32_t             idle_timeout_ms;
     uint64_t             executions;
@@ -65,6 +65,8 @@ struct session_info {
     int64_t              changed_ms;           /* since 1970: when variables may have changed last */
     const struct id     *forked_from;          /* NULL: it is no fork */
     size_t               family;               /* living sessions that share its jail: its files and limits; 1: it is alone */
+    int64_t              deadline_ms;          /* since 1970; 0: none */
+    bool                 pauses, paused;       /* at the deadline; now */
 };
 
 /* On a worker that is ready (owned from then on, also on failure). Used by sessions.c. Returns NULL with err filled. */
@@ -97,6 +99,13 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
  * while longer.
  */
 void session_leave(struct session *session, bool keep);
+/*
+ * Its end `in_ms` from now, whatever is done with it (0: none, it ends when nobody has used it for long). pauses: it is put aside then
+ * instead. Setting one takes it up again.
+ */
+void session_set_deadline(struct session *session, int64_t in_ms, bool pauses);
+/* Puts it aside: it keeps all it has and has no deadline. For those who ask (session_info); nothing is refused here. */
+void session_pause(struct session *session);
 /* The caller of session_end has left. */
 void session_forget_gone(struct session *session, void *arg);
 

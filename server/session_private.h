@@ -35,6 +35,8 @@ struct session {
     int64_t               created_us, last_activity_us, ended_ms; /* since 1970 */
     int64_t               active_ms;                              /* monotonic */
     uint64_t              executions, live;                       /* started ever; ended well on this interpreter */
+    int64_t               deadline_ms, deadline_at_ms;            /* monotonic, and since 1970; 0: none */
+    bool                  pauses, paused;
     unsigned              failed_starts;
     bool                  is_kept; /* although ended, for a while */
     struct bytes          late[PIPES_STREAM_COUNT];

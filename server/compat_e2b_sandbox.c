@@ -1,0 +1,61 @@
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#include "api_error.h"
+#include "compat_e2b.h"
+#include "json.h"
+
+enum { MESSAGE_MAX = 160, MIB_SHIFT = 20 };
+
+static const char CLIENT_ID[]    = "penny-sandbox";
+static const char ENVD_VERSION[] = "0.4.0"; /* of the agent in E2B's sandboxes, whose data plane this one's answers like */
+
+const json_t *compat_e2b_about(const struct session *session)
+{
+    struct session_info info;
+    session_get_info(session, &info);
+    return json_object_get(info.metadata, "e2b");
+}
+
+struct session *compat_e2b_sandbox_of(struct http_request *request, const struct server *server)
+{
+    const char     *given = http_request_parameter(request, 0);
+    struct id       id;
+    struct session *session = id_parse(given, &id) ? sessions_find(server_sessions((struct server *)server), &id) : NULL;
+    char            message[MESSAGE_MAX];
+
+    if (session != NULL && session_owner(session) == api_caller(request) && compat_e2b_about(session) != NULL)
+        return session;
+    (void)snprintf(message, sizeof message, "Sandbox \"%.80s\" not found", given);
+    http_reply_error(request, 404, "SANDBOX_NOT_FOUND", message, NULL, 0);
+    return NULL;
+}
+
+json_t *compat_e2b_write(const struct session *session)
+{
+    struct session_info info;
+    session_get_info(session, &info);
+    return json_pack("{s:s, s:O, s:s, s:s, s:n}", "sandboxID", info.id_text, "templateID",
+                     json_object_get(compat_e2b_about(session), "templateID"), "clientID", CLIENT_ID, "envdVersion", ENVD_VERSION,
+                     "domain");
+}
+
+json_t *compat_e2b_write_detail(const struct session *session, const struct policies *policies)
+{
+    const json_t       *about = compat_e2b_about(session);
+    json_t             *json  = compat_e2b_write(session), *more;
+    struct session_info info;
+    uint32_t            cpu = policies->cpu_percent;
+
+    session_get_info(session, &info);
+    more = json_pack("{s:o, s:o, s:s, s:O, s:i, s:i, s:i, s:b, s:{s:s, s:b}}", "startedAt", json_time(info.created_us / 1000), "endAt",
+                     json_time(info.deadline_ms != 0 && !info.paused ? info.deadline_ms : info.expires_ms), "state",
+                     info.paused ? "paused" : "running", "metadata", json_object_get(about, "metadata"), "cpuCount",
+                     cpu > 100 ? (int)((cpu + 99) / 100) : 1, "memoryMB", (int)(policies->memory_per_session_bytes >> MIB_SHIFT),
+                     "diskSizeMB", (int)(policies->storage_bytes >> MIB_SHIFT), "allowInternetAccess", 0, "lifecycle", "onTimeout",
+                     info.pauses ? "pause" : "kill", "autoResume", 0);
+    (void)json_object_update(json, more);
+    json_decref(more);
+    return json;
+}

@@ -1,0 +1,176 @@
+"""E2B's control plane: sandboxes that live until a time, under the paths and shapes that its SDKs use."""
+
+from datetime import datetime, timezone
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from harness import until
+
+
+@pytest.fixture(params=["", "/v2"])
+def version(request):
+    return request.param
+
+
+def create(client, version="", **body):
+    return client.expect(201, "POST", f"/e2b{version}/sandboxes", {"templateID": "base", "timeout": 60, **body})["sandboxID"]
+
+
+def get(client, sandbox):
+    return client.expect(200, "GET", f"/e2b/sandboxes/{sandbox}")
+
+
+def kill(client, sandbox):
+    answer = client.delete(f"/e2b/sandboxes/{sandbox}")
+    assert answer.status == 204 and answer.body == b"", answer
+
+
+@pytest.fixture
+def sandbox(client):
+    sandbox = create(client)
+    yield sandbox
+    client.delete(f"/e2b/sandboxes/{sandbox}")
+
+
+def left(detail):
+    return (datetime.fromisoformat(detail["endAt"].replace("Z", "+00:00")) - datetime.now(timezone.utc)).total_seconds()
+
+
+def test_create(client, version):
+    made = client.expect(201, "POST", f"/e2b{version}/sandboxes", {"templateID": "code-interpreter-v1", "timeout": 100, "metadata": {"a": "b"},
+                                                                   "envVars": {"COLOUR": "blue"}, "allow_internet_access": True, "autoPause": False})
+    assert made["templateID"] == "code-interpreter-v1" and tuple(map(int, made["envdVersion"].split("."))) >= (0, 1, 0) and made["clientID"]
+    detail = get(client, made["sandboxID"])
+    assert (detail["state"], detail["metadata"], detail["templateID"]) == ("running", {"a": "b"}, "code-interpreter-v1") and 90 < left(detail) <= 100
+    assert detail["cpuCount"] >= 1 and detail["memoryMB"] > 0 and detail["diskSizeMB"] > 0 and detail["allowInternetAccess"] is False
+    assert client.stdout("import os\nprint(os.environ['COLOUR'])", made["sandboxID"]) == "blue\n", "it is a session"
+    kill(client, made["sandboxID"])
+
+
+def test_defaults(client):
+    made = client.expect(201, "POST", "/e2b/sandboxes", {})
+    assert 290 < left(get(client, made["sandboxID"])) <= 300
+    kill(client, made["sandboxID"])
+
+
+def test_it_has_no_import_policy_where_that_may_be_chosen(standard_server, make_server):
+    sandbox = create(standard_server.client)
+    assert standard_server.client.stdout("import os\nprint(1)", sandbox) == "1\n"
+    kill(standard_server.client, sandbox)
+    strict = make_server(env={"SANDBOX_PROFILE": "standard", "SANDBOX_PROFILES": "standard"}).start().client
+    assert strict.execute("import os", create(strict))["status"] == "rejected"
+
+
+def test_kill(client, sandbox):
+    kill(client, sandbox)
+    for method, path in (("DELETE", ""), ("GET", ""), ("POST", "/connect"), ("POST", "/timeout"), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/refreshes")):
+        answer = client.request(method, f"/e2b/sandboxes/{sandbox}{path}", {"timeout": 5} if method == "POST" else None)
+        assert answer.status == 404 and answer.json == {"code": 404, "message": f'Sandbox "{sandbox}" not found'}
+
+
+def test_a_session_is_no_sandbox(client, session):
+    assert client.get(f"/e2b/sandboxes/{session}").status == 404
+    assert session not in [s["sandboxID"] for s in client.expect(200, "GET", "/e2b/sandboxes")]
+
+
+def test_it_ends_at_its_time(client):
+    sandbox = create(client, timeout=1)
+    until(lambda: client.get(f"/e2b/sandboxes/{sandbox}").status == 404, "it ends")
+
+
+def test_it_ends_at_its_time_whatever_it_does(client, sandbox):
+    with client.stream("while True: pass", sandbox) as stream:
+        client.post(f"/e2b/sandboxes/{sandbox}/timeout", {"timeout": 0})
+        assert stream.result()["status"] == "killed"
+
+
+def test_timeouts(client, sandbox, version):
+    assert client.post(f"/e2b/sandboxes/{sandbox}/timeout", {"timeout": 500}).status == 204
+    assert 490 < left(get(client, sandbox)) <= 500
+    assert client.expect(200, "POST", f"/e2b{version}/sandboxes/{sandbox}/connect", {"timeout": 50})["sandboxID"] == sandbox
+    assert 480 < left(get(client, sandbox)), "connecting does not make it shorter"
+    client.expect(200, "POST", f"/e2b{version}/sandboxes/{sandbox}/connect", {"timeout": 900})
+    assert 890 < left(get(client, sandbox)) <= 900
+    assert client.post(f"/e2b/sandboxes/{sandbox}/refreshes", {"duration": 1000}).status == 204
+    assert 990 < left(get(client, sandbox)) <= 1000
+    assert client.post(f"/e2b/sandboxes/{sandbox}/timeout", {"timeout": 30}).status == 204
+    assert left(get(client, sandbox)) <= 30, "setting it does"
+
+
+def test_pause_and_resume(client, sandbox):
+    client.stdout("x = 42", sandbox)
+    assert client.expect(409, "POST", f"/e2b/sandboxes/{sandbox}/resume", {})["code"] == 409
+    assert client.post(f"/e2b/sandboxes/{sandbox}/pause").status == 204
+    assert get(client, sandbox)["state"] == "paused"
+    assert client.expect(409, "POST", f"/e2b/sandboxes/{sandbox}/pause", {})["message"] == "The sandbox is paused already"
+    client.expect(201, "POST", f"/e2b/sandboxes/{sandbox}/connect", {"timeout": 60})
+    assert get(client, sandbox)["state"] == "running"
+    client.post(f"/e2b/sandboxes/{sandbox}/pause", {"memory": True})
+    client.expect(201, "POST", f"/e2b/sandboxes/{sandbox}/resume", {"timeout": 60})
+    assert client.stdout("print(x)", sandbox) == "42\n"
+
+
+def test_what_runs_is_not_paused(client, sandbox):
+    execution = client.start("while True: pass", sandbox)
+    assert client.expect(409, "POST", f"/e2b/sandboxes/{sandbox}/pause", {})["code"] == 409
+    client.delete(f"/api/v1/executions/{execution}")
+
+
+def test_auto_pause(client):
+    sandbox = create(client, timeout=1, autoPause=True)
+    client.stdout("x = 1", sandbox)
+    until(lambda: get(client, sandbox)["state"] == "paused", "it is put aside")
+    client.expect(201, "POST", f"/e2b/sandboxes/{sandbox}/connect", {"timeout": 60})
+    assert client.stdout("print(x)", sandbox) == "1\n"
+    kill(client, sandbox)
+
+
+def test_list(make_server, version):
+    client = make_server().start().client
+    made = [create(client, metadata={"n": str(n), "text": "a b&c=d%é"}) for n in range(5)]
+    client.post(f"/e2b/sandboxes/{made[0]}/pause")
+    client.session()
+
+    def listed(query=""):
+        answer = client.get(f"/e2b{version}/sandboxes{query}")
+        assert answer.status == 200, answer
+        return [s["sandboxID"] for s in answer.json], answer.headers.get("x-next-token")
+
+    assert listed() == (made[::-1], None)
+    assert listed("?order=asc") == (made, None)
+    assert listed("?state=paused") == ([made[0]], None) and listed("?state=running,paused")[0] == made[::-1]
+    assert listed("?limit=2") == ([made[4], made[3]], "2") and listed("?limit=2&nextToken=4") == ([made[0]], None)
+    wanted = urlencode({quote("text"): quote("a b&c=d%é"), quote("n"): quote("3")})  # as the SDK writes it
+    assert listed("?" + urlencode({"metadata": wanted})) == ([made[3]], None)
+    assert listed("?metadata=n%3D9") == ([], None) and listed("?template=other") == ([], None) and len(listed("?template=base")[0]) == 5
+    for wrong in ("?limit=0", "?limit=101", "?nextToken=x", "?order=up"):
+        assert client.get(f"/e2b{version}/sandboxes{wrong}").json["code"] == 400, wrong
+
+
+@pytest.mark.parametrize("body", [{"timeout": -1}, {"timeout": 86401}, {"timeout": "x"}, {"metadata": {"a": 1}}, {"metadata": []}, {"envVars": {"A": 1}}, {"mcp": {}},
+                                  {"volumeMounts": [{}]}, {"network": {"allowOut": ["example.com"]}}, {"templateID": 5}])
+def test_refused(client, body):
+    answer = client.post("/e2b/v2/sandboxes", body)
+    assert answer.status == 400 and answer.json["code"] == 400 and answer.json["message"], answer
+
+
+def test_chunked_body(client):
+    with client.socket() as s:
+        s.sendall(b"POST /e2b/sandboxes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+                  b'10\r\n{"timeout": 33, \r\nc\r\n"a": "text"}\r\n0\r\n\r\n')
+        answer = b"".join(iter(lambda: s.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 201")
+
+
+def test_keys(make_server):
+    one, two = "e2b_" + "1" * 40, "e2b_" + "2" * 40
+    client = make_server(env={"SANDBOX_API_KEYS": f"one:{one},two:{two}"}).start().client
+
+    def request(key, method, path, body=None):
+        return client.request(method, "/e2b" + path, body, headers={"X-API-Key": key} if key else {})
+
+    assert request(None, "POST", "/sandboxes", {}).json["code"] == 401
+    sandbox = request(one, "POST", "/sandboxes", {}).json["sandboxID"]
+    assert request(two, "GET", f"/sandboxes/{sandbox}").status == 404 and request(two, "DELETE", f"/sandboxes/{sandbox}").status == 404
+    assert request(two, "GET", "/v2/sandboxes").json == [] and len(request(one, "GET", "/v2/sandboxes").json) == 1
