@@ -12,6 +12,7 @@
 #include "fdio.h"
 #include "json_slice.h"
 #include "log.h"
+#include "metrics.h"
 #include "wire.h"
 #include "worker.h"
 
@@ -20,6 +21,8 @@ enum { FAILURES_MAX = 3 /* workers in a row that die before they are ready; then
 struct question {
     TAILQ_ENTRY(question) entry;
     json_t            *request;
+    struct tenant     *owner; /* who pays for it; NULL: nobody */
+    int64_t            asked_us;
     analysis_on_result on_result; /* NULL: who asked has left */
     void              *arg;
 };
@@ -50,8 +53,11 @@ static void answer(struct question *question, enum analysis_end end, const char 
 
 static struct question *take_asked(struct analysis *analysis)
 {
-    struct question *asked = analysis->asked;
-    analysis->asked        = NULL;
+    struct question *asked  = analysis->asked;
+    int64_t          now_us = metrics_now_us();
+    analysis->asked         = NULL;
+    if (asked != NULL)
+        tenant_charge(asked->owner, (uint64_t)(now_us - asked->asked_us), now_us / 1000);
     (void)evtimer_del(&analysis->limit);
     return asked;
 }
@@ -226,6 +232,7 @@ static void ask_first(struct analysis *analysis)
         return;
     }
     free(text);
+    first->asked_us = metrics_now_us();
     analysis->asked = first;
     (void)evtimer_add(&analysis->limit, &limit);
 }
@@ -236,7 +243,7 @@ static void go_on(struct analysis *analysis)
         ask_first(analysis);
 }
 
-int analysis_ask(struct analysis *analysis, json_t *request, analysis_on_result on_result, void *arg, struct err *err)
+int analysis_ask(struct analysis *analysis, json_t *request, struct tenant *owner, analysis_on_result on_result, void *arg, struct err *err)
 {
     struct question *question = NULL;
     int              code     = analysis->stopped ? ESHUTDOWN : analysis->count >= ANALYSIS_QUEUE_MAX ? ENOBUFS : ENOMEM;
@@ -250,7 +257,7 @@ int analysis_ask(struct analysis *analysis, json_t *request, analysis_on_result 
                        : code == ENOBUFS ? "too many analyses wait already"
                                          : "no memory for an analysis");
     }
-    *question = (struct question){.request = request, .on_result = on_result, .arg = arg};
+    *question = (struct question){.request = request, .owner = owner, .on_result = on_result, .arg = arg};
     TAILQ_INSERT_TAIL(&analysis->waiting, question, entry);
     analysis->count++;
     go_on(analysis);

@@ -11,6 +11,7 @@
 
 #include "err.h"
 #include "pool.h"
+#include "tenant.h"
 
 enum {
     ANALYSIS_QUEUE_MAX  = 64,
@@ -36,10 +37,11 @@ void             analysis_free(struct analysis *analysis); /* without callbacks;
 void analysis_stop(struct analysis *analysis);
 
 /*
- * Asks {"op":"analyze", ...} (owned). on_result is called once, possibly before this returns. Returns 0, or -1 with err and it is not
+ * Asks {"op":"analyze", ...} (owned); its time is charged to the owner (NULL: nobody). on_result is called once, possibly before this returns. Returns 0, or -1 with err and it is not
  * called: ENOBUFS (too many wait), ENOMEM, ESHUTDOWN.
  */
-int  analysis_ask(struct analysis *analysis, json_t *request, analysis_on_result on_result, void *arg, struct err *err);
+int  analysis_ask(struct analysis *analysis, json_t *request, struct tenant *owner, analysis_on_result on_result, void *arg,
+                  struct err *err);
 void analysis_forget(struct analysis *analysis, const void *arg); /* who asked has left */
 
 #endif

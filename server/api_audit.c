@@ -57,14 +57,15 @@ static bool is_execution(const struct route *route)
     return false;
 }
 
-static bool is_recorded(const struct route *route, int status)
+static bool is_recorded(const struct http_request *request, const struct route *route, int status)
 {
     if ((route->flags & (ROUTE_STATIC | ROUTE_FALLBACK)) != 0 || strncmp(route->pattern, "/api/v1/validate", 16) == 0)
         return false;
     if (is_execution(route) || (route->method == HTTP_POST && strcmp(route->pattern, "/api/v1/sessions") == 0))
         return status >= 400;
     if (route->method == HTTP_GET)
-        return strstr(route->pattern, "/files/{") != NULL;
+        return strstr(route->pattern, "/files/{") != NULL ||
+               (http_request_query(request, "format") != NULL && strstr(route->pattern, "/variables/{") != NULL);
     return true;
 }
 
@@ -114,7 +115,7 @@ void api_audit_answer(const struct http_request *request, const struct route *ro
     struct audit_line   line = {
           .action = action, .key = tenant_name(http_request_caller(request)), .outcome = status < 400 ? "ok" : "refused"};
 
-    if (!audit_is_open() || route == NULL || !is_recorded(route, status) || (status >= 400 && !takes_refused()))
+    if (!audit_is_open() || route == NULL || !is_recorded(request, route, status) || (status >= 400 && !takes_refused()))
         return;
     api_audit_action(route, action, sizeof action);
     if (is_execution(route))

@@ -1,5 +1,5 @@
 /*
- * api_audit.h: the audit lines of requests: every one that changes something, and every one that reads a file, when it is answered.
+ * api_audit.h: the audit lines of requests: every one that changes something, and every one that reads a file or exports a variable, when it is answered.
  *
  * The action is what the route's pattern says: DELETE /api/v1/sessions/{id} is "sessions.delete", PUT .../files/{path...} is
  * "sessions.files.write", POST /api/v1/packages/install is "packages.install". Executions and the beginning and end of sessions have lines

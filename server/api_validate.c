@@ -54,8 +54,14 @@ static void ask(struct http_request *request, struct server *server, json_t *que
         return;
     }
     *asking = (struct asking){server, request};
+    if (tenant_check_cpu(api_caller(request), json_time_monotonic(), &err) < 0) {
+        json_decref(question);
+        free(asking);
+        api_error_refused(request, &err);
+        return;
+    }
     http_request_on_gone(request, on_asker_gone, asking);
-    if (analysis_ask(server_analysis(server), question, on_result, asking, &err) < 0) {
+    if (analysis_ask(server_analysis(server), question, api_caller(request), on_result, asking, &err) < 0) {
         api_error_refused(request, &err);
         free(asking);
     }

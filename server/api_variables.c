@@ -9,6 +9,7 @@
 #include "base64.h"
 #include "json.h"
 #include "json_slice.h"
+#include "metrics.h"
 #include "server.h"
 #include "session_body.h"
 #include "session_inspect.h"
@@ -162,6 +163,8 @@ static void reply_refused(const struct asking *asking, const struct inspect_repl
     const char *message = json_string_value(json_object_get(error, "message"));
     char        text[MESSAGE_MAX];
 
+    if (type != NULL && (strcmp(type, "OverflowError") == 0 || strcmp(type, "TimeoutError") == 0))
+        metrics_deny(METRICS_DENIED_VARIABLES);
     if (type == NULL || message == NULL)
         api_error_unavailable(asking->request, "INSPECTION_FAILED", "The session's answer is not what was asked for");
     else if (strcmp(type, "KeyError") == 0) {
@@ -232,6 +235,13 @@ static void ask(struct http_request *request, struct server *server, struct sess
     *asking = (struct asking){.server = server, .request = request, .session = *session_id(session), .asked = asked, .suffix = suffix};
     (void)snprintf(asking->name, sizeof asking->name, "%s", name != NULL ? name : "");
     http_request_on_gone(request, on_asker_gone, asking);
+    if (tenant_check_cpu(session_owner(session), json_time_monotonic(), &err) < 0) {
+        json_decref(question);
+        http_request_on_gone(request, NULL, NULL);
+        free(asking);
+        api_error_refused(request, &err);
+        return;
+    }
     if (session_inspect(session, question, asked == ASKED_SET || asked == ASKED_CLEAR || asked == ASKED_DELETE, on_reply, asking, &err) <
         0) {
         api_error_refused(request, &err);

@@ -193,7 +193,7 @@ void http_reply_bytes(struct http_request *request, int status, const char *cont
 
 static void reply_json(struct http_request *request, int status, const char *content_type, json_t *owned)
 {
-    char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
 
     json_decref(owned);
     if (text != NULL) {

@@ -44,6 +44,7 @@ static const char *const DENIALS[METRICS_DENIALS] = {
     [METRICS_DENIED_KEY_EXECUTIONS] = "key_executions",
     [METRICS_DENIED_KEY_CPU]        = "key_cpu",
     [METRICS_DENIED_FILES]          = "files",
+    [METRICS_DENIED_VARIABLES]      = "variables",
     [METRICS_DENIED_PACKAGES]       = "packages",
     [METRICS_DENIED_NETWORK]        = "network",
 };

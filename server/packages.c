@@ -198,7 +198,7 @@ void packages_know(struct packages *packages, packages_on_known on_known, void *
     if (packages->asked)
         return;
     packages->asked = true;
-    if (analysis_ask(packages->analysis, json_pack("{s:s}", "op", "catalogue"), on_catalogue, packages, &err) < 0) {
+    if (analysis_ask(packages->analysis, json_pack("{s:s}", "op", "catalogue"), NULL, on_catalogue, packages, &err) < 0) {
         packages->asked = false;
         answer_asking(packages);
     }

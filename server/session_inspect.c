@@ -8,6 +8,7 @@
 
 #include "json.h"
 #include "log.h"
+#include "metrics.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "wire.h"
@@ -20,6 +21,7 @@ struct inspection {
     struct event     timer;
     enum phase       phase;
     json_t          *request;
+    int64_t          started_us;     /* monotonic; 0: it waits */
     bool             changes, gives; /* gives: the variables that waited for the next cell go with it */
     inspect_on_reply on_reply;       /* NULL: who asked has left */
     void            *arg;
@@ -199,12 +201,17 @@ bool session_inspect_go_on(struct session *session)
         worker_end(session->worker, err.message); /* its end answers */
     else
         set_timer(all->running, PHASE_RUN, INSPECT_LIMIT_MS);
+    if (all->running != NULL)
+        all->running->started_us = metrics_now_us();
     return true;
 }
 
 static struct inspection *take_running(struct session *session)
 {
-    struct inspection *running    = session->inspections->running;
+    struct inspection *running = session->inspections->running;
+    int64_t            now_us  = metrics_now_us();
+    if (running != NULL && running->started_us != 0) /* describing values runs their own code: at most what the clock says */
+        tenant_charge(session->owner, (uint64_t)(now_us - running->started_us), now_us / 1000);
     session->inspections->running = NULL;
     return running;
 }

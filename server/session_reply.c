@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api_error.h"
+#include "json.h"
 #include "session_body.h"
 #include "session_inspect.h"
 
@@ -54,8 +55,10 @@ static bool ask(struct server *server, struct http_request *request, struct sess
 {
     struct asking *asking = calloc(1, sizeof *asking);
     struct err     err    = {0};
-    if (asking == NULL)
+    if (asking == NULL || tenant_check_cpu(session_owner(session), json_time_monotonic(), &err) < 0) {
+        free(asking);
         return false;
+    }
     *asking = (struct asking){server, request, *session_id(session), status};
     if (session_inspect(session, json_pack("{s:s}", "op", "list"), false, on_reply, asking, &err) < 0) {
         free(asking);

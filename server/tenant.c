@@ -78,20 +78,26 @@ static void refill(struct tenant *tenant, int64_t now_ms)
     tenant->cpu_at_ms = now_ms;
 }
 
+int tenant_check_cpu(struct tenant *tenant, int64_t now_ms, struct err *err)
+{
+    if (tenant == NULL || tenant->quota.cpu_s == 0)
+        return 0;
+    refill(tenant, now_ms);
+    if (tenant->cpu_left_us > 0)
+        return 0;
+    metrics_deny(METRICS_DENIED_KEY_CPU);
+    return err_set(err, EDQUOT, "this key has used its %u processor seconds a minute; more in %d s", tenant->quota.cpu_s,
+                   tenant_retry_s(tenant, now_ms));
+}
+
 int tenant_check_run(struct tenant *tenant, bool may_queue, uint32_t max_waiting, int64_t now_ms, struct err *err)
 {
     const struct turn_line *line;
     if (tenant == NULL)
         return 0;
     line = &tenant->line;
-    if (tenant->quota.cpu_s != 0) {
-        refill(tenant, now_ms);
-        if (tenant->cpu_left_us <= 0) {
-            metrics_deny(METRICS_DENIED_KEY_CPU);
-            return err_set(err, EDQUOT, "this key has used its %u processor seconds a minute; more in %d s", tenant->quota.cpu_s,
-                           tenant_retry_s(tenant, now_ms));
-        }
-    }
+    if (tenant_check_cpu(tenant, now_ms, err) < 0)
+        return -1;
     if (line->limit != 0 && line->running >= line->limit && (!may_queue || line->waiting_count >= max_waiting)) {
         metrics_deny(METRICS_DENIED_KEY_EXECUTIONS);
         return err_set(err, EDQUOT, "this key runs %zu executions already, which is its quota, and %zu sessions wait for their turn",

@@ -51,6 +51,8 @@ bool tenant_take_request(struct tenant *tenant, int64_t now_ms, uint32_t *ret_re
 /* Whether it may have `count` sessions more. Returns 0; or -1 with err (EDQUOT). */
 int  tenant_check_sessions(const struct tenant *tenant, size_t count, struct err *err);
 void tenant_count_session(struct tenant *tenant, int change);
+/* Returns 0, or -1 with err (EDQUOT) when its processor time is used up. */
+int tenant_check_cpu(struct tenant *tenant, int64_t now_ms, struct err *err);
 /* Whether one more execution is taken on, to run or to wait. Returns 0, or -1 with err (EDQUOT). */
 int  tenant_check_run(struct tenant *tenant, bool may_queue, uint32_t max_waiting, int64_t now_ms, struct err *err);
 void tenant_charge(struct tenant *tenant, uint64_t cpu_us, int64_t now_ms);

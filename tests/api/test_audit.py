@@ -96,6 +96,24 @@ def test_files_are_read_and_written_by_somebody(make_server):
     assert "secret" not in server.audit.read_text()
 
 
+def test_variables_are_changed_and_exported_by_somebody(make_server):
+    server = started(make_server)
+    id = server.client.session()
+    path = f"/api/v1/sessions/{id}/variables"
+    server.client.expect(200, "PUT", path, {"x": "secret"})
+    server.client.expect(200, "GET", path)
+    server.client.expect(200, "GET", f"{path}/x")
+    assert server.client.get(f"{path}/x?format=json").json == "secret"
+    server.client.expect(200, "DELETE", f"{path}/x")
+    assert server.client.delete(f"{path}/x").status == 404
+    server.client.expect(200, "DELETE", path)
+    until(lambda: len(having(server.audit, action="sessions.variables.delete")) == 3, "the last line is written")
+    found = [(line["action"], line["outcome"], line.get("name")) for line in having(server.audit, sessionId=id) if "variables" in line["action"]]
+    assert found == [("sessions.variables.write", "ok", None), ("sessions.variables.read", "ok", "x"), ("sessions.variables.delete", "ok", "x"),
+                     ("sessions.variables.delete", "refused", "x"), ("sessions.variables.delete", "ok", None)]
+    assert "secret" not in server.audit.read_text()
+
+
 def test_hangup_goes_on_in_a_new_file(make_server):
     server = started(make_server)
     first = server.client.execute("1")["executionId"]

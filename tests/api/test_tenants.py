@@ -295,3 +295,27 @@ def test_addresses_that_others_reach_need_keys(make_server):
     assert allowed.client.stdout("print(1)") == "1\n"
     keyed = make_server(env={"SANDBOX_HOST": "0.0.0.0", "SANDBOX_API_KEYS": KEYS["alice"]}).start()
     assert Keyed(keyed, KEYS["alice"]).stdout("print(1)") == "1\n"
+
+
+SLOW = "import time\nclass Slow:\n    def __repr__(self):\n        end = time.process_time() + 0.2\n        while time.process_time() < end: pass\n        return 'slow'\n"
+
+
+def test_time_for_looking_at_things_is_processor_time_too(keyed_server):
+    """Describing a value runs its own code, and so does parsing: both are paid for, and refused when there is nothing left."""
+    alice = Keyed(keyed_server(line("alice", "cpu=1")), KEYS["alice"])
+    session = alice.session()
+    alice.execute(SLOW + "slow = Slow()", session, includeVariables=False)
+
+    def refused(answer):
+        if answer.status == 429:
+            assert answer.json["code"] == "QUOTA_EXCEEDED" and int(answer.headers["retry-after"]) >= 1
+        else:
+            assert answer.status == 200, answer
+        return answer.status == 429
+
+    until(lambda: refused(alice.get(f"/api/v1/sessions/{session}/variables/slow")), "looking has used up the second")
+    assert alice.request("PUT", f"/api/v1/sessions/{session}/variables", {"x": 1}).status == 429
+    assert alice.post("/api/v1/validate", {"code": "1"}).status == 429
+    assert alice.post("/api/v1/execute", {"code": "1", "sessionId": session}).status == 429
+    shown = alice.expect(200, "GET", f"/api/v1/sessions/{session}")
+    assert "variables" not in shown, "the session itself can be seen, what costs time is left out"
