@@ -72,12 +72,14 @@ export const runButton = (page) => page.getByRole('button', { name: /^Run \(/ })
 export const tab = (page, name) => page.getByRole('tab', { name: new RegExp(`^${name}`) });
 
 export async function status(page, text, timeout = 30_000) {
-    await page.getByRole('status').filter({ hasText: text }).waitFor({ timeout });
+    await page.locator('.session-status').filter({ hasText: text }).waitFor({ timeout });
 }
 
+/** Runs what is in the editor to its end, which is the one that is expected. */
 export async function run(page, end = /Completed/) {
     await runButton(page).click();
-    await status(page, end, 60_000);
+    await status(page, / in \d/, 60_000);
+    assert.match(await page.locator('.session-status').textContent(), end);
 }
 
 /** The rows of text that are in view. */
@@ -107,11 +109,35 @@ export function clean(seen) {
     assert.deepEqual(seen.errors, [], 'a script of the page failed');
 }
 
-/** Whether the server has it: what the page takes for a feature. */
-export async function has(below) {
-    const headers = { 'Content-Type': 'application/json' };
-    const session = await (await fetch(`${BASE}/api/v1/sessions`, { method: 'POST', headers, body: '{}' })).json();
-    const answer = await fetch(`${BASE}/api/v1/sessions/${session.id}/${below}`);
-    await fetch(`${BASE}/api/v1/sessions/${session.id}`, { method: 'DELETE' });
-    return answer.status !== 404;
+/** Whether the server's contract has this path. */
+export async function has(path) {
+    const { paths } = await (await fetch(`${BASE}/openapi.json`)).json();
+    return path in paths;
+}
+
+/** Another program in the editor's place. */
+export async function writeCode(page, code) {
+    await page.locator('.monaco-editor textarea, .monaco-editor .native-edit-context').first().focus();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText(code);
+}
+
+/** Python that waits until `letGo` is called. */
+export const GATE = 'from pathlib import Path\nimport time\nwhile not Path("go").exists():\n    time.sleep(0.01)\n';
+
+/** Past the page, so also while the page is cut off. */
+export async function letGo(page, base = BASE) {
+    const session = await page.evaluate(() => sessionStorage.getItem('penny.session'));
+    const answer = await fetch(`${base}/api/v1/sessions/${session}/files/go`, { method: 'PUT', body: 'go' });
+    assert.ok(answer.ok, `the gate was not opened: ${answer.status}`);
+}
+
+/** Asks again and again until the answer is not false. */
+export async function until(ask, what, seconds = 30) {
+    for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
+        const answer = await ask();
+        if (answer) return answer;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`${what}: not within ${seconds} s`);
 }

@@ -45,22 +45,33 @@ print("over")
 raise Exception(tag)
 `;
 
+/** Two frames drawn: what scrolling brought is in the page. */
+const painted = (page) => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+
+/** All that is in the page has loaded, and what was asked for before has been answered. */
+async function settled(page) {
+    await painted(page);
+    for (const frame of page.frames()) await frame.waitForLoadState('load').catch(() => undefined); // frames come and go with the rows
+    await page.evaluate(() => fetch('/health'));
+    await painted(page);
+}
+
 test('scripts, escapes, forged events and wild values stay what they are: data', async () => {
     const { page, seen, close } = await open({ code: ATTACK });
     await run(page, /Error|Completed/);
     await row(page, 'Exception: <script>');
     for (const name of ['Variables', 'Plots', 'Metrics', 'Output']) {
         await tab(page, name).click();
-        await page.waitForTimeout(400);
+        await settled(page);
     }
     // Every row once, so that everything has been in the page.
     const log = page.locator('.log');
     const height = await log.evaluate((element) => element.scrollHeight);
     for (let top = 0; top <= height; top += 500) {
         await log.evaluate((element, y) => (element.scrollTop = y), top);
-        await page.waitForTimeout(60);
+        await painted(page);
     }
-    await page.waitForTimeout(1500);
+    await settled(page);
     await shot(page, 'hostile');
 
     assert.equal(await page.evaluate(() => window.owned), undefined, 'a script of the program ran in the page');

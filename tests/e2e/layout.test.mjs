@@ -1,5 +1,7 @@
 // Sizes, colours, the keyboard, and what has a name.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { after, test } from 'node:test';
 import { clean, closeBrowser, open, row, run, runButton, shot, status, tab } from './browser.mjs';
 
@@ -29,7 +31,7 @@ test('dark and light: as the system says, and as the reader says', async () => {
     const theme = () => page.evaluate(() => document.documentElement.dataset.theme);
     assert.equal(await theme(), 'dark');
     await run(page);
-    await page.waitForTimeout(500);
+    await page.locator('.block-plot img').waitFor();
     await shot(page, 'dark');
     await page.getByRole('button', { name: 'Light colours' }).click();
     assert.equal(await theme(), 'light');
@@ -38,6 +40,31 @@ test('dark and light: as the system says, and as the reader says', async () => {
     assert.equal(await theme(), 'light');
     await close();
 });
+
+const axe = createRequire(new URL('../../web/package.json', import.meta.url)).resolve('axe-core/axe.min.js');
+
+/** What axe finds wrong, a line each. Monaco is somebody else's, and has tests of its own. */
+async function faults(page) {
+    await page.evaluate(await readFile(axe, 'utf8'));
+    const { violations } = await page.evaluate(() => window.axe.run({ exclude: [['.monaco-editor'], ['iframe']] }));
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary?.split('\n')[1]?.trim()}`));
+}
+
+for (const dark of [false, true]) {
+    test(`axe finds nothing wrong in any panel, ${dark ? 'dark' : 'light'}`, async () => {
+        const { page, close } = await open({ code: `${SHOW}import pandas as pd\nframe = pd.DataFrame({"a": range(200)})\nopen("file.txt", "w").close()\n1 / 0\n`, dark });
+        await run(page, /Error/);
+        const found = {};
+        for (const name of await page.getByRole('tab').allTextContents()) {
+            await tab(page, name.replace(/\d+$/, '')).click();
+            if (name.startsWith('Variables')) await page.getByRole('button', { name: 'frame' }).click();
+            const some = await faults(page);
+            if (some.length > 0) found[name] = some;
+        }
+        assert.deepEqual(found, {});
+        await close();
+    });
+}
 
 test('everything that can be used has a name', async () => {
     const { page, close } = await open({ code: SHOW });

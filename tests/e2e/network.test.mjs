@@ -3,82 +3,91 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { BASE, closeBrowser, open, row, runButton, shot, status, wholeOutput } from './browser.mjs';
+import { BASE, GATE, closeBrowser, letGo, lines, open, row, runButton, shot, status, until, wholeOutput } from './browser.mjs';
 import { startServer, startWire } from './server.mjs';
 
 after(closeBrowser);
 
-const COUNT = 30;
-const CODE = `import time
-import matplotlib.pyplot as plt
-for i in range(${COUNT}):
+/** Prints, waits until it is let go, prints more and draws. */
+const GATED = `for i in range(5):
     print("tick", i)
-    time.sleep(0.2)
+${GATE}for i in range(5, 3000):
+    print("tick", i)
+import matplotlib.pyplot as plt
 plt.plot([1, 2]); plt.title("after"); plt.show()
 `;
-const ALL = `${Array.from({ length: COUNT }, (_, i) => `tick ${i}\n`).join('')}[plot 1: after]\n`;
+const ticks = (count) => Array.from({ length: count }, (_, i) => `tick ${i}\n`).join('');
+const ALL = `${ticks(3000)}[plot 1: after]\n`;
 
-test('a cut wire loses no line', async () => {
+test('a cut wire loses no line, also of what was printed meanwhile', async (context) => {
     const wire = await startWire(BASE);
-    const { page, seen, close } = await open({ code: CODE, base: wire.url });
+    context.after(wire.stop);
+    const { page, seen, close } = await open({ code: GATED, base: wire.url });
     await runButton(page).click();
-    await row(page, 'tick 3');
+    await row(page, 'tick 4');
     wire.cut();
     await status(page, /Reconnecting/);
     await shot(page, 'reconnecting');
-    await page.waitForTimeout(1500);
+    await letGo(page);
+    await until(() => wire.refused() > 2, 'the page tries again');
     wire.mend();
     await status(page, /Completed/);
     assert.equal(await wholeOutput(page), ALL);
     assert.deepEqual(seen.errors, []);
     await close();
-    await wire.stop();
 });
 
-test('a wire that is cut again and again loses no line', async () => {
+test('a wire that is cut again and again loses no line', async (context) => {
+    const COUNT = 60;
     const wire = await startWire(BASE);
-    const { page, close } = await open({ code: CODE, base: wire.url });
+    context.after(wire.stop);
+    const { page, close } = await open({ code: `import time\nfor i in range(${COUNT}):\n    print("tick", i)\n    time.sleep(0.05)\n`, base: wire.url });
     await runButton(page).click();
     await row(page, 'tick 1');
     for (let i = 0; i < 5; i++) {
+        const before = (await lines(page)).length;
         wire.cut();
-        await page.waitForTimeout(150);
+        await until(() => wire.refused() > 0, 'the page tries again');
         wire.mend();
-        await page.waitForTimeout(500);
+        await until(async () => (await lines(page)).length > before || /Completed/.test(await page.locator('.session-status').textContent()), 'the page goes on');
     }
     await status(page, /Completed/);
-    assert.equal(await wholeOutput(page), ALL);
+    assert.equal(await wholeOutput(page), ticks(COUNT));
     await close();
-    await wire.stop();
 });
 
 const program = process.env.PENNY_PROGRAM ?? fileURLToPath(new URL('../../build/penny-sandbox', import.meta.url));
+
+/** The answer of a server that may be away for a moment. */
+function asked(server, path) {
+    return until(() => fetch(`${server.url}${path}`).catch(() => undefined), 'the server is started again', 60);
+}
+
+async function killServer(server) {
+    const pid = server.serverPid();
+    process.kill(pid, 'SIGKILL');
+    await until(() => (server.serverPid() ?? pid) !== pid, 'another server process', 60);
+}
 
 /** Whether the sessions of a server outlive its process. */
 async function outlives(server) {
     const headers = { 'Content-Type': 'application/json' };
     const { id } = await (await fetch(`${server.url}/api/v1/sessions`, { method: 'POST', headers, body: '{}' })).json();
-    process.kill(server.serverPid(), 'SIGKILL');
-    for (let i = 0; i < 100; i++) {
-        const answer = await fetch(`${server.url}/api/v1/sessions/${id}`).catch(() => undefined);
-        if (answer) return answer.ok;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    return false;
+    await killServer(server);
+    return (await asked(server, `/api/v1/sessions/${id}`)).ok;
 }
 
 test('a server that is killed in the middle of a run loses no line', { skip: !existsSync(program) && 'build/penny-sandbox is not there' }, async (context) => {
     const server = await startServer();
-    if (!(await outlives(server))) {
-        await server.stop();
-        return context.skip('the sessions of this server end with its process');
-    }
-    const { page, close } = await open({ code: CODE, base: server.url });
+    context.after(server.stop);
+    if (!(await outlives(server))) return context.skip('the sessions of this server end with its process');
+    const { page, close } = await open({ code: GATED, base: server.url });
     await runButton(page).click();
-    await row(page, 'tick 3');
-    process.kill(server.serverPid(), 'SIGKILL');
+    await row(page, 'tick 4');
+    await killServer(server);
+    await asked(server, '/ready');
+    await letGo(page, server.url);
     await status(page, /Completed/, 60_000);
     assert.equal(await wholeOutput(page), ALL);
     await close();
-    await server.stop();
 });

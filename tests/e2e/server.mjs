@@ -24,6 +24,15 @@ async function ready(url) {
     throw new Error(`The server is not ready at ${url}`);
 }
 
+/** Of a process that may be gone by now. */
+function executable(pid) {
+    try {
+        return readlinkSync(`/proc/${pid}/exe`);
+    } catch {
+        return undefined;
+    }
+}
+
 /** build/penny-sandbox on a free port. */
 export async function startServer(extra = []) {
     const port = await freePort();
@@ -40,7 +49,7 @@ export async function startServer(extra = []) {
         serverPid: () => {
             const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number);
             const own = readlinkSync(`/proc/${child.pid}/exe`);
-            return children.find((pid) => readlinkSync(`/proc/${pid}/exe`) === own);
+            return children.find((pid) => executable(pid) === own);
         },
         stop: async () => {
             child.kill('SIGTERM');
@@ -56,8 +65,12 @@ export async function startWire(target) {
     const to = new URL(target);
     const sockets = new Set();
     let whole = true;
+    let refused = 0;
     const server = net.createServer((client) => {
-        if (!whole) return client.destroy();
+        if (!whole) {
+            refused++;
+            return client.destroy();
+        }
         const upstream = net.connect(Number(to.port), to.hostname);
         for (const socket of [client, upstream]) {
             sockets.add(socket);
@@ -73,8 +86,11 @@ export async function startWire(target) {
     await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
     return {
         url: `http://127.0.0.1:${server.address().port}`,
+        /** How many have tried since it was cut. */
+        refused: () => refused,
         cut: () => {
             whole = false;
+            refused = 0;
             for (const socket of sockets) socket.destroy();
         },
         mend: () => {

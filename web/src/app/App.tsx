@@ -85,7 +85,7 @@ export function App({ sandbox }: { sandbox: Sandbox }) {
             />
             <Split
                 first={
-                    <main aria-label="Editor" className="editor-pane">
+                    <section aria-label="Editor" className="editor-pane">
                         <CodeEditor
                             ref={editor}
                             value={code}
@@ -100,7 +100,7 @@ export function App({ sandbox }: { sandbox: Sandbox }) {
                             fontSize={13.5}
                             {...(validate ? { validate } : {})}
                         />
-                    </main>
+                    </section>
                 }
                 second={
                     <OutputPanel

@@ -1,6 +1,7 @@
 /** The state of the session and what can be done with it as a whole. */
 
 import { useEffect, useState } from 'react';
+import { downloadText } from '../components/ui/download';
 import { IconButton } from '../components/ui/IconButton';
 import { formatBytes, formatMs } from '../state/format';
 import { isBusy, lastRun, type SandboxState } from '../state/model';
@@ -50,6 +51,11 @@ function SessionName({ id, ids, onEnter }: { id: string; ids: readonly string[];
     );
 }
 
+async function saveNotebook(sandbox: Sandbox): Promise<void> {
+    const { session } = sandbox;
+    if (session) downloadText(JSON.stringify(await session.notebook(), null, 1), `session-${session.id.slice(0, 8)}.ipynb`, 'application/x-ipynb+json');
+}
+
 export function SessionBar({ sandbox, state }: { sandbox: Sandbox; state: SandboxState }) {
     const status = statusOf(state);
     const elapsed = useElapsed(state);
@@ -84,6 +90,9 @@ export function SessionBar({ sandbox, state }: { sandbox: Sandbox; state: Sandbo
             <span className="session-actions">
                 {state.features.rollback && (
                     <IconButton icon="undo" label="Undo the last run: back to the state before it" disabled={!idle || undoTarget(state.timeline) === undefined} onClick={act(() => undo(sandbox))} />
+                )}
+                {state.features.notebook && (
+                    <IconButton icon="notebook" label="Save the session as a notebook" disabled={!id} onClick={act(() => saveNotebook(sandbox))} />
                 )}
                 <IconButton icon="restart" label="Restart the interpreter: variables are lost, files stay" disabled={!id} onClick={act(() => sandbox.restart())} />
                 <IconButton icon="plus" label="New session: this one is ended" onClick={act(() => sandbox.end(true))} />

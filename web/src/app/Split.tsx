@@ -9,7 +9,7 @@ const MAX = 80;
 const clamp = (percent: number) => Math.min(MAX, Math.max(MIN, percent));
 
 export function Split({ first, second }: { first: ReactNode; second: ReactNode }) {
-    const root = useRef<HTMLDivElement>(null);
+    const root = useRef<HTMLElement>(null);
     const [percent, setPercent] = useState(() => clamp(Number(kept.split) || 50));
     const [dragging, setDragging] = useState(false);
     const set = (value: number) => {
@@ -29,7 +29,7 @@ export function Split({ first, second }: { first: ReactNode; second: ReactNode }
         set(percent + by);
     };
     return (
-        <div ref={root} className={`split ${dragging ? 'split-dragging' : ''}`} style={{ '--split': `${percent}%` } as CSSProperties}>
+        <main ref={root} className={`split ${dragging ? 'split-dragging' : ''}`} style={{ '--split': `${percent}%` } as CSSProperties}>
             <div className="split-first">{first}</div>
             <div
                 className="split-edge"
@@ -49,6 +49,6 @@ export function Split({ first, second }: { first: ReactNode; second: ReactNode }
                 onPointerCancel={() => setDragging(false)}
             />
             <div className="split-second">{second}</div>
-        </div>
+        </main>
     );
 }

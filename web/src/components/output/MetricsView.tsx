@@ -66,7 +66,7 @@ export function MetricsView({ runs }: { runs: readonly RunSummary[] }) {
             </dl>
             {last.artifacts.length > 0 && (
                 <section className="metrics-artifacts" aria-label="Files written by the run">
-                    <h3>Files written</h3>
+                    <h2>Files written</h2>
                     <ul>{last.artifacts.map((file) => <li key={file.path}><code>{file.path}</code> {formatBytes(file.size)}</li>)}</ul>
                 </section>
             )}

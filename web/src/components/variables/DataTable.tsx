@@ -54,7 +54,7 @@ export function DataTable(props: Props) {
             <div className="data-scroll" tabIndex={0} role="region" aria-label={`Rows of ${props.name}`}>
                 <table>
                     <thead>
-                        <tr><th scope="col" className="data-index" aria-label="Index" />{part.columns.map((name, i) => <th key={i} scope="col" className={numeric(part.rows[0]?.[i])}>{name}</th>)}</tr>
+                        <tr><th scope="col" className="data-index"><span className="unseen">Index</span></th>{part.columns.map((name, i) => <th key={i} scope="col" className={numeric(part.rows[0]?.[i])}>{name}</th>)}</tr>
                     </thead>
                     <tbody>
                         {part.rows.map((row, i) => (

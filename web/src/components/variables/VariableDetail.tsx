@@ -53,7 +53,7 @@ export function VariableDetail({ name, data, onClose, onVariableDelete, onVariab
     return (
         <section className="variable-detail" aria-label={`Variable ${name}`}>
             <header>
-                <h3>{name}</h3>
+                <h2>{name}</h2>
                 <span className="spacer" />
                 {onVariableEdit && isEditable(data) && !editing && <button type="button" className="button" onClick={() => setEditing(true)}>Edit</button>}
                 {onVariableExport && (table ? (['csv', 'json'] as const) : (['json'] as const)).map((format) => (
