@@ -17,7 +17,7 @@
 
 enum { STATIC_FILE_MAX = 64 << 20, STATIC_PATH_MAX = 512 };
 
-static const char PAGE_POLICY[] = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+static const char PAGE_POLICY[] = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
                                   "font-src 'self' data:; worker-src 'self'; connect-src 'self'; frame-src 'self'; object-src 'none'; "
                                   "base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 

@@ -190,7 +190,7 @@ test('the output is cleared, copied and saved; the code is saved', async () => {
 });
 
 test('the page comes compressed, with a tag, under a strict policy, and its assets for ever', async () => {
-    const head = async (path, headers = {}) => (await fetch(BASE + path, { headers: { Accept: 'text/html', ...headers } })).headers;
+    const head = async (path, headers = {}) => (await fetch(BASE + path, { method: 'HEAD', headers: { Accept: 'text/html', ...headers } })).headers;
     const page = await head('/', { 'Accept-Encoding': 'gzip' });
     assert.equal(page.get('content-encoding'), 'gzip');
     assert.equal(page.get('cache-control'), 'no-cache');
