@@ -14,15 +14,23 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ANSWER_BYTES = 256 };
 
-static void answer(pid_t pid, const char *reason)
+static int64_t processor_us(void)
+{
+    struct timespec t = {0, 0};
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void answer(pid_t pid, int64_t cpu_us, const char *reason)
 {
     char text[ANSWER_BYTES];
-    int  n = reason == NULL ? snprintf(text, sizeof text, "{\"pid\":%d,\"executionCount\":%u,\"channel\":%s}", pid,
-                                       (unsigned)host_cell_count(), host_adopt_has_channel() ? "true" : "false")
+    int  n = reason == NULL ? snprintf(text, sizeof text, "{\"pid\":%d,\"executionCount\":%u,\"channel\":%s,\"cpu\":%lld}", pid,
+                                       (unsigned)host_cell_count(), host_adopt_has_channel() ? "true" : "false", (long long)cpu_us)
                             : snprintf(text, sizeof text, "{\"pid\":0,\"reason\":\"%s\"}", reason);
     host_event_queue(EVENT_PARKED, text, (size_t)n);
     host_event_flush();
@@ -73,9 +81,10 @@ int host_park(void)
     char        text[ANSWER_BYTES / 2];
     const char *reason = find_reason(text, sizeof text);
     pid_t       init   = getppid(), pid;
+    int64_t     began  = processor_us();
     sigset_t    all, before;
     if (reason != NULL) {
-        answer(0, reason);
+        answer(0, 0, reason);
         return 0;
     }
     host_event_begin(0);
@@ -90,6 +99,6 @@ int host_park(void)
     }
     PyOS_AfterFork_Parent();
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    answer(pid, pid < 0 ? strerror(errno) : NULL);
+    answer(pid, processor_us() - began, pid < 0 ? strerror(errno) : NULL);
     return 0;
 }

@@ -202,6 +202,12 @@ static void serve_file(const struct init *init, const struct control_file *reque
     fdio_close(&fd);
 }
 
+static bool has_order(void)
+{
+    struct pollfd control = {.fd = INIT_CONTROL_FD, .events = POLLIN};
+    return poll(&control, 1, 0) > 0;
+}
+
 static void on_control(struct init *init)
 {
     union packet packet;
@@ -282,10 +288,11 @@ static void turn(struct init *init)
         if (fds[2 + i].revents != 0 && fds[2 + i].fd == member->channel[0]) /* a report can end a member, and others move up */
             init_adopt_on_report(&init->members, member, tell);
     }
-    if (fds[1].revents != 0)
-        on_signal(init); /* deaths before orders: RESPAWN and WAKE are about what has already died */
-    if (fds[0].revents != 0)
+    /* Orders before deaths: a worker may die over what the server sent it just after CONTROL_PARKED, and must not take the copy along. */
+    while (has_order())
         on_control(init);
+    if (fds[1].revents != 0)
+        on_signal(init);
 }
 
 _Noreturn void init_main(const struct jail *jail, const struct jail_session *session)

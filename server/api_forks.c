@@ -69,6 +69,8 @@ static void copy_parent(struct forking *forking, const struct session *parent)
     forking->wanted.limits          = info.limits;
     forking->wanted.idle_timeout_ms = info.idle_timeout_ms;
     forking->wanted.owner           = session_owner(parent);
+    forking->wanted.has_checkpoints = true;
+    forking->wanted.checkpoints     = info.checkpoints;
     (void)snprintf(forking->wanted.profile, sizeof forking->wanted.profile, "%s", info.profile);
 }
 

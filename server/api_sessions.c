@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api_checkpoints.h"
 #include "api_error.h"
 #include "api_packages.h"
 #include "file_error.h"
@@ -13,6 +14,7 @@
 #include "json.h"
 #include "server.h"
 #include "session_body.h"
+#include "session_checkpoints.h"
 #include "session_list.h"
 #include "session_packages.h"
 #include "session_reply.h"
@@ -221,6 +223,8 @@ static json_t *write_stats(const struct session *session, const struct session_s
                                   json_pack("{s:I, s:I, s:f, s:i}", "memory", (json_int_t)stats->memory_bytes, "memoryPeak",
                                             (json_int_t)stats->memory_peak_bytes, "cpuTime", (double)stats->cpu_us / 1000.0, "processes",
                                             (int)stats->processes));
+    if (json != NULL)
+        (void)json_object_set_new(json, "checkpoints", api_checkpoints_status(session));
     return json;
 }
 
@@ -261,17 +265,22 @@ void api_sessions_stats(struct http_request *request, void *context)
 
 void api_sessions_update(struct http_request *request, void *context)
 {
-    struct session   *session  = api_session_of(request, server_sessions(context));
-    struct json_check check    = JSON_CHECK_INIT;
-    json_t           *metadata = NULL, *variables = NULL;
+    struct session      *session  = api_session_of(request, server_sessions(context));
+    struct json_check    check    = JSON_CHECK_INIT;
+    json_t              *metadata = NULL, *variables = NULL;
+    enum checkpoint_mode mode;
+    bool                 has_mode;
 
     if (session == NULL)
         return;
+    has_mode = session_body_read_checkpoints(&check, http_request_json(request), &mode);
     (void)json_field_object(&check, http_request_json(request), "metadata", &metadata);
     if (json_field_object(&check, http_request_json(request), "variables", &variables))
         session_body_check_variables(&check, variables);
     if (json_check_reply(&check, request))
         return;
+    if (has_mode)
+        session_set_checkpoints(session, mode);
     if (session_update(session, metadata, variables) < 0)
         api_error_unavailable(request, "NO_MEMORY", "No memory for the change");
     else

@@ -180,18 +180,37 @@ static void reply_refused(const struct asking *asking, const struct inspect_repl
         http_reply_error(asking->request, 422, "VARIABLE_UNREADABLE", message, json_pack("{s:s}", "type", type), 0);
 }
 
-static void reply_unanswered(const struct asking *asking, enum inspect_end end)
+static void reply_died(const struct asking *asking, const struct execution_state *after)
 {
-    char text[ID_TEXT_BYTES];
+    char text[192];
+    if (after->kind != STATE_ROLLED_BACK) {
+        http_reply_error(asking->request, 422, "INTERPRETER_DIED",
+                         "The session's interpreter died, or hung and had to be ended, over this request; what it held is lost",
+                         json_pack("{s:s}", "state", "lost"), 0);
+        return;
+    }
+    (void)snprintf(text, sizeof text,
+                   "The session's interpreter died, or hung and had to be ended, over this request; it is as it was after execution %llu",
+                   (unsigned long long)after->restored_to);
+    http_reply_error(asking->request, 422, "INTERPRETER_DIED", text,
+                     json_pack("{s:s, s:I}", "state", "rolledBack", "restoredTo", (json_int_t)after->restored_to), 0);
+}
+
+static void reply_unanswered(const struct asking *asking, const struct inspect_reply *said)
+{
+    char                          text[ID_TEXT_BYTES];
+    const struct execution_state *after = said->after;
+    enum inspect_end              end   = session_of(asking) == NULL ? INSPECT_GONE : said->end;
     id_format(&asking->session, text);
     if (end == INSPECT_BUSY)
         http_reply_error(asking->request, 409, "SESSION_BUSY", "The session runs a cell; its variables can be reached when that has ended",
                          NULL, 0);
     else if (end == INSPECT_GONE)
         api_error_no_session(asking->request, server_sessions(asking->server), text);
+    else if (end == INSPECT_DIED)
+        reply_died(asking, after);
     else
-        http_reply_error(asking->request, 422, "INTERPRETER_DIED",
-                         "The session's interpreter died, or hung and had to be ended, over this request; what it held is lost", NULL, 0);
+        api_error_unavailable(asking->request, "INSPECTION_FAILED", "The session's answer is not what was asked for");
 }
 
 static void reply_answered(const struct asking *asking, const struct inspect_reply *said)
@@ -210,7 +229,7 @@ static void on_reply(const struct inspect_reply *said, void *arg)
 {
     struct asking *asking = arg;
     if (said->end != INSPECT_ANSWERED || session_of(asking) == NULL)
-        reply_unanswered(asking, said->end != INSPECT_ANSWERED ? said->end : INSPECT_GONE);
+        reply_unanswered(asking, said);
     else if (!json_is_true(json_object_get(said->json, "ok")))
         reply_refused(asking, said);
     else

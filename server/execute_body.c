@@ -72,6 +72,7 @@ static void read_rest(struct json_check *check, const json_t *json, const struct
     (void)json_field_integer(check, json, "timeout", 1, policies->execution_time_limit_ms, &timeout_ms);
     (void)json_field_bool(check, json, "includeVariables", &body->execution.include_variables);
     (void)json_field_bool(check, json, "queue", &body->may_queue);
+    (void)json_field_bool(check, json, "transactional", &body->execution.transactional);
     (void)json_field_choice(check, json, "onDisconnect", ways, &way);
     if (!body->execution.include_variables) { /* then no code of theirs is run to describe them either */
         if (body->execution.options == NULL)
@@ -91,6 +92,7 @@ bool execute_body_read(struct execute_body *body, struct http_request *request, 
     *body = (struct execute_body){.may_queue = true, .execution = {.include_variables = true}};
     read_code(&check, json, policies, &body->execution);
     read_session_id(&check, json, &body->session);
+    body->session.is_casual = !body->session.has_id;
     body->execution.options = read_options(&check, json);
     body->execution.files   = files_given_read(&check, json, policies);
     read_limits(&check, json, policies, &body->execution.use);

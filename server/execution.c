@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "execution_private.h"
@@ -74,6 +75,7 @@ struct execution *execution_new(struct event_base *base, struct event_log *log, 
     execution->use                      = request->use;
     execution->output.limits            = *limits;
     execution->interactive              = request->interactive;
+    execution->transactional            = request->transactional;
     execution->files                    = request->files;
     execution->packages                 = json_incref(request->packages);
     execution->owner                    = request->owner;
@@ -101,6 +103,7 @@ void execution_free(struct execution *execution)
     audit_run_free(execution->audit);
     json_decref(execution->options);
     json_decref(execution->label);
+    free(execution->notice);
     files_given_free(execution->files);
     json_decref(execution->packages);
     event_track_free(execution->output.track);
@@ -122,7 +125,8 @@ void execution_watch_values(struct execution *execution, output_on_value on_valu
 
 void execution_set_notice(struct execution *execution, const char *notice)
 {
-    execution->notice = notice;
+    free(execution->notice);
+    execution->notice = notice != NULL ? strdup(notice) : NULL; /* without memory it is not told */
 }
 
 json_t *execution_take_packages(struct execution *execution)
@@ -207,7 +211,17 @@ bool execution_has_ended(const struct execution *execution)
 
 bool execution_is_dying(const struct execution *execution)
 {
-    return !execution_has_ended(execution) && execution->status != EXECUTION_QUEUED && execution->phase == PHASE_STATS;
+    return !execution_has_ended(execution) && execution->status != EXECUTION_QUEUED && execution->phase >= PHASE_STATS;
+}
+
+bool execution_is_to_be_undone(const struct execution *execution)
+{
+    return execution_is_dying(execution) && execution->phase == PHASE_UNDO;
+}
+
+bool execution_is_transactional(const struct execution *execution)
+{
+    return execution->transactional;
 }
 
 const struct outcome *execution_outcome(const struct execution *execution)
@@ -224,6 +238,11 @@ const char *execution_failure(const struct execution *execution, const char **re
 {
     *ret_code = execution->failure_code;
     return execution->failure_code != NULL ? execution->failure : NULL;
+}
+
+const struct execution_state *execution_state(const struct execution *execution)
+{
+    return &execution->state;
 }
 
 double execution_ms(const struct execution *execution)

@@ -35,13 +35,14 @@ struct execution_request {
     uint32_t                   timeout_ms, grace_ms; /* until SIGINT; from SIGINT to SIGKILL */
     struct execution_use       use;
     bool                       include_variables;
-    bool                       interactive; /* someone may answer input(); else it sees the end of input */
-    json_t                    *packages;    /* requirements to be installed before it starts, or NULL; a reference is taken */
-    struct files_given        *files;       /* to be written before it starts; taken over, unless NULL is returned */
-    struct tenant             *owner;       /* session_submit() sees to it */
-    const struct audit_origin *origin;      /* for the audit log; NULL: not known */
-    const struct id           *id;          /* which it shall have, when nobody has it; NULL: a new one */
-    json_t                    *label;       /* what its maker wants to find again; NULL, or a reference is taken */
+    bool                       interactive;   /* someone may answer input(); else it sees the end of input */
+    bool                       transactional; /* unless it ends well, the session is to be as it was before */
+    json_t                    *packages;      /* requirements to be installed before it starts, or NULL; a reference is taken */
+    struct files_given        *files;         /* to be written before it starts; taken over, unless NULL is returned */
+    struct tenant             *owner;         /* session_submit() sees to it */
+    const struct audit_origin *origin;        /* for the audit log; NULL: not known */
+    const struct id           *id;            /* which it shall have, when nobody has it; NULL: a new one */
+    json_t                    *label;         /* what its maker wants to find again; NULL, or a reference is taken */
 };
 
 struct execution;
@@ -76,8 +77,10 @@ void execution_start(struct execution *execution, struct worker *worker, uint64_
 /* What the worker says, while it runs. */
 void execution_on_frame(struct execution *execution, const struct frame *frame);
 void execution_on_raw(struct execution *execution, enum pipes_stream stream, const char *data, size_t length);
-/* The interpreter died; `after` is what the session will be left with. The end may have to wait for on_stats. */
-void execution_on_exit(struct execution *execution, int status, const struct execution_state *after);
+/* The interpreter died. The end waits for on_stats, for a while, and for execution_on_state. */
+void execution_on_exit(struct execution *execution, int status);
+/* After execution_on_exit, or while it is to be undone: what the session is left with. */
+void execution_on_state(struct execution *execution, const struct execution_state *after);
 /* oom: the kernel has ended a process of the jail since this was last asked; cpu_us: used since then. */
 void execution_on_stats(struct execution *execution, const struct session_stats *stats, bool oom, uint64_t cpu_us);
 /* The whole jail is gone. */
@@ -100,7 +103,7 @@ void execution_fail(struct execution *execution, const char *code, const char *m
 int execution_input(struct execution *execution, const char *text, size_t length, struct err *err);
 /* on_value is told of each plot and result while it runs. */
 void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg);
-/* Told to the client with the result: something it should know that is no part of the run. `notice` is a constant. */
+/* Told to the client with the result: something it should know that is no part of the run. Copied; NULL: nothing. */
 void execution_set_notice(struct execution *execution, const char *notice);
 
 /* Writes what was appended to its log, so that a new watcher finds it. */
@@ -117,11 +120,14 @@ const json_t               *execution_label(const struct execution *execution); 
 void                  execution_times(const struct execution *execution, int64_t *ret_started_ms, int64_t *ret_ended_ms);
 enum execution_status execution_status(const struct execution *execution);
 bool                  execution_has_ended(const struct execution *execution);
-bool                  execution_is_dying(const struct execution *execution); /* its interpreter has died, its end is being found out */
-const struct outcome *execution_outcome(const struct execution *execution);  /* of an ended one: what it used; its error is gone */
+bool                  execution_is_dying(const struct execution *execution); /* it runs no more, what it leaves is being found out */
+bool execution_is_to_be_undone(const struct execution *execution);           /* its cell has failed; execution_on_state is waited for */
+bool execution_is_transactional(const struct execution *execution);
+const struct outcome *execution_outcome(const struct execution *execution); /* of an ended one: what it used; its error is gone */
 struct event_track   *execution_track(const struct execution *execution);
 /* Why the service failed; NULL when it did not. ret_code is a constant such as "SESSION_UNAVAILABLE". */
-const char *execution_failure(const struct execution *execution, const char **ret_code);
-double      execution_ms(const struct execution *execution); /* how long it ran, or has run so far */
+const char                   *execution_failure(const struct execution *execution, const char **ret_code);
+const struct execution_state *execution_state(const struct execution *execution); /* of an ended one: what it left */
+double                        execution_ms(const struct execution *execution);    /* how long it ran, or has run so far */
 
 #endif

@@ -27,6 +27,7 @@ static void fill_summary(const struct execution *execution, struct result_summar
         .error             = outcome->error,
         .artifacts         = outcome->artifacts,
         .artifacts_omitted = outcome->artifacts_omitted,
+        .threads           = outcome->threads,
         .notice            = execution->notice,
         .truncated         = event_track_is_truncated(execution->output.track),
         .metrics           = {.execution_ms = execution_ms(execution),
@@ -131,33 +132,61 @@ static bool was_ended_for_time(const struct execution *execution, int status)
            (WTERMSIG(status) == SIGINT || (WTERMSIG(status) == SIGKILL && execution->phase == PHASE_KILL));
 }
 
-void execution_on_exit(struct execution *execution, int status, const struct execution_state *after)
+void execution_undo(struct execution *execution)
 {
-    execution->state        = *after;
+    (void)evtimer_del(&execution->timer);
+    execution->phase = PHASE_UNDO;
+}
+
+void execution_know_stats(struct execution *execution)
+{
+    (void)evtimer_del(&execution->timer);
+    execution->phase = PHASE_DEAD;
+    if (execution->knows_state)
+        execution_finish_dead(execution);
+}
+
+void execution_on_state(struct execution *execution, const struct execution_state *after)
+{
+    execution->state       = *after;
+    execution->knows_state = true;
+    if (execution->phase == PHASE_UNDO)
+        execution_finish(execution, after);
+    else if (execution->phase == PHASE_DEAD)
+        execution_finish_dead(execution);
+}
+
+void execution_on_exit(struct execution *execution, int status)
+{
     execution->death.status = status;
     if (was_ended_for_time(execution, status))
         execution->death.timed_out_ms = execution->timeout_ms;
     if (worker_ask_stats(execution->worker))
         execution_set_timer(execution, PHASE_STATS, (int64_t)STATS_LIMIT_MS * 1000);
     else
-        execution_finish_dead(execution);
+        execution_know_stats(execution);
 }
 
 void execution_on_stats(struct execution *execution, const struct session_stats *stats, bool oom, uint64_t cpu_us)
 {
-    if (!execution_is_dying(execution))
+    if (!execution_is_dying(execution) || execution->phase != PHASE_STATS)
         return;
     execution->death.oom =
         oom && execution->death.timed_out_ms == 0 && WIFSIGNALED(execution->death.status) && WTERMSIG(execution->death.status) == SIGKILL;
     execution->outcome.memory_bytes      = stats->memory_bytes;
     execution->outcome.memory_peak_bytes = stats->memory_peak_bytes;
     execution->outcome.cpu_user_us       = cpu_us;
-    execution_finish_dead(execution);
+    execution_know_stats(execution);
 }
 
 void execution_on_gone(struct execution *execution, const struct worker_death *death)
 {
-    execution->state        = (struct execution_state){.kind = STATE_LOST};
+    const struct execution_state lost = {.kind = STATE_LOST};
+    if (execution->phase == PHASE_UNDO) {
+        execution_finish(execution, &lost);
+        return;
+    }
+    execution->state        = lost;
     execution->death.status = death->status;
     execution->death.oom    = death->oom;
     execution->death.reason = death->reason;

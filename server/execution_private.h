@@ -6,8 +6,11 @@
 
 #include "execution.h"
 
-/* What the timer is for: the time limit, the grace after it, nothing while SIGKILL does its work, the wait for stats. */
-enum phase { PHASE_RUN, PHASE_GRACE, PHASE_KILL, PHASE_STATS };
+/*
+ * What the timer is for: the time limit, the grace after it, nothing while SIGKILL does its work, the wait for stats. DEAD: only the state
+ * is waited for. UNDO: the cell has ended, and what it did is being taken back.
+ */
+enum phase { PHASE_RUN, PHASE_GRACE, PHASE_KILL, PHASE_STATS, PHASE_DEAD, PHASE_UNDO };
 
 struct execution {
     struct execution_node  node;
@@ -32,7 +35,7 @@ struct execution {
     uint32_t               timeout_ms, grace_ms;
     struct event           timer;
     enum phase             phase;
-    bool                   timed_out, interactive;
+    bool                   timed_out, interactive, transactional, knows_state;
     int64_t                made_us, started_us, ended_us;
     int64_t                made_at_ms;           /* since 1970 */
     int64_t                deadline_us, left_us; /* of the time limit; what was left of it when a wait for input() began */
@@ -40,7 +43,7 @@ struct execution {
     struct outcome         outcome;
     struct execution_state state;
     struct outcome_death   death;
-    const char            *notice;
+    char                  *notice; /* owned */
     const char            *failure_code;
     char                   failure[256];
 };
@@ -57,5 +60,7 @@ void execution_on_timer(evutil_socket_t fd, short what, void *execution);
 /* execution_end.c */
 void execution_finish(struct execution *execution, const struct execution_state *state); /* its outcome is known */
 void execution_finish_dead(struct execution *execution);                                 /* its interpreter is dead; see execution->death */
+void execution_know_stats(struct execution *execution);                                  /* or that there will be none */
+void execution_undo(struct execution *execution);                                        /* its outcome is known, the state is to follow */
 
 #endif

@@ -45,8 +45,10 @@ void execution_on_timer(evutil_socket_t fd, short what, void *arg)
         execution->phase = PHASE_KILL; /* worker.c sees to it that it ends now, one way or the other */
         worker_kill_interpreter(execution->worker);
         break;
-    case PHASE_KILL: break;
-    case PHASE_STATS: execution_finish_dead(execution); break;
+    case PHASE_STATS: execution_know_stats(execution); break;
+    case PHASE_KILL:
+    case PHASE_DEAD:
+    case PHASE_UNDO: break;
     }
 }
 
@@ -119,6 +121,8 @@ static void on_done(struct execution *execution, const struct frame *frame)
     struct err                          err  = {0};
     if (outcome_from_done(&execution->outcome, frame->payload, frame->length, execution->timed_out ? execution->timeout_ms : 0, &err) < 0)
         worker_end(execution->worker, err.message); /* its end will be ours */
+    else if (execution->transactional && execution->outcome.status != EXECUTION_OK)
+        execution_undo(execution);
     else
         execution_finish(execution, &kept);
 }

@@ -23,10 +23,19 @@ enum metrics_counter {
     METRICS_TLS_FAILURES,
     METRICS_INSTALLS, /* of packages, that brought what was wanted */
     METRICS_INSTALL_FAILURES,
+    METRICS_CHECKPOINTS_REFUSED,
     METRICS_COUNTERS
 };
 
-enum metrics_histogram { METRICS_SPAWN, METRICS_RUN, METRICS_QUEUE, METRICS_LOOP_LAG, METRICS_HISTOGRAMS };
+enum metrics_histogram {
+    METRICS_SPAWN,
+    METRICS_RUN,
+    METRICS_QUEUE,
+    METRICS_LOOP_LAG,
+    METRICS_CHECKPOINT,
+    METRICS_RESTORE,
+    METRICS_HISTOGRAMS
+};
 
 /* What refused something: one per rule that has a policy behind it. */
 enum metrics_denial {
@@ -45,6 +54,7 @@ enum metrics_denial {
     METRICS_DENIED_VARIABLES, /* too large or too slow to be shown */
     METRICS_DENIED_PACKAGES,
     METRICS_DENIED_NETWORK,
+    METRICS_DENIED_CHECKPOINTS,
     METRICS_DENIALS
 };
 

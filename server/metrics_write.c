@@ -9,26 +9,30 @@ static const struct {
     const char *name, *help;
     double      unit;
 } COUNTERS[METRICS_COUNTERS] = {
-    [METRICS_SPAWN_FAILURES]   = {"penny_session_spawn_failures_total", "Jails that could not be made.", 1},
-    [METRICS_EVENTS]           = {"penny_execution_events_total", "Events of executions that have ended.", 1},
-    [METRICS_OUTPUT_BYTES]     = {"penny_execution_output_bytes_total", "Bytes that executions which have ended had printed.", 1},
-    [METRICS_CPU_US]           = {"penny_execution_cpu_seconds_total", "Processor time of executions that have ended.", 1e-6},
-    [METRICS_RUN_FAILURES]     = {"penny_execution_failures_total", "Executions that the service, not the program, failed.", 1},
-    [METRICS_LOST_WORKERS]     = {"penny_interpreter_deaths_total", "Interpreters that died while they ran something.", 1},
-    [METRICS_UNAUTHORIZED]     = {"penny_http_unauthorized_total", "Requests refused for want of a right API key.", 1},
-    [METRICS_TLS_HANDSHAKES]   = {"penny_tls_handshakes_total", "TLS handshakes that were completed.", 1},
-    [METRICS_INSTALLS]         = {"penny_package_installs_total", "Installations that brought what was wanted.", 1},
-    [METRICS_INSTALL_FAILURES] = {"penny_package_install_failures_total", "Installations that failed.", 1},
-    [METRICS_TLS_FAILURES]     = {"penny_tls_failures_total", "TLS handshakes that failed.", 1},
+    [METRICS_SPAWN_FAILURES]      = {"penny_session_spawn_failures_total", "Jails that could not be made.", 1},
+    [METRICS_EVENTS]              = {"penny_execution_events_total", "Events of executions that have ended.", 1},
+    [METRICS_OUTPUT_BYTES]        = {"penny_execution_output_bytes_total", "Bytes that executions which have ended had printed.", 1},
+    [METRICS_CPU_US]              = {"penny_execution_cpu_seconds_total", "Processor time of executions that have ended.", 1e-6},
+    [METRICS_RUN_FAILURES]        = {"penny_execution_failures_total", "Executions that the service, not the program, failed.", 1},
+    [METRICS_LOST_WORKERS]        = {"penny_interpreter_deaths_total", "Interpreters that died while they ran something.", 1},
+    [METRICS_UNAUTHORIZED]        = {"penny_http_unauthorized_total", "Requests refused for want of a right API key.", 1},
+    [METRICS_TLS_HANDSHAKES]      = {"penny_tls_handshakes_total", "TLS handshakes that were completed.", 1},
+    [METRICS_INSTALLS]            = {"penny_package_installs_total", "Installations that brought what was wanted.", 1},
+    [METRICS_INSTALL_FAILURES]    = {"penny_package_install_failures_total", "Installations that failed.", 1},
+    [METRICS_TLS_FAILURES]        = {"penny_tls_failures_total", "TLS handshakes that failed.", 1},
+    [METRICS_CHECKPOINTS_REFUSED] = {"penny_checkpoints_refused_total", "Checkpoints that an interpreter could not be copied for.", 1},
 };
 
 static const struct {
     const char *name, *help;
 } HISTOGRAMS[METRICS_HISTOGRAMS] = {
-    [METRICS_SPAWN]    = {"penny_session_spawn_duration_seconds", "From asking the zygote for a jail to a ready interpreter in it."},
-    [METRICS_RUN]      = {"penny_execution_duration_seconds", "How long executions ran, waits for input() included."},
-    [METRICS_QUEUE]    = {"penny_execution_queue_duration_seconds", "How long executions waited for their turn."},
-    [METRICS_LOOP_LAG] = {"penny_loop_lag_seconds", "How late the event loop gets to a timer, looked at ten times a second."},
+    [METRICS_SPAWN]      = {"penny_session_spawn_duration_seconds", "From asking the zygote for a jail to a ready interpreter in it."},
+    [METRICS_RUN]        = {"penny_execution_duration_seconds", "How long executions ran, waits for input() included."},
+    [METRICS_QUEUE]      = {"penny_execution_queue_duration_seconds", "How long executions waited for their turn."},
+    [METRICS_CHECKPOINT] = {"penny_checkpoint_duration_seconds",
+                            "From asking for a copy of an interpreter to having it: what a session stands still."},
+    [METRICS_RESTORE]    = {"penny_restore_duration_seconds", "From an interpreter's death, or a rollback's beginning, to the woken copy."},
+    [METRICS_LOOP_LAG]   = {"penny_loop_lag_seconds", "How late the event loop gets to a timer, looked at ten times a second."},
 };
 
 static const char *const DENIALS[METRICS_DENIALS] = {
@@ -47,6 +51,7 @@ static const char *const DENIALS[METRICS_DENIALS] = {
     [METRICS_DENIED_VARIABLES]      = "variables",
     [METRICS_DENIED_PACKAGES]       = "packages",
     [METRICS_DENIED_NETWORK]        = "network",
+    [METRICS_DENIED_CHECKPOINTS]    = "checkpoints",
 };
 
 static void head(struct evbuffer *out, const char *name, const char *type, const char *help)

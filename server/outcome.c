@@ -97,6 +97,7 @@ int outcome_from_done(struct outcome *outcome, const char *payload, size_t lengt
     outcome->cpu_is_split      = true;
     outcome->memory_bytes      = read_number(done, "memory");
     outcome->memory_peak_bytes = read_number(done, "memoryPeak");
+    outcome->threads           = read_number(done, "threads");
     json_decref(done);
     if (timed_out_ms > 0)
         (void)set_timeout(outcome, timed_out_ms);

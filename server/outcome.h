@@ -39,6 +39,7 @@ struct outcome {
     uint64_t              artifacts_omitted; /* files beyond these */
     uint64_t              cpu_user_us, cpu_system_us, memory_bytes, memory_peak_bytes;
     bool                  cpu_is_split; /* into user and system; else cpu_user_us is all of it */
+    uint64_t              threads;      /* alive at its end; 0: not known */
 };
 
 void outcome_done(struct outcome *outcome);

@@ -42,6 +42,7 @@ static const struct number RESOURCES[] = {
     {{"execution", "maxVariableSize"}, NUMBER(variable_bytes), 1 << 20, 64, UINT64_C(1) << 32},
     {{"plotting", "maxPlots"}, NUMBER(plots), 20, 0, 10000},
     {{"plotting", "maxPlotSize"}, NUMBER(plot_bytes), 5 << 20, 4096, UINT64_C(1) << 30},
+    {{"checkpoints", "maxPerSession"}, NUMBER(checkpoints), 8, 0, 32},
     {{"cleanup", "sessionTimeout"}, NUMBER(session_timeout_ms), 1800000, 1000, UINT64_C(3456000000)},
     {{"cleanup", "cleanupInterval"}, NUMBER(cleanup_interval_ms), 30000, 100, MS_DAY},
 };
@@ -85,6 +86,23 @@ static int settle_resources(struct policies *policies, const struct policy_file 
     return 0;
 }
 
+static int read_checkpoint_mode(struct policies *policies, const struct policy_file *file, struct err *err)
+{
+    static const policy_place place = {"checkpoints", "default"};
+    json_t                   *given;
+    if (policy_file_find(file, place, &given, err) != 0)
+        return -1;
+    if (given == NULL)
+        return 0;
+    for (int mode = 0; mode < CHECKPOINT_MODES; mode++) {
+        if (json_is_string(given) && strcmp(json_string_value(given), checkpoint_mode_name((enum checkpoint_mode)mode)) == 0) {
+            policies->checkpoint_mode = (enum checkpoint_mode)mode;
+            return 0;
+        }
+    }
+    return policy_file_fail(file, place, err, "must be \"adaptive\", \"always\" or \"off\"");
+}
+
 static int read_resources(struct policies *policies, const struct policy_file *file, struct err *err)
 {
     for (size_t i = 0; i < sizeof RESOURCES / sizeof *RESOURCES; i++) {
@@ -94,7 +112,9 @@ static int read_resources(struct policies *policies, const struct policy_file *f
             return -1;
         number_set(policies, number, value);
     }
-    return file_rules_read_resources(&policies->file_rules, file, err) != 0 ? -1 : settle_resources(policies, file, err);
+    if (file_rules_read_resources(&policies->file_rules, file, err) != 0 || read_checkpoint_mode(policies, file, err) != 0)
+        return -1;
+    return settle_resources(policies, file, err);
 }
 
 /* Paths that two lists name must not be both allowed and blocked. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "checkpoint.h"
 #include "config.h"
 #include "err.h"
 #include "file_rules.h"
@@ -35,6 +36,9 @@ struct policies {
     uint32_t uid_base, uid_count;   /* + process.uidBase, process.uidCount: host uids of sessions, when started as root */
     /* cleanup */
     uint32_t session_timeout_ms, cleanup_interval_ms;
+    /* + checkpoints */
+    enum checkpoint_mode checkpoint_mode; /* checkpoints.default, of sessions that choose none */
+    uint32_t             checkpoints;     /* checkpoints.maxPerSession, named ones */
     /* filesystem.json quotas */
     uint32_t               concurrent_sessions;
     uint32_t               directories;

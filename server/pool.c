@@ -246,9 +246,9 @@ static void ignore_stats(const struct session_stats *stats, void *arg)
     (void)arg;
 }
 
-static const struct worker_events spawning_events = {on_ready,     ignore_frame,    ignore_raw, ignore_turn, on_interpreter_exit,
+static const struct worker_events spawning_events = {on_ready,     ignore_frame,     ignore_raw, ignore_turn, on_interpreter_exit,
                                                      ignore_stats, on_spawning_gone, NULL};
-static const struct worker_events ready_events    = {ignore_turn,         ignore_frame, ignore_raw,   ignore_turn,
+static const struct worker_events ready_events    = {ignore_turn,         ignore_frame, ignore_raw,    ignore_turn,
                                                      on_interpreter_exit, ignore_stats, on_ready_gone, NULL};
 
 /* Returns false when no more can be asked for now. */

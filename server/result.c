@@ -194,10 +194,15 @@ static bool write_error(struct bytes *out, const json_t *error, bool brief, bool
 
 static bool write_tail(struct bytes *out, const struct result_summary *s, bool cut)
 {
-    char text[96];
+    char text[128];
     bool ignored = false, fine = literal(out, ",\"state\":\"") && literal(out, s->state) && literal(out, "\"");
     if (s->restored_to >= 0) {
         (void)snprintf(text, sizeof text, ",\"restoredTo\":%lld", (long long)s->restored_to);
+        fine = fine && literal(out, text);
+    }
+    if (s->threads > 1) {
+        (void)snprintf(text, sizeof text, ",\"checkpoint\":{\"possible\":false,\"reason\":\"%llu other thread%s alive\"}",
+                       (unsigned long long)s->threads - 1, s->threads == 2 ? " is" : "s are");
         fine = fine && literal(out, text);
     }
     if (s->notice != NULL)

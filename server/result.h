@@ -42,6 +42,7 @@ struct result_summary {
     const json_t         *error;     /* NULL: absent */
     const json_t         *artifacts; /* NULL: none */
     uint64_t              artifacts_omitted;
+    uint64_t              threads;   /* more than one: there can be no checkpoint of this state, and the result says so */
     const char           *notice;    /* NULL: absent */
     bool                  truncated; /* output was lost to the limit */
 };

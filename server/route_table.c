@@ -1,4 +1,5 @@
 /* route_table.c: every path of the service. */
+#include "api_checkpoints.h"
 #include "api_contract.h"
 #include "api_execute.h"
 #include "api_executions.h"
@@ -49,6 +50,10 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/api/v1/sessions/{id}/restart", api_sessions_restart, ROUTE_BODY_JSON},
 
     {HTTP_POST, "/api/v1/sessions/{id}/fork", api_forks_create, ROUTE_BODY_JSON},
+    {HTTP_GET, "/api/v1/sessions/{id}/checkpoints", api_checkpoints_list, 0},
+    {HTTP_POST, "/api/v1/sessions/{id}/checkpoints", api_checkpoints_create, ROUTE_BODY_JSON},
+    {HTTP_DELETE, "/api/v1/sessions/{id}/checkpoints/{checkpointId}", api_checkpoints_delete, 0},
+    {HTTP_POST, "/api/v1/sessions/{id}/rollback", api_checkpoints_rollback, ROUTE_BODY_JSON},
 
     {HTTP_GET, "/api/v1/sessions/{id}/variables", api_variables_list, 0},
     {HTTP_PUT, "/api/v1/sessions/{id}/variables", api_variables_set, ROUTE_BODY_JSON},

@@ -38,6 +38,12 @@ void session_set_state(struct session *session, enum session_state state)
     session->state = state;
 }
 
+void session_set_notice(struct session *session, const char *notice)
+{
+    free(session->notice);
+    session->notice = notice != NULL ? strdup(notice) : NULL;
+}
+
 static struct event_log *open_log(struct session *session, struct worker *worker, struct err *err)
 {
     int fd = worker_take_log(worker);
@@ -57,6 +63,7 @@ static void fill(struct session *session, const struct session_request *request)
     session->variables       = json_incref(request->variables);
     session->environment     = json_incref(request->environment);
     session->limits          = request->limits;
+    session->is_casual       = request->is_casual;
     session->idle_timeout_ms = request->idle_timeout_ms != 0 ? request->idle_timeout_ms : settings->idle_timeout_ms;
     (void)snprintf(session->profile, sizeof session->profile, "%s", request->profile[0] != '\0' ? request->profile : settings->profile);
     session_touch(session);
@@ -64,10 +71,15 @@ static void fill(struct session *session, const struct session_request *request)
     session->changed_ms = session->created_us / 1000;
 }
 
+static bool has_parts(const struct session *session)
+{
+    return session->inspections != NULL && session->checkpoints != NULL && session->forks != NULL && session->files != NULL &&
+           session->packages != NULL && session->plots != NULL;
+}
+
 struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
 {
     struct session *session = calloc(1, sizeof *session);
-    bool            has_all;
     if (session == NULL) {
         worker_release(worker);
         (void)err_set(err, ENOMEM, "no memory for a session");
@@ -82,14 +94,15 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
     session->forks       = session_forks_new();
-    session->files       = session_files_new(session, sessions_base(sessions));
-    session->packages    = session_packages_new(session, sessions_base(sessions));
-    session->plots       = session_plots_new(sessions_settings(sessions)->output.plots);
-    has_all              = session->inspections != NULL && session->forks != NULL && session->files != NULL && session->plots != NULL &&
-              session->packages != NULL;
-    session->log = has_all ? open_log(session, worker, err) : NULL;
+    session->checkpoints =
+        session_checkpoints_new(session, sessions_base(sessions),
+                                request->has_checkpoints ? request->checkpoints : sessions_settings(sessions)->policies->checkpoint_mode);
+    session->files    = session_files_new(session, sessions_base(sessions));
+    session->packages = session_packages_new(session, sessions_base(sessions));
+    session->plots    = session_plots_new(sessions_settings(sessions)->output.plots);
+    session->log      = has_parts(session) ? open_log(session, worker, err) : NULL;
     if (session->log == NULL) {
-        if (!has_all)
+        if (!has_parts(session))
             (void)err_set(err, ENOMEM, "no memory for a session");
         worker_release(worker);
         session_free(session);
@@ -108,6 +121,7 @@ void session_free(struct session *session)
     session->packages = NULL;
     session_inspect_free(session->inspections);
     session_forks_free(session->forks);
+    session_checkpoints_free(session->checkpoints);
     session_plots_free(session->plots);
     session_given_cancel(session);
     json_decref(session->uploads);
@@ -122,15 +136,17 @@ void session_free(struct session *session)
     json_decref(session->metadata);
     json_decref(session->variables);
     json_decref(session->environment);
+    free(session->notice);
     free(session);
 }
 
 void session_inherit(struct session *session, const struct session *parent, const struct fork_moment *moment)
 {
-    session->is_fork      = true;
-    session->forked_from  = parent->id;
-    session->executions   = moment->executions;
-    session->live         = moment->live;
+    session->is_fork     = true;
+    session->forked_from = parent->id;
+    session->executions  = moment->executions;
+    if (moment->live > 0)
+        session_note_inherited(session);
     session->profile_sent = moment->profile_sent;
     session->variables    = json_incref(moment->variables);
     session->uploads      = json_true(); /* whatever the others of the family have written since is none of its next cell's doing */
@@ -151,6 +167,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session_inspect_end_all(session);
     session_packages_end_all(session);
     session_fork_end_all(session);
+    session_checkpoints_end_all(session);
     session_files_on_end(session);
     pool_cancel(session->claim);
     session->claim = NULL;
@@ -236,6 +253,8 @@ void session_forget_stats(struct session *session, void *arg)
 
 void session_get_info(const struct session *session, struct session_info *ret)
 {
+    struct checkpoints_info checkpoints;
+    session_checkpoints_info(session, &checkpoints);
     *ret = (struct session_info){
         .id               = &session->id,
         .id_text          = session->id_text,
@@ -243,12 +262,13 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .last_activity_us = session->last_activity_us,
         .expires_ms       = session->last_activity_us / 1000 + session->idle_timeout_ms,
         .busy             = session_has_work(session),
-        .is_empty         = session->live == 0 && session->variables == NULL && session->running == NULL,
+        .is_empty         = session_state_number(session) == 0 && session->variables == NULL && session->running == NULL,
         .metadata         = session->metadata,
         .environment      = session->environment,
         .idle_timeout_ms  = session->idle_timeout_ms,
         .profile          = session->profile,
         .limits           = session->limits,
+        .checkpoints      = checkpoints.mode,
         .executions       = session->executions,
         .memory_bytes     = session->memory_bytes,
         .cpu_us           = session->cpu_us,

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "checkpoint.h"
 #include "err.h"
 #include "event_log.h"
 #include "execution.h"
@@ -29,8 +30,11 @@ struct session_request {
     char                 profile[16];     /* "": the default */
     struct worker_limits limits;          /* all 0: the policy's */
     uint32_t             idle_timeout_ms; /* 0: the policy's */
-    struct tenant       *owner;           /* whose it is; NULL: there are no keys */
-    struct audit_origin  origin;          /* who asked for it */
+    bool                 has_checkpoints; /* `checkpoints` was chosen; else it is the policy's */
+    enum checkpoint_mode checkpoints;
+    bool                 is_casual; /* made for an execution that named no session */
+    struct tenant       *owner;     /* whose it is; NULL: there are no keys */
+    struct audit_origin  origin;    /* who asked for it */
 };
 
 enum session_state {
@@ -59,6 +63,7 @@ struct session_info {
     const char          *profile;                /* never "" */
     struct worker_limits limits;
     uint32_t             idle_timeout_ms;
+    enum checkpoint_mode checkpoints;
     uint64_t             executions;
     uint64_t             memory_bytes, cpu_us; /* as last heard */
     double               execution_ms;         /* of all executions together */

@@ -78,6 +78,18 @@ void session_body_read_profile(struct json_check *check, const json_t *json, cha
         (void)snprintf(ret_profile, 16, "%s", profiles[index]);
 }
 
+bool session_body_read_checkpoints(struct json_check *check, const json_t *json, enum checkpoint_mode *ret)
+{
+    const char *names[CHECKPOINT_MODES + 1] = {NULL};
+    size_t      index                       = 0;
+    for (int mode = 0; mode < CHECKPOINT_MODES; mode++)
+        names[mode] = checkpoint_mode_name((enum checkpoint_mode)mode);
+    if (!json_field_choice(check, json, "checkpoints", names, &index))
+        return false;
+    *ret = (enum checkpoint_mode)index;
+    return true;
+}
+
 static void read_limits(struct json_check *check, const json_t *json, const struct policies *policies, struct worker_limits *ret)
 {
     json_t *resources = NULL;
@@ -105,6 +117,7 @@ void session_body_read(struct json_check *check, const json_t *json, const struc
     (void)json_field_integer(check, json, "idleTimeout", IDLE_TIMEOUT_MIN, policies->session_timeout_ms, &idle_ms);
     ret->idle_timeout_ms = (uint32_t)idle_ms;
     session_body_read_profile(check, json, ret->profile);
+    ret->has_checkpoints = session_body_read_checkpoints(check, json, &ret->checkpoints);
     read_limits(check, json, policies, &ret->limits);
 }
 
@@ -148,8 +161,10 @@ json_t *session_body_write(const struct session *session, const struct policies 
                      json_time(info.expires_ms), "status", session_body_status(&info), "busy", info.busy, "resourceUsage", "memory",
                      (json_int_t)info.memory_bytes, "cpu", session_body_cpu(&info), "executions", (json_int_t)info.executions, "limits",
                      write_limits(&info, policies), "policy", "profile", info.profile);
-    if (json != NULL)
+    if (json != NULL) {
         (void)json_object_set_new(json, "installedPackages", session_packages_names(session));
+        (void)json_object_set_new(json, "checkpoints", json_string(checkpoint_mode_name(info.checkpoints)));
+    }
     if (json != NULL && level != NULL)
         (void)json_object_set(json, "isolation", level);
     if (json != NULL && info.forked_from != NULL) {

@@ -9,11 +9,14 @@
 #include "policies.h"
 #include "session.h"
 
-/* {metadata?, variables?, policy?, resources?, envVars?, idleTimeout?} into *ret, borrowing from the JSON; what is wrong goes to `check`. */
+/* {metadata?, variables?, policy?, resources?, envVars?, idleTimeout?, checkpoints?} into *ret, borrowing from the JSON; what is wrong goes to `check`. */
 void session_body_read(struct json_check *check, const json_t *json, const struct policies *policies, struct session_request *ret);
 
 /* `policy` of a body: {"profile": name}, or the name. What is no profile goes to `check`; without one ret_profile stays as it was. */
 void session_body_read_profile(struct json_check *check, const json_t *json, char ret_profile[16]);
+
+/* `checkpoints` of a body: "always", "adaptive" or "off". Returns whether it is there and right. */
+bool session_body_read_checkpoints(struct json_check *check, const json_t *json, enum checkpoint_mode *ret);
 
 /* Whether the names in `object` can be Python variables, and the values of environment variables strings; what is not goes to `check`. */
 void session_body_check_variables(struct json_check *check, const json_t *object);

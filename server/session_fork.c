@@ -276,7 +276,7 @@ static void note_moment(struct fork_request *request)
     const struct session *session = request->session;
     request->parent               = session->worker;
     request->moment               = (struct fork_moment){.executions   = session->executions,
-                                                         .live         = session->live,
+                                                         .live         = session_state_number(session),
                                                          .profile_sent = session->profile_sent,
                                                          .variables    = json_incref(session->variables)};
 }

@@ -180,6 +180,11 @@ static int ask(struct session *session, struct inspection *inspection, struct er
     return result;
 }
 
+bool session_inspect_waits(const struct session *session)
+{
+    return session->inspections->count > 0;
+}
+
 bool session_inspect_runs(const struct session *session)
 {
     return session->inspections->running != NULL;
@@ -223,7 +228,7 @@ static void note_change(struct session *session, const struct inspection *inspec
         session->variables = NULL;
     }
     if (inspection->gives || (inspection->changes && done)) {
-        session->live++; /* there is something now that a death would lose */
+        session_note_change(session); /* there is something now that a death would lose */
         session->changed_ms = json_time_now();
     }
 }
@@ -241,10 +246,10 @@ void session_inspect_on_reply(struct session *session, const struct frame *frame
 {
     struct inspection   *inspection = take_running(session);
     json_t              *json       = load(frame);
-    struct inspect_reply reply      = {INSPECT_ANSWERED, json, frame->payload, frame->length};
+    struct inspect_reply reply      = {.end = INSPECT_ANSWERED, .json = json, .text = frame->payload, .length = frame->length};
 
     if (!json_is_object(json)) {
-        reply.end = INSPECT_DIED;
+        reply.end = INSPECT_GARBLED;
         log_warn("session %s: its answer about variables is not JSON of the agreed form", session->id_text);
     }
     note_change(session, inspection, json_is_true(json_object_get(json, "ok")));
@@ -253,11 +258,21 @@ void session_inspect_on_reply(struct session *session, const struct frame *frame
     session_go_on(session);
 }
 
-void session_inspect_on_death(struct session *session)
+void session_inspect_on_exit(struct session *session)
 {
-    struct inspection *inspection = take_running(session);
+    struct inspection *running = session->inspections->running;
+    if (running == NULL)
+        return;
+    running->phase = PHASE_KILL;
+    (void)evtimer_del(&running->timer);
+}
+
+void session_inspect_on_state(struct session *session, const struct execution_state *after)
+{
+    struct inspection         *inspection = take_running(session);
+    const struct inspect_reply reply      = {.end = INSPECT_DIED, .after = after};
     if (inspection != NULL)
-        answer_without(inspection, INSPECT_DIED);
+        answer(inspection, &reply);
 }
 
 void session_inspect_end_all(struct session *session)

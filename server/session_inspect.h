@@ -25,17 +25,19 @@ enum {
 
 enum inspect_end {
     INSPECT_ANSWERED,
-    INSPECT_BUSY, /* something else ran all the time */
-    INSPECT_DIED, /* the interpreter died while it answered, or had to be ended */
-    INSPECT_GONE, /* the session is over, or was restarted */
+    INSPECT_BUSY,    /* something else ran all the time */
+    INSPECT_DIED,    /* the interpreter died while it answered, or had to be ended */
+    INSPECT_GARBLED, /* its answer is not of the agreed form */
+    INSPECT_GONE,    /* the session is over, or was restarted */
 };
 
 /* Borrowed; only for the duration of the callback. */
 struct inspect_reply {
-    enum inspect_end end;
-    const json_t    *json; /* when ANSWERED: an object. Whole numbers beyond 64 bits were read as floating point */
-    const char      *text; /* the same as it came */
-    size_t           length;
+    enum inspect_end              end;
+    const struct execution_state *after; /* when DIED: what the session is left with */
+    const json_t                 *json;  /* when ANSWERED: an object. Whole numbers beyond 64 bits were read as floating point */
+    const char                   *text;  /* the same as it came */
+    size_t                        length;
 };
 
 typedef void (*inspect_on_reply)(const struct inspect_reply *reply, void *arg);
@@ -56,8 +58,10 @@ void                session_inspect_free(struct inspections *inspections); /* wi
 bool session_inspect_go_on(struct session *session);
 bool session_inspect_runs(const struct session *session);
 void session_inspect_on_reply(struct session *session, const struct frame *frame);
-/* The interpreter, or its jail, has died. */
-void session_inspect_on_death(struct session *session);
+bool session_inspect_waits(const struct session *session);
+/* The interpreter has died: what it was asked is answered by session_inspect_on_state. */
+void session_inspect_on_exit(struct session *session);
+void session_inspect_on_state(struct session *session, const struct execution_state *after);
 /* Answers all, as GONE. */
 void session_inspect_end_all(struct session *session);
 

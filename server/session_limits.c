@@ -45,7 +45,7 @@ static void limit_cpu(struct session *session, uint32_t percent)
         return;
     session->cpu_is_limited = worker_limit_cpu(session->worker, percent);
     if (!session->cpu_is_limited)
-        session->notice = NOT_HELD;
+        session_set_notice(session, NOT_HELD);
 }
 
 json_t *session_limits_apply(struct session *session, const struct execution *execution, json_t *options)

@@ -5,6 +5,7 @@
 #include "bytes.h"
 #include "pool.h"
 #include "session.h"
+#include "session_checkpoints.h"
 #include "session_files.h"
 #include "session_fork.h"
 #include "session_inspect.h"
@@ -34,13 +35,13 @@ struct session {
     uint32_t              idle_timeout_ms;
     int64_t               created_us, last_activity_us, ended_ms; /* since 1970 */
     int64_t               active_ms;                              /* monotonic */
-    uint64_t              executions, live;                       /* started ever; ended well on this interpreter */
+    uint64_t              executions;                             /* started ever */
     int64_t               deadline_ms, deadline_at_ms;            /* monotonic, and since 1970; 0: none */
     bool                  pauses, paused;
     unsigned              failed_starts;
     bool                  is_kept; /* although ended, for a while */
     struct bytes          late[PIPES_STREAM_COUNT];
-    const char           *notice; /* for the next execution */
+    char                 *notice; /* for the next execution; owned */
     uint64_t              memory_bytes, cpu_us, jail_cpu_us;
     uint32_t              oom_kills;
     double                execution_ms;
@@ -60,12 +61,18 @@ struct session {
     void *gone_arg;
 
     struct session_packages *packages;
+
+    struct session_checkpoints *checkpoints;
+    bool                        is_casual; /* made for one execution; nobody asked for a session */
 };
 
 /* session.c */
 void session_touch(struct session *session);
 /* The only writer of the state. */
 void session_set_state(struct session *session, enum session_state state);
+
+/* Copied; NULL: none. */
+void session_set_notice(struct session *session, const char *notice);
 
 /* session_run.c */
 bool session_has_work(const struct session *session); /* something runs or waits */

@@ -1,6 +1,7 @@
 /* session_run.c: the executions of a session: their queue, their turn, what is kept of them. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "json.h"
@@ -65,7 +66,7 @@ static void start(struct session *session, struct execution *execution)
     sessions_on_start(session->sessions, session);
     execution_watch_values(execution, on_value, session);
     execution_set_notice(execution, session->notice);
-    session->notice = NULL;
+    session_set_notice(session, NULL);
     execution_start(execution, session->worker, ++session->executions, options);
     json_decref(options);
     if (session->running == execution) /* else it could not be started and has ended */
@@ -82,15 +83,29 @@ static struct execution *take_from_queue(struct session *session, struct executi
     return node->execution;
 }
 
+/* If not, what is transactional is refused, and has ended. */
+static bool can_be_undone(struct session *session, struct execution *execution)
+{
+    char        message[CHECKPOINT_REASON + 96];
+    const char *reason;
+    if (!execution_is_transactional(execution) || session_park_is_exact(session, &reason))
+        return true;
+    (void)snprintf(message, sizeof message, "A transactional execution needs a checkpoint of what is there before, which can't be had: %s",
+                   reason);
+    execution_reject(execution, "CheckpointError", message);
+    return false;
+}
+
 void session_go_on(struct session *session)
 {
-    struct execution_node *first = TAILQ_FIRST(&session->queue);
-    if (session_fork_go_on(session) || session_inspect_go_on(session))
+    struct execution_node *first;
+    if (session_park_go_on(session) || session_fork_go_on(session) || session_inspect_go_on(session))
         return;
+    first = TAILQ_FIRST(&session->queue);
     if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
         return;
     if (session_packages_are_ready(session, first->execution) && session_given_is_ready(session, first->execution) &&
-        sessions_may_run(session->sessions, session))
+        sessions_may_run(session->sessions, session) && can_be_undone(session, first->execution))
         start(session, take_from_queue(session, first));
 }
 
@@ -105,8 +120,8 @@ static void on_run_ended(struct session *session, struct execution *execution)
         session->jail_cpu_us += outcome->cpu_user_us + outcome->cpu_system_us;
     if (outcome->memory_bytes > 0)
         session->memory_bytes = outcome->memory_bytes;
-    if (session->worker != NULL && worker_state(session->worker) == WORKER_IDLE) {
-        session->live++;
+    if (execution_state(execution)->kind == STATE_KEPT) {
+        session_note_execution(session, outcome);
         if (session->variables_sent) {
             json_decref(session->variables);
             session->variables = NULL;
@@ -218,14 +233,14 @@ void session_end_executions(struct session *session, const char *reason)
 
 void session_restart(struct session *session)
 {
-    bool is_ready = session->state == SESSION_READY;
+    bool must_kill;
     if (session->state == SESSION_ENDED)
         return;
     session_set_state(session, SESSION_RECOVERING); /* before the executions end, so that none starts */
     session_end_executions(session, "the session was restarted");
-    session->live   = 0;
-    session->notice = NULL;
+    must_kill = session_restore_fresh(session);
+    session_set_notice(session, NULL);
     session_touch(session);
-    if (is_ready)
+    if (must_kill)
         worker_kill_interpreter(session->worker);
 }

@@ -13,26 +13,24 @@ enum {
     STARTS_MAX = 3,         /* interpreters, or jails, in a row that die before they are ready */
 };
 
-static const char DIED_IDLE[] = "The interpreter died after the previous execution had ended; what it held is lost.";
-
 static const struct worker_events worker_events;
 
 static void on_ready(void *arg)
 {
     struct session *session = arg;
     session->failed_starts  = 0;
-    session_set_state(session, SESSION_READY);
-    session_go_on(session);
+    session_restore_on_ready(session);
 }
 
 static void keep_late(struct session *session, enum pipes_stream stream, const char *data, size_t length)
 {
-    struct bytes *late = &session->late[stream];
-    if (late->length >= LATE_MAX && (session_inspect_runs(session) || session_fork_parks(session)))
+    struct bytes *late     = &session->late[stream];
+    bool          is_asked = session_inspect_runs(session) || session_park_runs(session) || session_fork_parks(session);
+    if (late->length >= LATE_MAX && is_asked)
         return; /* pausing would keep the answer back; what a __repr__ prints without end is nobody's */
     if (!bytes_append(late, data, length))
         log_warn("session %s: %zu bytes of output between executions are lost for want of memory", session->id_text, length);
-    if (late->length >= LATE_MAX && !session_inspect_runs(session) && !session_fork_parks(session))
+    if (late->length >= LATE_MAX && !is_asked)
         worker_pause(session->worker);
 }
 
@@ -44,10 +42,14 @@ static bool takes_output(const struct session *session)
 static void on_frame(const struct frame *frame, void *arg)
 {
     struct session *session = arg;
-    if (takes_output(session))
+    if (takes_output(session)) {
         execution_on_frame(session->running, frame);
-    else if (frame->type == EVENT_PARKED && session_fork_parks(session))
+        if (session->running != NULL && execution_is_to_be_undone(session->running))
+            session_restore_undo(session);
+    } else if (frame->type == EVENT_PARKED && session_fork_parks(session))
         session_fork_on_parked(session, frame);
+    else if (frame->type == EVENT_PARKED)
+        session_park_on_frame(session, frame);
     else if (frame->type == EVENT_REPLY)
         session_inspect_on_reply(session, frame);
     else if (frame->type == EVENT_STDOUT || frame->type == EVENT_STDERR)
@@ -70,30 +72,27 @@ static void on_turn(void *arg)
         event_log_flush(session->log);
 }
 
-/* What the death of an interpreter leaves: that of one that has run nothing yet is no loss. */
-static struct execution_state state_after_death(const struct session *session)
-{
-    struct execution_state lost = {.kind = STATE_LOST}, fresh = {.kind = STATE_ROLLED_BACK, .restored_to = 0};
-    return session->live > 0 ? lost : fresh;
-}
-
 static void on_interpreter_exit(int status, void *arg)
 {
-    struct session        *session = arg;
-    struct execution_state after   = state_after_death(session);
+    struct session *session = arg;
 
-    session_set_state(session, SESSION_RECOVERING);
-    if (takes_output(session))
-        execution_on_exit(session->running, status, &after);
-    else if (session->live > 0)
-        session->notice = DIED_IDLE;
-    session_inspect_on_death(session);
-    session_fork_on_death(session);
     if (session->state == SESSION_ENDED)
         return;
-    session->live         = 0;
-    session->profile_sent = false;
-    session_packages_on_fresh(session);
+    session_set_state(session, SESSION_RECOVERING);
+    if (takes_output(session))
+        execution_on_exit(session->running, status);
+    session_inspect_on_exit(session);
+    session_fork_on_death(session);
+    session_restore_on_exit(session);
+}
+
+static void on_copy_gone(int32_t pid, int status, void *arg)
+{
+    session_restore_on_copy_gone(arg, pid, status);
+}
+
+void session_respawn(struct session *session)
+{
     if (++session->failed_starts > STARTS_MAX)
         worker_end(session->worker, "its interpreter dies before it is ready");
     else
@@ -164,19 +163,15 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
     session_set_state(session, SESSION_RECOVERING);
     if (session->running != NULL)
         execution_on_gone(session->running, death);
-    else if (session->live > 0)
-        session->notice = DIED_IDLE;
-    session_inspect_on_death(session);
     session_fork_on_death(session);
+    session_restore_on_jail_gone(session);
     session_files_on_end(session);
-    session->live         = 0;
-    session->profile_sent = false;
-    session_packages_on_fresh(session);
     if (session->state != SESSION_ENDED)
         replace_jail(session);
 }
 
-static const struct worker_events worker_events = {on_ready, on_frame, on_raw, on_turn, on_interpreter_exit, on_stats, on_jail_gone, NULL};
+static const struct worker_events worker_events = {on_ready, on_frame,     on_raw,      on_turn, on_interpreter_exit,
+                                                   on_stats, on_jail_gone, on_copy_gone};
 
 void session_take_worker(struct session *session, struct worker *worker)
 {

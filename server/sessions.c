@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "json.h"
+#include "metrics.h"
 #include "sessions_private.h"
 #include "table.h"
 
@@ -13,6 +15,8 @@ enum {
     READERS_KEPT_MS = 60 * 1000,     /* how long a session that is over stays for readers who lag, */
     RESULTS_KEPT_MS = 5 * 60 * 1000, /* and one whose results may be asked for, */
     RESULTS_KEPT    = 1000,          /* the newest of these */
+    COPIES_SAVED_US = 500 * 1000,    /* time for checkpoints that can be saved up by all sessions together */
+    COPIES_SHARE    = 80,            /* of each processor's time, in thousandths */
 };
 
 static int64_t monotonic_ms(void)
@@ -161,6 +165,7 @@ struct sessions *sessions_new(struct event_base *base, struct pool *pool, const 
     TAILQ_INIT(&sessions->over);
     TAILQ_INIT(&sessions->leaving);
     turns_init(&sessions->turns, settings->max_running);
+    checkpoint_budget_init(&sessions->checkpoint_budget, COPIES_SAVED_US, COPIES_SHARE * sysconf(_SC_NPROCESSORS_ONLN), metrics_now_us());
     turn_line_init(&sessions->everybody, 0);
     TAILQ_INIT(&sessions->births);
     sessions->by_id      = table_new(ID_BYTES);
@@ -298,6 +303,11 @@ struct pool *sessions_pool(const struct sessions *sessions)
 const struct sessions_settings *sessions_settings(const struct sessions *sessions)
 {
     return &sessions->settings;
+}
+
+struct checkpoint_budget *sessions_checkpoint_budget(struct sessions *sessions)
+{
+    return &sessions->checkpoint_budget;
 }
 
 uint64_t sessions_next_serial(struct sessions *sessions)

@@ -30,11 +30,12 @@ struct sessions {
     struct turns             turns;
     struct turn_line         everybody; /* of sessions without an owner */
     TAILQ_HEAD(birth_list, birth) births;
-    size_t                 birth_count;
-    struct sessions_totals totals;
-    uint64_t               last_serial;
-    struct event          *sweep, *bury, *leave;
-    bool                   draining;
+    size_t                   birth_count;
+    struct sessions_totals   totals;
+    uint64_t                 last_serial;
+    struct checkpoint_budget checkpoint_budget; /* of all sessions together */
+    struct event            *sweep, *bury, *leave;
+    bool                     draining;
     void (*on_idle)(void *arg);
     void *on_idle_arg;
 };

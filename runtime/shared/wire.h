@@ -63,8 +63,8 @@ enum event_type {
                                  cell has ended; exactly one per REQUEST_EXECUTE. Artifacts: files of the workspace that it made
                                  or changed; omitted: how many more there are */
     EVENT_REPLY         = 72, /* JSON answer to REQUEST_INSPECT: {"ok":true,...} or {"ok":false,"error":{type,message}} */
-    EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n,"channel":bool} or {"pid":0,"reason":"..."} when it can't be done
-                                 truthfully. "channel" false: code of the session has closed the channel, no member can come of it */
+    EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n,"channel":bool,"cpu":us} or {"pid":0,"reason":"..."} when it can't
+                                 be done truthfully. "channel" false: code of the session has closed the channel, no member can come of it */
 };
 
 /*

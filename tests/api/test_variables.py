@@ -208,15 +208,25 @@ def test_a_hang_that_nothing_interrupts_costs_the_interpreter_and_no_more(variab
     result = variables.client.execute("print('on')", variables.session)
     assert result["output"]["stdout"] == "on\n"
     if answer.json["code"] == "INTERPRETER_DIED":
-        assert "notice" in result and variables.list() == {}
+        assert answer.json["state"] == "rolledBack" and "x" in variables.list()
 
 
 def test_an_interpreter_that_dies_over_it(variables):
-    variables.run("import os\nclass H:\n  def __repr__(self): os.abort()\nx = H()")
+    variables.run("import os\ny = 5\nclass H:\n  def __repr__(self): os.abort()\nx = H()")
     answer = variables.client.get(variables.path)
     assert answer.status == 422 and answer.json["code"] == "INTERPRETER_DIED"
+    assert answer.json["state"] == "rolledBack" and answer.json["restoredTo"] == 1
+    result = variables.client.execute("del x\nprint(y)", variables.session)
+    assert result["output"]["stdout"] == "5\n" and "notice" not in result, "who asked has been told"
+    assert variables.list()["y"]["value"] == 5
+
+
+def test_an_interpreter_that_dies_over_it_without_checkpoints(variables):
+    variables.client.expect(200, "PATCH", f"/api/v1/sessions/{variables.session}", {"checkpoints": "off"})
+    variables.run("import os\nclass H:\n  def __repr__(self): os.abort()\nx = H()")
+    answer = variables.client.get(variables.path)
+    assert answer.status == 422 and answer.json["code"] == "INTERPRETER_DIED" and answer.json["state"] == "lost"
     assert variables.list() == {}, "the next one is answered by a fresh interpreter"
-    assert "notice" in variables.client.execute("1", variables.session)
 
 
 def test_structures_without_end(variables):

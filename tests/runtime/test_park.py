@@ -64,7 +64,7 @@ a = A(); a.b = a
 def test_state_survives(worker):
     worker.run(STATE)
     reply = park(worker)
-    assert reply == {"pid": reply["pid"], "executionCount": 1, "channel": True} and reply["pid"] != worker.pid
+    assert reply == {"pid": reply["pid"], "executionCount": 1, "channel": True, "cpu": reply["cpu"]} and reply["pid"] != worker.pid
     worker.run("x.append(99); next(g)")
     crash(worker, "import ctypes\nctypes.string_at(0)")
     ready = wake(worker, reply["pid"])

@@ -13,6 +13,8 @@
 
 enum { MINUTE_MS = 60000, GRACE_MS = 60 };
 
+static struct policies core_policies;
+
 static void on_zygote(bool up, void *arg)
 {
     struct fake_core *core = arg;
@@ -22,16 +24,19 @@ static void on_zygote(bool up, void *arg)
 
 void fake_core_init(struct fake_core *core)
 {
-    static const struct policies policies = {
-        .memory_per_session_bytes = 512 << 20, .memory_per_execution_bytes = 512 << 20, .cpu_percent = 100};
-    *core = (struct fake_core){
+    core_policies = (struct policies){.checkpoint_mode            = CHECKPOINTS_OFF,
+                                      .checkpoints                = 2,
+                                      .memory_per_session_bytes   = 512 << 20,
+                                      .memory_per_execution_bytes = 512 << 20,
+                                      .cpu_percent                = 100};
+    *core         = (struct fake_core){
         .pool_size = 2,
         .settings  = {.max_sessions    = 100,
                       .max_queue       = 8,
                       .idle_timeout_ms = MINUTE_MS,
                       .sweep_ms        = 20,
                       .profile         = "standard",
-                      .policies        = &policies,
+                      .policies        = &core_policies,
                       .output          = {.plots = 3, .variables = 5, .plot_bytes = 100000, .variable_bytes = 1000},
                       .log             = {.output_bytes = 1000000, .log_bytes = 4000000, .retain_bytes = 4000000}},
     };
