@@ -417,7 +417,7 @@ def test_restart_keeps_named_ones(session):
 def test_a_gigabyte(make_server, workplace):
     """What a checkpoint costs is pages' tables, not pages. A generous limit: the figure is for the documents."""
     import shutil
-    server = make_server(env={"SANDBOX_POOL_SIZE": "0", "SANDBOX_MAX_MEMORY_PER_SESSION": str(4 << 30)})
+    server = make_server(env={"SANDBOX_POOL_SIZE": "0", "MAX_MEMORY_PER_SESSION": "4G"})
     session = Session(server.start().client)
     if session.client.health().get("memory", {}).get("available", 4 << 30) < 2 << 30:
         pytest.skip("no room for a gigabyte")
