@@ -80,7 +80,7 @@ class World:
     def parameters(self, path):
         """Path parameters that mean something; the session is another when the operation ends it."""
         turn = next(self.turn)
-        values = {"name": self.NAMES[turn % len(self.NAMES)], "path": self.PATHS[turn % len(self.PATHS)], "plotId": self.plot}
+        values = {"name": self.NAMES[turn % len(self.NAMES)], "path": self.PATHS[turn % len(self.PATHS)], "plotId": self.plot, "checkpointId": "none"}
         if "/execut" in path:
             values["id"] = self.waiting()["executionId"] if turn % 3 else self.ended
         elif turn % 16 == 15:
