@@ -59,16 +59,37 @@ static int write_file(int directory_fd, const char *path, const struct bytes *da
     return result;
 }
 
-static int write_plot(int directory_fd, const json_t *plot, size_t number, struct err *err)
+static bool is_artifact(const json_t *artifacts, const char *name)
+{
+    json_t *each;
+    size_t  i;
+    json_array_foreach((json_t *)artifacts, i, each)
+    {
+        const char *path = json_string_value(json_object_get(each, "path"));
+        if (path != NULL && strcmp(path, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* plot-N.png, unless the program has made a file of that name itself. */
+static void name_plot(const json_t *artifacts, size_t number, const char *format, char *ret_name, size_t room)
+{
+    (void)snprintf(ret_name, room, "plot-%zu.%s", number, format);
+    for (size_t more = 1; is_artifact(artifacts, ret_name); more++)
+        (void)snprintf(ret_name, room, "plot-%zu-%zu.%s", number, more, format);
+}
+
+static int write_plot(int directory_fd, const json_t *plot, const json_t *artifacts, size_t number, struct err *err)
 {
     const json_t *data   = json_object_get(plot, "data");
     const char   *format = json_string_value(json_object_get(plot, "format"));
     struct bytes  image  = {0};
-    char          name[48];
+    char          name[64];
     int           result = -1;
     if (format == NULL || (strcmp(format, "png") != 0 && strcmp(format, "svg") != 0 && strcmp(format, "html") != 0))
         return err_set(err, EPROTO, "plot %zu has an unknown format", number);
-    (void)snprintf(name, sizeof name, "plot-%zu.%s", number, format);
+    name_plot(artifacts, number, format, name, sizeof name);
     if (json_is_string(data) && base64_decode(json_string_value(data), json_string_length(data), &image))
         result = write_file(directory_fd, name, &image, err);
     else
@@ -102,7 +123,7 @@ int command_output_write(const struct command_service *service, const json_t *re
     if (fd < 0)
         return err_errno(err, "--output %.150s", directory);
     json_array_foreach(artifacts, i, each) if (done == 0) done = write_artifact(service, fd, each, err);
-    json_array_foreach(plots, i, each) if (done == 0) done     = write_plot(fd, each, i + 1, err);
+    json_array_foreach(plots, i, each) if (done == 0) done     = write_plot(fd, each, artifacts, i + 1, err);
     fdio_close(&fd);
     if (done == 0 && json_integer_value(json_object_get(result, "artifactsOmitted")) > 0)
         (void)fprintf(stderr, "penny-sandbox: %lld more files were made than are listed, and are not in %s\n",

@@ -156,7 +156,7 @@ static int run(const struct command_options *options, const struct bytes *progra
 {
     struct command_service service  = {0};
     struct private_server  server   = PRIVATE_SERVER_INIT;
-    char                  *wanted[] = {(char *)"--pool-size=1", (char *)"--log-level=error", (char *)"--profiles=standard,open"};
+    char                  *wanted[] = {(char *)"--pool-size=1"};
     struct err             err      = {0};
     int                    result, code;
 

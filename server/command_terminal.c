@@ -9,7 +9,6 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "fdio.h"
 #include "text.h"
 
 enum { INPUT_BYTES = 65536, LINE_MAX_BYTES = 1000000, VALUE_MAX = 64 * 1024 * 1024 };
@@ -55,9 +54,25 @@ int command_terminal_signal(void)
 
 /* ---- out ---- */
 
+/* Whoever shares the descriptor may have made it non-blocking: then we wait ourselves. Returns 0, or -1. */
+static int write_out(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        struct pollfd polled = {.fd = fd, .events = POLLOUT};
+        ssize_t       n      = write(fd, data, length);
+        if (n < 0 && errno == EAGAIN)
+            (void)poll(&polled, 1, -1);
+        else if (n < 0 && errno != EINTR)
+            return -1;
+        data += n > 0 ? n : 0;
+        length -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
 static void show(struct terminal_run *run, int fd, const json_t *text)
 {
-    if (json_is_string(text) && fdio_write_all(fd, json_string_value(text), json_string_length(text)) < 0 && fd == STDOUT_FILENO)
+    if (json_is_string(text) && write_out(fd, json_string_value(text), json_string_length(text)) < 0 && fd == STDOUT_FILENO)
         run->terminal->broken = true;
 }
 
@@ -67,7 +82,7 @@ static void show_result(struct terminal_run *run, const json_t *bundle)
     if (!run->terminal->shows_values && json_is_true(json_object_get(bundle, "isMainResult")))
         return;
     show(run, STDOUT_FILENO, text);
-    if (text != NULL && fdio_write_all(STDOUT_FILENO, "\n", 1) < 0)
+    if (text != NULL && write_out(STDOUT_FILENO, "\n", 1) < 0)
         run->terminal->broken = true;
 }
 
@@ -103,6 +118,12 @@ static int take_part(struct terminal_run *run, const json_t *part, struct err *e
     return result;
 }
 
+static int take_failure(const json_t *data, struct err *err)
+{
+    const char *message = json_string_value(json_object_get(data, "message"));
+    return err_set(err, EIO, "the service failed: %.200s", message != NULL ? message : "no reason given");
+}
+
 static int take_event(struct terminal_run *run, const char *type, json_t *data, struct err *err)
 {
     if (strcmp(type, "stdout") == 0)
@@ -120,7 +141,7 @@ static int take_event(struct terminal_run *run, const char *type, json_t *data, 
     else if (strcmp(type, "complete") == 0)
         run->result = json_incref(data);
     else if (strcmp(type, "error") == 0)
-        return err_set(err, EIO, "the service failed: %.200s", json_string_value(json_object_get(data, "message")));
+        return take_failure(data, err);
     return 0;
 }
 
@@ -215,13 +236,15 @@ static bool hide(const struct terminal_run *run, struct termios *ret_former)
     return tcsetattr(STDIN_FILENO, TCSANOW, &quiet) == 0;
 }
 
-/* Waits for the stream, or for input where it is wanted. Returns whether the stream has something; -1: a signal came. */
-static int wait_for_something(struct terminal_run *run)
+/* Waits for the stream, or for input where it is wanted. Returns whether the stream has something; -1 with err (EINTR: a signal came). */
+static int wait_for_something(struct terminal_run *run, struct err *err)
 {
     struct pollfd  polled[] = {{.fd = run->call.fd, .events = POLLIN}, {.fd = run->wants_input ? STDIN_FILENO : -1, .events = POLLIN}};
     struct termios former;
     bool           hidden = hide(run, &former);
     int            n      = ppoll(polled, 2, NULL, &run->service->waiting);
+    if (n < 0)
+        (void)err_errno(err, "waiting for the program");
     if (hidden)
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &former);
     if (n < 0)
@@ -262,9 +285,9 @@ static int step(struct terminal_run *run, struct err *err)
     if (run->terminal->broken && !run->interrupted)
         cancel(run);
     if (!http_call_is_buffered(&run->call))
-        readable = wait_for_something(run);
+        readable = wait_for_something(run, err);
     if (readable < 0)
-        return errno == EINTR && on_interrupt(run, err) == 0 ? 1 : -1;
+        return err->code == EINTR && on_interrupt(run, err) == 0 ? 1 : -1;
     if (readable == 0)
         return 1;
     result = http_call_read(&run->call, &run->lines, &run->service->waiting, err);

@@ -37,7 +37,7 @@ static void clean_environment(const char *key)
 
 static void run(char *const options[], size_t count, const char *key, int out_fd, int log_fd, pid_t parent)
 {
-    static const char *const ours[]            = {"--host=127.0.0.1", "--port=0", "--drain=0"};
+    static const char *const ours[] = {"--host=127.0.0.1", "--port=0", "--drain=0", "--log-level=error", "--profiles=standard,open"};
     char                    *argv[OPTIONS_MAX] = {(char *)"penny-sandbox"};
     sigset_t                 none;
     size_t                   at      = 1;

@@ -111,6 +111,12 @@ def test_output_directory(run, tmp_path):
     assert done.returncode == 0, done
     assert (tmp_path / "out/d/e/f").read_bytes() == bytes(range(256)) * 5000 and (tmp_path / "out/g").read_bytes() == b""
     assert (tmp_path / "out/plot-1.png").read_bytes().startswith(b"\x89PNG")
+    done = run("open('plot-1.png', 'w').write('mine')\n" + code, "--output", "out2")
+    assert (tmp_path / "out2/plot-1.png").read_text() == "mine" and (tmp_path / "out2/plot-1-1.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "out2/g").unlink()
+    (tmp_path / "out2/g").symlink_to(tmp_path / "elsewhere")
+    done = run(code, "--output", "out2")
+    assert done.returncode == 125 and "cannot write g" in done.stderr and not (tmp_path / "elsewhere").exists()
     done = run(code)
     assert "1 plots and 2 files" in done.stderr
 

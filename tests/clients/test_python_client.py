@@ -150,6 +150,8 @@ def test_options_of_a_run(live):
     code = "import os\nprint(os.environ['A'], input(), v, open('f').read())"
     assert live.execute(code, env={"A": "b"}, stdin="line\n", variables={"v": 5}, files={"f": b"bytes"}).stdout == "b line 5 bytes\n"
     assert live.execute("z = 1", include_variables=False).variables == {}
+    with pytest.raises(TypeError, match="timout"):
+        live.execute("1", timout=5)
 
 
 def test_plots_notebook_stats_and_the_rest(live):

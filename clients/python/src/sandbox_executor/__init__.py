@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .async_client import AsyncSandboxClient
 from .async_session import AsyncSession
+from .calls import RunOptions
 from .client import SandboxClient
 from .config import ClientConfig, ExecutionMode
 from .errors import (
@@ -40,7 +41,7 @@ __version__ = "1.0.0"
 __all__ = [
     "ApiError", "AsyncExecutionStream", "AsyncSandboxClient", "AsyncSession", "AuthenticationError", "ClientConfig", "CodeValidationError", "ConflictError", "Event",
     "ExecutionFailedError", "ExecutionMode", "ExecutionResult", "ExecutionStream", "ExecutionTimeoutError", "ForbiddenError", "GoneError", "NetworkAccessError",
-    "NotFoundError", "PayloadTooLargeError", "ProtocolError", "RateLimitError", "RequestTimeoutError", "ResourceLimitError", "SandboxClient", "SandboxConfig",
+    "NotFoundError", "PayloadTooLargeError", "ProtocolError", "RateLimitError", "RequestTimeoutError", "ResourceLimitError", "RunOptions", "SandboxClient", "SandboxConfig",
     "SandboxConnectionError", "SandboxException", "SandboxExecutor", "SecurityViolationError", "ServerError", "Session", "StreamFailedError", "StreamLostError",
     "ValidationError",
 ]

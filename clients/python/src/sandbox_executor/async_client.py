@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import calls
 from .api import Call
 from .base import BaseClient
-from .calls import FileContent
+from .calls import FileContent, RunOptions
 from .config import ClientConfig, ExecutionMode
 from .effects import Flow
 from .errors import SandboxException
@@ -16,6 +16,9 @@ from .result import ExecutionResult
 from .async_session import AsyncSession
 from .stream import AsyncExecutionStream, EventFlow
 from .aio import AsyncDriver
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncSandboxClient(BaseClient):
@@ -101,15 +104,15 @@ class AsyncSandboxClient(BaseClient):
 
     # ---- runs ----
 
-    def stream(self, code: str, session_id: Optional[str] = None, **options: Any) -> AsyncExecutionStream:
-        """Runs the code (in a new session that stays, unless one is given); its events come as they happen. Options: as Session.execute()."""
+    def stream(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> AsyncExecutionStream:
+        """Runs the code (in a new session that stays, unless one is given); its events come as they happen."""
         return AsyncExecutionStream(EventFlow(self.api, calls.stream(calls.run_body(code, session_id, **options))), self._run)
 
     def watch(self, execution_id: str, after: Optional[str] = None) -> AsyncExecutionStream:
         """The events of a run that someone has started, from its first on or behind the event `after`. Leaving it does not end the run."""
         return AsyncExecutionStream(EventFlow(self.api, None, execution_id, after), self._run).detach()
 
-    async def start(self, code: str, session_id: Optional[str] = None, **options: Any) -> Dict[str, Any]:
+    async def start(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> Dict[str, Any]:
         """Runs in the background: {"executionId", "sessionId", "status"}."""
         return dict(await self._ask(calls.start(calls.run_body(code, session_id, **options))))
 

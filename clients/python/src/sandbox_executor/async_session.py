@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Awaitable, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Mapping, Optional, Sequence
 
 from . import calls
 from .api import Api, Call, segment
-from .calls import FileContent
+from .calls import FileContent, RunOptions
 from .effects import Flow
 from .result import ExecutionResult
 from .stream import AsyncExecutionStream, EventFlow
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncSession:
@@ -36,18 +39,18 @@ class AsyncSession:
         """Every process of it ends. Doing it twice is fine."""
         await self._ask(self._calls.delete())
 
-    # ---- runs. Options: timeout, files, variables, env, stdin, packages, allow_network, max_memory, transactional, include_variables, queue ----
+    # ---- runs: RunOptions says with what ----
 
-    async def execute(self, code: str, **options: Any) -> ExecutionResult:
+    async def execute(self, code: str, **options: "Unpack[RunOptions]") -> ExecutionResult:
         """Runs to the end; stdout and stderr are exactly what was printed. Files that were made are in `artifacts`: read_file() has them."""
         result: ExecutionResult = await self._run(calls.execute(self._api, calls.run_body(code, self.id, **options)))
         return result
 
-    def stream(self, code: str, **options: Any) -> AsyncExecutionStream:
+    def stream(self, code: str, **options: "Unpack[RunOptions]") -> AsyncExecutionStream:
         """Runs; the events come as they happen."""
         return AsyncExecutionStream(EventFlow(self._api, calls.stream(calls.run_body(code, self.id, **options))), self._run)
 
-    async def start(self, code: str, **options: Any) -> str:
+    async def start(self, code: str, **options: "Unpack[RunOptions]") -> str:
         """Runs in the background. Returns the execution's id, for watch() and get_execution()."""
         return str((await self._ask(calls.start(calls.run_body(code, self.id, **options))))["executionId"])
 

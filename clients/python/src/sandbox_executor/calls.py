@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Sequence, TypedDict, Union
 
 from .api import Api, Call, file_path, segment
 from .effects import Flow
 from .errors import ApiError, SandboxConnectionError
 from .result import ExecutionResult, result_from_json
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 INLINE_MAX = 4 * 1024 * 1024  # bytes of files that go with the code; more are uploaded before
 FileContent = Union[bytes, bytearray, memoryview, str]
@@ -27,19 +30,40 @@ def as_bytes(content: FileContent) -> bytes:
     return content.encode() if isinstance(content, str) else bytes(content)
 
 
-def run_body(code: str, session_id: Optional[str] = None, *, timeout: Optional[float] = None, files: Optional[Mapping[str, FileContent]] = None,
-             variables: Optional[Mapping[str, Any]] = None, env: Optional[Mapping[str, str]] = None, stdin: Optional[str] = None,
-             packages: Optional[Sequence[str]] = None, allow_network: Optional[bool] = None, max_memory: Optional[int] = None,
-             transactional: Optional[bool] = None, include_variables: Optional[bool] = None, queue: Optional[bool] = None,
-             on_disconnect: Optional[str] = None) -> Dict[str, Any]:
-    """The body of a run. Seconds, bytes."""
-    given = None
+class RunOptions(TypedDict, total=False):
+    """How a program is to be run. Seconds, bytes."""
+
+    timeout: Optional[float]
+    files: Optional[Mapping[str, FileContent]]  # written before, by name
+    variables: Optional[Mapping[str, Any]]  # set before
+    env: Optional[Mapping[str, str]]  # of this run only
+    stdin: Optional[str]  # answers input()
+    packages: Optional[Sequence[str]]
+    allow_network: Optional[bool]
+    max_memory: Optional[int]
+    transactional: Optional[bool]  # any failure takes the session back to where it was
+    include_variables: Optional[bool]
+    queue: Optional[bool]  # False: ConflictError where something runs
+    on_disconnect: Optional[Literal["continue", "interrupt"]]
+
+
+_FIELDS = {"stdin": "stdin", "allow_network": "allowNetworking", "max_memory": "maxMemory", "transactional": "transactional", "include_variables": "includeVariables",
+           "queue": "queue", "on_disconnect": "onDisconnect"}
+_OPTIONS = frozenset(RunOptions.__annotations__)
+
+
+def run_body(code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> Dict[str, Any]:
+    """The body of a run."""
+    unknown = set(options) - _OPTIONS
+    if unknown:
+        raise TypeError(f"there is no option {min(unknown)!r} of a run")
+    files, variables, env, packages = options.get("files"), options.get("variables"), options.get("env"), options.get("packages")
+    body: Dict[str, Any] = {"code": code or "\n", "sessionId": session_id, "timeout": _ms(options.get("timeout"))}
+    body.update((field, options.get(name)) for name, field in _FIELDS.items())
+    body.update(variables=dict(variables) if variables else None, envVars=dict(env) if env else None, packages=list(packages) if packages else None)
     if files:
-        given = {name: {"content": base64.b64encode(as_bytes(content)).decode("ascii"), "encoding": "base64"} for name, content in files.items()}
-    return _drop_none({
-        "code": code or "\n", "sessionId": session_id, "timeout": _ms(timeout), "files": given, "variables": dict(variables) if variables else None,
-        "envVars": dict(env) if env else None, "stdin": stdin, "packages": list(packages) if packages else None, "allowNetworking": allow_network,
-        "maxMemory": max_memory, "transactional": transactional, "includeVariables": include_variables, "queue": queue, "onDisconnect": on_disconnect})
+        body["files"] = {name: {"content": base64.b64encode(as_bytes(content)).decode("ascii"), "encoding": "base64"} for name, content in files.items()}
+    return _drop_none(body)
 
 
 def run_seconds(body: Mapping[str, Any]) -> float:

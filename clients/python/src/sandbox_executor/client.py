@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import calls
 from .api import Call
 from .base import BaseClient
-from .calls import FileContent
+from .calls import FileContent, RunOptions
 from .config import ClientConfig, ExecutionMode
 from .effects import Flow
 from .errors import SandboxException
@@ -15,6 +15,9 @@ from .result import ExecutionResult
 from .session import Session
 from .stream import ExecutionStream, EventFlow
 from .transport import SyncDriver
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class SandboxClient(BaseClient):
@@ -100,8 +103,8 @@ class SandboxClient(BaseClient):
 
     # ---- runs ----
 
-    def stream(self, code: str, session_id: Optional[str] = None, **options: Any) -> ExecutionStream:
-        """Runs the code (in a new session that stays, unless one is given); its events come as they happen. Options: as Session.execute()."""
+    def stream(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> ExecutionStream:
+        """Runs the code (in a new session that stays, unless one is given); its events come as they happen."""
         self._prepare()
         return ExecutionStream(EventFlow(self.api, calls.stream(calls.run_body(code, session_id, **options))), self._run)
 
@@ -110,7 +113,7 @@ class SandboxClient(BaseClient):
         self._prepare()
         return ExecutionStream(EventFlow(self.api, None, execution_id, after), self._run).detach()
 
-    def start(self, code: str, session_id: Optional[str] = None, **options: Any) -> Dict[str, Any]:
+    def start(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> Dict[str, Any]:
         """Runs in the background: {"executionId", "sessionId", "status"}."""
         return dict(self._ask(calls.start(calls.run_body(code, session_id, **options))))
 

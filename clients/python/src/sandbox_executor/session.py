@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from . import calls
 from .api import Api, Call, segment
-from .calls import FileContent
+from .calls import FileContent, RunOptions
 from .effects import Flow
 from .result import ExecutionResult
 from .stream import ExecutionStream, EventFlow
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Session:
@@ -36,18 +39,18 @@ class Session:
         """Every process of it ends. Doing it twice is fine."""
         self._ask(self._calls.delete())
 
-    # ---- runs. Options: timeout, files, variables, env, stdin, packages, allow_network, max_memory, transactional, include_variables, queue ----
+    # ---- runs: RunOptions says with what ----
 
-    def execute(self, code: str, **options: Any) -> ExecutionResult:
+    def execute(self, code: str, **options: "Unpack[RunOptions]") -> ExecutionResult:
         """Runs to the end; stdout and stderr are exactly what was printed. Files that were made are in `artifacts`: read_file() has them."""
         result: ExecutionResult = self._run(calls.execute(self._api, calls.run_body(code, self.id, **options)))
         return result
 
-    def stream(self, code: str, **options: Any) -> ExecutionStream:
+    def stream(self, code: str, **options: "Unpack[RunOptions]") -> ExecutionStream:
         """Runs; the events come as they happen."""
         return ExecutionStream(EventFlow(self._api, calls.stream(calls.run_body(code, self.id, **options))), self._run)
 
-    def start(self, code: str, **options: Any) -> str:
+    def start(self, code: str, **options: "Unpack[RunOptions]") -> str:
         """Runs in the background. Returns the execution's id, for watch() and get_execution()."""
         return str((self._ask(calls.start(calls.run_body(code, self.id, **options))))["executionId"])
 
