@@ -163,6 +163,35 @@ def test_plots_notebook_stats_and_the_rest(live):
     assert live.variables() == {}
 
 
+def test_saved_states(live):
+    live.execute("x = {1}\nf = lambda: len(x)")
+    saved = live.create_checkpoint("one")
+    live.execute("x.add(2)\ndel f")
+    assert [c["name"] for c in live.list_checkpoints()] == ["one"] and saved["name"] == "one"
+    live.rollback(saved["id"])
+    assert live.execute("f()").value == "1"
+    live.delete_checkpoint(saved["id"])
+    assert live.list_checkpoints() == []
+    assert live.execute("x.add(3)\n1/0", transactional=True).state == "rolledBack" and live.execute("x").value == "{1}"
+
+
+def test_live_copies(live):
+    live.execute("x = [1]")
+    copies = live.fork(2)
+    assert len({live.id, *(c.id for c in copies)}) == 3
+    for n, copy in enumerate(copies):
+        assert copy.execute(f"x.append({n})\nx").value == f"[1, {n}]"
+        copy.delete()
+    assert live.execute("x").value == "[1]"
+
+
+def test_packages(remote, live):
+    assert any(p["name"] == "numpy" and p["installed"] for p in remote.list_packages(search="numpy"))
+    assert {"numpy", "pandas"} <= {p["name"] for p in live.packages()}
+    with pytest.raises(package.ValidationError, match="os"):
+        live.install_packages(["os"])
+
+
 def test_interrupt_and_restart(live):
     with live.stream("import time\nx = 1\nprint('up', flush=True)\ntime.sleep(1000)") as stream:
         next(e for e in stream if e.type == "stdout")
@@ -224,6 +253,14 @@ def test_a_stream_is_live_and_its_result_whole(sandbox):
         assert events[-1].type == "complete" and stream.session_id == session.id
         result = stream.result()
         assert result.stdout == "up\n" + "x" * 200_000 + "\n" and result.value == "'éé'" and result.variables["name"]["value"] == "é"
+
+
+def test_a_run_without_a_session_gets_one_as_the_client_s_mode_says(standard_server):
+    with SandboxClient(standard_server.url, mode=ExecutionMode.SIMPLE) as simple, SandboxClient(standard_server.url) as secure:
+        assert simple.stream("import os").result().success and secure.stream("import os").result().status == "rejected"
+        started = simple.start("import os; os.getcwd()")
+        assert simple.watch(started["executionId"]).result().value == "'/workspace'"
+        assert simple.session(started["sessionId"]).execute("1").success
 
 
 def test_a_big_value_comes_whole(live):

@@ -38,7 +38,7 @@ def blocking(url, patience=QUICK):
     client = SandboxClient(url)
     client.api.patience = patience
     try:
-        return client.stream("1").result()
+        return client.stream("1", "s").result()
     finally:
         client.close()
 
@@ -47,7 +47,7 @@ def unblocking(url, patience=QUICK):
     async def main():
         async with AsyncSandboxClient(url) as client:
             client.api.patience = patience
-            return await client.stream("1").result()
+            return await client.stream("1", "s").result()
     return asyncio.run(main())
 
 

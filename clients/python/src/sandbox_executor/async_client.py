@@ -46,10 +46,11 @@ class AsyncSandboxClient(BaseClient):
 
     async def _run(self, flow: Flow[Any]) -> Any:
         await asyncio.get_running_loop().run_in_executor(None, self._prepare)
-        if self._driver is None or self._driver.origin != self.origin:
+        driver = self._driver
+        if driver is None or driver.origin != self.origin:
             self.close()
-            self._driver = AsyncDriver(self.origin)
-        return await self._driver.run(flow)
+            driver = self._driver = AsyncDriver(self.origin)
+        return await driver.run(flow)
 
     async def _ask(self, call: Call) -> Any:
         await asyncio.get_running_loop().run_in_executor(None, self._prepare)
@@ -106,7 +107,8 @@ class AsyncSandboxClient(BaseClient):
 
     def stream(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> AsyncExecutionStream:
         """Runs the code (in a new session that stays, unless one is given); its events come as they happen."""
-        return AsyncExecutionStream(EventFlow(self.api, calls.stream(calls.run_body(code, session_id, **options))), self._run)
+        begin = calls.stream(calls.run_body(code, session_id, **options))
+        return AsyncExecutionStream(EventFlow(self.api, begin, session=self._new_session(session_id)), self._run)
 
     def watch(self, execution_id: str, after: Optional[str] = None) -> AsyncExecutionStream:
         """The events of a run that someone has started, from its first on or behind the event `after`. Leaving it does not end the run."""
@@ -114,7 +116,8 @@ class AsyncSandboxClient(BaseClient):
 
     async def start(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> Dict[str, Any]:
         """Runs in the background: {"executionId", "sessionId", "status"}."""
-        return dict(await self._ask(calls.start(calls.run_body(code, session_id, **options))))
+        await asyncio.get_running_loop().run_in_executor(None, self._prepare)
+        return dict(await self._run(self._start(calls.run_body(code, session_id, **options), session_id)))
 
     async def get_execution(self, execution_id: str) -> Dict[str, Any]:
         """{"status": "running" or a final one, "result": ...}"""

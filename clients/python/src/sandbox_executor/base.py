@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from . import calls
-from .api import Api, Call, Patience
+from .api import Answer, Api, Call, Patience
 from .calls import FileContent
 from .config import ClientConfig, ExecutionMode
 from .effects import Flow
 from .http1 import Origin, parse_origin
 from .local import local_server
 from .result import ExecutionResult
+from .stream import in_session
 
 MEMORY_MIN = 64 * 1024 * 1024  # bytes; the least that the service takes for a session
 _CUT = "\n... (output truncated)"
@@ -61,6 +62,17 @@ class BaseClient:
             self._prepare()
         assert self._place is not None
         return self._place[1]
+
+    def _new_session(self, session_id: Optional[str]) -> Optional[Call]:
+        """For a run that is given no session: one as this client's settings say."""
+        if session_id is not None:
+            return None
+        return calls.create_session(policy=self.config.mode.profile, allow_network=self.config.allow_network or None)
+
+    def _start(self, body: Dict[str, Any], session_id: Optional[str]) -> Flow[Answer]:
+        begin = yield from in_session(self.api, calls.start(body), self._new_session(session_id))
+        answer = yield from self.api.json(begin)
+        return answer
 
     # ---- what secure-python-sandbox's methods need ----
 

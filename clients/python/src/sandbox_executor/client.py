@@ -45,10 +45,11 @@ class SandboxClient(BaseClient):
 
     def _run(self, flow: Flow[Any]) -> Any:
         self._prepare()
-        if self._driver is None or self._driver.origin != self.origin:
+        driver = self._driver
+        if driver is None or driver.origin != self.origin:
             self.close()
-            self._driver = SyncDriver(self.origin)
-        return self._driver.run(flow)
+            driver = self._driver = SyncDriver(self.origin)
+        return driver.run(flow)
 
     def _ask(self, call: Call) -> Any:
         self._prepare()
@@ -106,7 +107,8 @@ class SandboxClient(BaseClient):
     def stream(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> ExecutionStream:
         """Runs the code (in a new session that stays, unless one is given); its events come as they happen."""
         self._prepare()
-        return ExecutionStream(EventFlow(self.api, calls.stream(calls.run_body(code, session_id, **options))), self._run)
+        begin = calls.stream(calls.run_body(code, session_id, **options))
+        return ExecutionStream(EventFlow(self.api, begin, session=self._new_session(session_id)), self._run)
 
     def watch(self, execution_id: str, after: Optional[str] = None) -> ExecutionStream:
         """The events of a run that someone has started, from its first on or behind the event `after`. Leaving it does not end the run."""
@@ -115,7 +117,8 @@ class SandboxClient(BaseClient):
 
     def start(self, code: str, session_id: Optional[str] = None, **options: "Unpack[RunOptions]") -> Dict[str, Any]:
         """Runs in the background: {"executionId", "sessionId", "status"}."""
-        return dict(self._ask(calls.start(calls.run_body(code, session_id, **options))))
+        self._prepare()
+        return dict(self._run(self._start(calls.run_body(code, session_id, **options), session_id)))
 
     def get_execution(self, execution_id: str) -> Dict[str, Any]:
         """{"status": "running" or a final one, "result": ...}"""

@@ -142,6 +142,10 @@ class Session:
     def install_packages(self, names: Sequence[str], force: Optional[bool] = None) -> Dict[str, Any]:
         return dict(self._ask(calls.packages("install", self.id, names, self._api, force=force)))
 
+    def packages(self) -> List[Any]:
+        """What it can import: the service's own and what was installed into it."""
+        return list((self._ask(Call("GET", f"/api/v1/packages/session/{segment(self.id)}")))["packages"])
+
     def uninstall_packages(self, names: Sequence[str]) -> Dict[str, Any]:
         return dict(self._ask(calls.packages("uninstall", self.id, names, self._api)))
 

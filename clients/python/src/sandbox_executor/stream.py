@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any, AsyncIterator, Awaitable, Callable, Deque, Iterator, Optional, Type, TypeVar
 
 from .api import Api, Call, error_of, segment
@@ -17,11 +18,24 @@ T = TypeVar("T")
 _EVENT_STREAM = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
 
 
-class EventFlow:
-    """`begin` starts the run and is sent once, whatever happens; without it the run `execution_id` is watched, after the event `after`."""
+def in_session(api: Api, begin: Call, session: Optional[Call]) -> Flow[Call]:
+    """The call that begins a run, in the session that `session` makes."""
+    if session is None:
+        return begin
+    made = yield from api.json(session)
+    return replace(begin, json={**begin.json, "sessionId": made["id"]})
 
-    def __init__(self, api: Api, begin: Optional[Call] = None, execution_id: Optional[str] = None, after: Optional[str] = None) -> None:
+
+class EventFlow:
+    """`begin` starts the run and is sent once, whatever happens; without it the run `execution_id` is watched, after the event `after`.
+
+    `session` makes the session that it runs in, before.
+    """
+
+    def __init__(self, api: Api, begin: Optional[Call] = None, execution_id: Optional[str] = None, after: Optional[str] = None,
+                 session: Optional[Call] = None) -> None:
         self.api = api
+        self._session = session
         self.execution_id = execution_id
         self.result: Optional[ExecutionResult] = None
         self.over = False
@@ -110,6 +124,7 @@ class EventFlow:
     def _connect(self) -> Flow[None]:
         begin, self._begin = self._begin, None
         if begin is not None:
+            begin = yield from in_session(self.api, begin, self._session)
             try:
                 yield from self._open(self.api.request(begin))
                 return
