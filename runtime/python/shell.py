@@ -98,6 +98,12 @@ class Shell(InteractiveShell):
             self.configurables.append(settings)
         return "inline", "agg"
 
+    def run_line_magic(self, magic_name, line, _stack_depth=1):
+        """In a notebook the inline backend is there from the start, so its settings can be changed before anything else."""
+        if magic_name == "config" and line.lstrip().startswith("InlineBackend"):
+            self.enable_matplotlib()
+        return super().run_line_magic(magic_name, line, _stack_depth + 1)
+
     def enable_pylab(self, gui=None, import_all=True, welcome_message=False):
         from IPython.core import pylabtools
 

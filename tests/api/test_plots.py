@@ -72,6 +72,11 @@ def test_svg_can_do_nothing_where_it_is_shown(plots):
     assert b"<script" not in answer.body
 
 
+def test_the_inline_backend_s_settings_are_there_from_the_start(plots):
+    plots.run("%config InlineBackend.figure_format = 'svg'\n" + HEAD + "plt.plot([1, 2])\nplt.show()")
+    assert [p["format"] for p in plots.list()] == ["svg"]
+
+
 def test_a_figure_saved_as_svg_is_shown_as_such(plots):
     plots.run(HEAD + "plt.plot([1]); plt.savefig('a.svg'); plt.close()")
     (plot,) = plots.list()
