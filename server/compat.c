@@ -108,7 +108,8 @@ static struct http_request *take_request(struct run *run)
 
 static void answer(struct run *run, struct execution *execution, const json_t *files, const json_t *omitted)
 {
-    const struct compat_answer answer = {take_request(run), execution, &run->job, run->result, files, omitted};
+    const struct compat_answer answer = {
+        take_request(run), execution, sessions_find(server_sessions(run->server), &run->session), &run->job, run->result, files, omitted};
     run->on_result(&answer);
     leave(run, run->job.is_kept);
     run_free(run);

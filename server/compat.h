@@ -26,6 +26,7 @@ struct compat_job {
 struct compat_answer {
     struct http_request     *request;
     struct execution        *execution; /* NULL where files were read */
+    const struct session    *session;   /* NULL: it is over */
     const struct compat_job *job;       /* without its files */
     const json_t            *result;    /* ExecutionResult */
     const json_t            *files;     /* [{path, content (base64), mime}]; NULL where none were read */

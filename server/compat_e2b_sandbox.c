@@ -34,11 +34,12 @@ struct session *compat_e2b_sandbox_of(struct http_request *request, const struct
 
 json_t *compat_e2b_write(const struct session *session)
 {
+    const json_t       *about = compat_e2b_about(session);
     struct session_info info;
     session_get_info(session, &info);
-    return json_pack("{s:s, s:O, s:s, s:s, s:n}", "sandboxID", info.id_text, "templateID",
-                     json_object_get(compat_e2b_about(session), "templateID"), "clientID", CLIENT_ID, "envdVersion", ENVD_VERSION,
-                     "domain");
+    return json_pack("{s:s, s:O, s:s, s:s, s:O, s:O, s:n}", "sandboxID", info.id_text, "templateID", json_object_get(about, "templateID"),
+                     "clientID", CLIENT_ID, "envdVersion", ENVD_VERSION, "envdAccessToken", json_object_get(about, "token"),
+                     "trafficAccessToken", json_object_get(about, "token"), "domain");
 }
 
 json_t *compat_e2b_write_detail(const struct session *session, const struct policies *policies)
@@ -48,6 +49,8 @@ json_t *compat_e2b_write_detail(const struct session *session, const struct poli
     struct session_info info;
     uint32_t            cpu = policies->cpu_percent;
 
+    (void)json_object_del(json, "envdAccessToken");
+    (void)json_object_del(json, "trafficAccessToken");
     session_get_info(session, &info);
     more = json_pack("{s:o, s:o, s:s, s:O, s:i, s:i, s:i, s:b, s:{s:s, s:b}}", "startedAt", json_time(info.created_us / 1000), "endAt",
                      json_time(info.deadline_ms != 0 && !info.paused ? info.deadline_ms : info.expires_ms), "state",

@@ -10,8 +10,9 @@
 #include "compat_text.h"
 #include "files_given.h"
 #include "session_body.h"
+#include "session_packages.h"
 
-enum { PACKAGES_MAX = 100, PLOTS_HEAD = 64, MIB = 1024 * 1024 };
+enum { PLOTS_HEAD = 64, MIB = 1024 * 1024 };
 
 static const json_t *option(const struct http_request *request, const char *name)
 {
@@ -163,12 +164,13 @@ static void on_result(const struct compat_answer *answer)
     if (json_is_false(option(answer->request, "captureOutput")))
         length = 0;
     http_reply_json(answer->request, 200,
-                    json_pack("{s:O, s:s%, s:o, s:o, s:o, s:o, s:o, s:O, s:o, s:[], s:O}", "executionId",
+                    json_pack("{s:O, s:s%, s:o, s:o, s:o, s:o, s:o, s:O, s:o, s:o, s:O}", "executionId",
                               json_object_get(result, "executionId"), "output", out, length, "errors", errors_of(result), "returnValue",
                               return_value(answer->request, result), "variables", variables_of(result), "plots",
                               plots_of(answer->request, result), "files", files_of(answer), "executionTime",
                               json_object_get(json_object_get(result, "metrics"), "executionTime"), "resourceUsage", usage_of(result),
-                              "packagesInstalled", "status", json_object_get(result, "status")));
+                              "packagesInstalled", answer->session != NULL ? session_packages_names(answer->session) : json_array(),
+                              "status", json_object_get(result, "status")));
 }
 
 /* ---- the question ---- */
@@ -234,7 +236,7 @@ void compat_penny_execute(struct http_request *request, void *context)
     compat_job_read_code(&job, &check, json, 1, policies);
     compat_job_read_seconds(&job, &check, json, "timeout", policies);
     (void)json_field_choice(&check, json, "environment", environments, &environment);
-    (void)json_field_array(&check, json, "packages", PACKAGES_MAX, &ignored);
+    job.execution.packages = session_packages_read(&check, json);
     (void)json_field_object(&check, json, "options", &ignored);
     read_variables(&check, json, &job);
     read_files(&check, json, policies, &job);

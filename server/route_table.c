@@ -15,6 +15,7 @@
 #include "api_variables.h"
 #include "compat_aevatar.h"
 #include "compat_e2b.h"
+#include "compat_e2b_run.h"
 #include "compat_flask.h"
 #include "compat_penny.h"
 #include "compat_secure.h"
@@ -108,6 +109,11 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/e2b/sandboxes/{id}/timeout", compat_e2b_timeout, E2B},
     {HTTP_POST, "/e2b/sandboxes/{id}/refreshes", compat_e2b_refresh, E2B},
     {HTTP_POST, "/e2b/sandboxes/{id}/pause", compat_e2b_pause, E2B},
+    /* the caller of these is known by the sandbox's own token, too */
+    {HTTP_GET, "/e2b/health", compat_e2b_health, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/execute", compat_e2b_execute, E2B | ROUTE_OPEN},
+    {HTTP_GET, "/e2b/contexts", compat_e2b_contexts, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_restart, E2B | ROUTE_OPEN},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

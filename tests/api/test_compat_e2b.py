@@ -1,5 +1,7 @@
 """E2B's control plane: sandboxes that live until a time, under the paths and shapes that its SDKs use."""
 
+import base64
+import json
 from datetime import datetime, timezone
 from urllib.parse import quote, urlencode
 
@@ -174,3 +176,107 @@ def test_keys(make_server):
     sandbox = request(one, "POST", "/sandboxes", {}).json["sandboxID"]
     assert request(two, "GET", f"/sandboxes/{sandbox}").status == 404 and request(two, "DELETE", f"/sandboxes/{sandbox}").status == 404
     assert request(two, "GET", "/v2/sandboxes").json == [] and len(request(one, "GET", "/v2/sandboxes").json) == 1
+
+
+# ---- the data plane ----
+
+def run(client, sandbox, code, headers=None, **fields):
+    """The lines of a run."""
+    answer = client.post("/e2b/execute", {"code": code, **fields}, headers={"E2b-Sandbox-Id": sandbox, "E2b-Sandbox-Port": "49999", **(headers or {})})
+    assert answer.status == 200, answer
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert lines[-1] == {"type": "end_of_execution"}
+    return [line for line in lines[:-1] if line["type"] != "keepalive"]
+
+
+def test_run(client, sandbox):
+    lines = run(client, sandbox, "import os, sys\nprint('out', os.environ['A'])\nprint('err', file=sys.stderr)\n'a text'", env_vars={"A": "b"})
+    assert [line.pop("timestamp") for line in lines if line["type"].startswith("std")]
+    assert lines == [{"type": "number_of_executions", "execution_count": 1}, {"type": "stdout", "text": "out b\n"}, {"type": "stderr", "text": "err\n"},
+                     {"type": "result", "is_main_result": True, "text": "a text"}]
+    assert run(client, sandbox, "import os\n'A' in os.environ")[-1]["text"] == "False", "they hold for one run"
+
+
+def test_run_keeps_its_state(client, sandbox):
+    run(client, sandbox, "x = 41")
+    assert run(client, sandbox, "x + 1")[-1] == {"type": "result", "is_main_result": True, "text": "42"}
+
+
+def test_an_error(client, sandbox):
+    error = run(client, sandbox, "print(1)\n1/0")[-1]
+    assert (error["type"], error["name"], error["value"]) == ("error", "ZeroDivisionError", "division by zero") and "1/0" in error["traceback"]
+
+
+def test_results_of_all_kinds(client, sandbox):
+    lines = run(client, sandbox, "from IPython.display import *\ndisplay(HTML('<b>'), Markdown('# h'), JSON({'a': 1}), Latex('$x$'), SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))\n"
+                                 "display({'application/x-own': 'v', 'text/plain': 't'}, raw=True)")
+    results = [line for line in lines if line["type"] == "result"]
+    assert [next(k for k in ("html", "markdown", "json", "latex", "svg", "extra") if k in r) for r in results] == ["html", "markdown", "json", "latex", "svg", "extra"]
+    assert results[2]["json"] == {"a": 1} and results[5]["extra"] == {"application/x-own": "v"} and not any(r["is_main_result"] for r in results)
+
+
+def test_a_plot_and_a_result_longer_than_an_event(client, sandbox):
+    lines = run(client, sandbox, "import matplotlib.pyplot as plt\nimport numpy\nplt.imshow(numpy.random.rand(300, 300))\nplt.show()\n'x' * 300_000")
+    plot, text = [line for line in lines if line["type"] == "result"]
+    assert base64.b64decode(plot["png"]).startswith(b"\x89PNG") and len(plot["png"]) > 60_000 and text["text"] == "x" * 300_000
+
+
+def test_a_client_that_leaves_interrupts(client, sandbox):
+    body = json.dumps({"code": "print('begun', flush=True)\nwhile True: pass"}).encode()
+    with client.socket() as s:
+        s.sendall(b"POST /e2b/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nE2b-Sandbox-Id: %s\r\nContent-Length: %d\r\n\r\n%s"
+                  % (sandbox.encode(), len(body), body))
+        got = b""
+        while b"begun" not in got:
+            got += s.recv(65536)
+    assert run(client, sandbox, "1")[-1]["text"] == "1", "the next run is not blocked"
+
+
+def test_a_sandbox_that_is_killed_breaks_the_connection(client, sandbox):
+    body = json.dumps({"code": "print('begun', flush=True)\nwhile True: pass"}).encode()
+    with client.socket() as s:
+        s.sendall(b"POST /e2b/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nE2b-Sandbox-Id: %s\r\nContent-Length: %d\r\n\r\n%s"
+                  % (sandbox.encode(), len(body), body))
+        got = b""
+        while b"begun" not in got:
+            got += s.recv(65536)
+        kill(client, sandbox)
+        while piece := s.recv(65536):
+            got += piece
+    assert not got.endswith(b"0\r\n\r\n"), "it is not ended politely"
+    assert client.get("/e2b/health", headers={"E2b-Sandbox-Id": sandbox}).status == 502
+
+
+def test_health_and_contexts(client, sandbox):
+    named = {"E2b-Sandbox-Id": sandbox}
+    assert client.get("/e2b/health").body == b"OK" and client.get("/e2b/health", headers=named).status == 200
+    context, = client.expect(200, "GET", "/e2b/contexts", headers=named)
+    assert context["language"] == "python" and run(client, sandbox, "import os\nprint(os.getcwd())", context_id=context["id"])[1]["text"] == context["cwd"] + "\n"
+    run(client, sandbox, "x = 1")
+    assert client.post(f"/e2b/contexts/{context['id']}/restart", {}, headers=named).status == 200
+    assert run(client, sandbox, "x")[-1]["name"] == "NameError"
+    assert client.post("/e2b/contexts/other/restart", {}, headers=named).status == 404
+    client.post(f"/e2b/sandboxes/{sandbox}/pause")
+    assert client.get("/e2b/health", headers=named).status == 502 and client.post("/e2b/execute", {"code": "1"}, headers=named).json["code"] == 502
+
+
+@pytest.mark.parametrize("body, status", [({}, 400), ({"code": 1}, 400), ({"code": "1", "context_id": "default", "language": "python"}, 400), ({"code": "1", "context_id": "x"}, 404),
+                                          ({"code": "1", "language": "r"}, 404), ({"code": "1", "env_vars": {"A": 1}}, 400)])
+def test_a_run_that_is_refused(client, sandbox, body, status):
+    answer = client.post("/e2b/execute", body, headers={"E2b-Sandbox-Id": sandbox})
+    assert answer.status == status == answer.json["code"] and answer.json["message"]
+
+
+def test_the_data_plane_is_closed_to_others(make_server):
+    one, two = "e2b_" + "1" * 40, "e2b_" + "2" * 40
+    client = make_server(env={"SANDBOX_API_KEYS": f"one:{one},two:{two}"}).start().client
+    made = client.request("POST", "/e2b/sandboxes", {}, headers={"X-API-Key": one}).json
+    sandbox, token = made["sandboxID"], made["envdAccessToken"]
+    assert len(token) > 60 and made["trafficAccessToken"] == token
+    for headers in ({"X-Access-Token": token}, {"E2B-Traffic-Access-Token": token}, {"X-API-Key": one}):
+        assert run(client, sandbox, "1", headers)[-1]["text"] == "1"
+    for headers in ({}, {"X-Access-Token": token[:-1]}, {"X-Access-Token": token[:-1] + "x"}, {"X-Access-Token": ""}, {"X-API-Key": two}):
+        for method, path in (("POST", "/execute"), ("GET", "/contexts"), ("GET", "/health"), ("POST", "/contexts/default/restart")):
+            answer = client.request(method, "/e2b" + path, {"code": "1"} if method == "POST" else None, headers={"E2b-Sandbox-Id": sandbox, **headers})
+            assert answer.status == 502, (headers, path, answer)
+    assert "Token" not in client.request("GET", f"/e2b/sandboxes/{sandbox}", headers={"X-API-Key": one}).body.decode()

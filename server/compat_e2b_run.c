@@ -1,0 +1,224 @@
+#define _GNU_SOURCE
+#include "compat_e2b_run.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_audit.h"
+#include "api_error.h"
+#include "compat_e2b.h"
+#include "json.h"
+#include "session_body.h"
+#include "watcher.h"
+
+static const char CONTEXT[] = "default";
+
+/* A run and the one who reads what it says. */
+struct reader {
+    struct server          *server;
+    struct id               session, execution;
+    struct http_stream     *stream;
+    struct watcher         *watcher;
+    struct compat_e2b_lines lines;
+};
+
+static void reader_free(struct reader *reader)
+{
+    compat_e2b_lines_done(&reader->lines);
+    free(reader);
+}
+
+/* ---- the sandbox that a header names ---- */
+
+static bool has_token(const struct http_request *request, const json_t *about, const char *header)
+{
+    const char *given = http_request_header(request, header), *token = json_string_value(json_object_get(about, "token"));
+    return given != NULL && token != NULL && strlen(given) == strlen(token) && CRYPTO_memcmp(given, token, strlen(token)) == 0;
+}
+
+/* The SDKs send the token that they got with the sandbox, and no API key, which is good too. Without keys neither is asked for. */
+static bool may_use(const struct http_request *request, const struct session *session)
+{
+    const json_t *about = compat_e2b_about(session);
+    return about != NULL && (session_owner(session) == api_caller(request) || has_token(request, about, "X-Access-Token") ||
+                             has_token(request, about, "E2B-Traffic-Access-Token"));
+}
+
+static struct session *find(const struct http_request *request, const struct server *server)
+{
+    const char     *given = http_request_header(request, "E2b-Sandbox-Id");
+    struct id       id;
+    struct session *session = id_parse(given, &id) ? sessions_find(server_sessions((struct server *)server), &id) : NULL;
+    return session != NULL && may_use(request, session) ? session : NULL;
+}
+
+static bool is_running(const struct session *session)
+{
+    struct session_info info;
+    if (session == NULL)
+        return false;
+    session_get_info(session, &info);
+    return !info.paused;
+}
+
+/* NULL: it does not run, and the request has been answered. */
+static struct session *running_of(struct http_request *request, const struct server *server)
+{
+    struct session *session = find(request, server);
+    if (is_running(session))
+        return session;
+    http_reply_error(request, 502, "SANDBOX_NOT_RUNNING", "The sandbox is not running", NULL, 0);
+    return NULL;
+}
+
+void compat_e2b_health(struct http_request *request, void *context)
+{
+    if (http_request_header(request, "E2b-Sandbox-Id") == NULL || running_of(request, context) != NULL)
+        http_reply_bytes(request, 200, "text/plain; charset=utf-8", "OK", 2);
+}
+
+/* ---- execute ---- */
+
+/* What an event says in their words. The run of a sandbox that was ended meanwhile has no end: its connection is broken. */
+static size_t on_write(const char *data, size_t length, struct bytes_shared *owner, void *arg)
+{
+    struct reader *reader  = arg;
+    struct bytes   out     = {0};
+    size_t         waiting = 0;
+
+    (void)owner;
+    if (compat_e2b_lines_add(&reader->lines, data, length, &out) && out.length > 0)
+        waiting = http_stream_write(reader->stream, out.data, out.length);
+    else
+        waiting = http_stream_pending(reader->stream);
+    bytes_done(&out);
+    return waiting;
+}
+
+static void on_end(bool whole, void *arg)
+{
+    struct reader *reader = arg;
+    if (whole && sessions_find(server_sessions(reader->server), &reader->session) != NULL)
+        http_stream_end(reader->stream);
+    else
+        http_stream_cut(reader->stream);
+    reader_free(reader);
+}
+
+static void on_drain(void *arg)
+{
+    watcher_on_drain(((struct reader *)arg)->watcher);
+}
+
+/* The client's own timeout: the next run must not wait for this one. */
+static void on_gone(void *arg)
+{
+    struct reader    *reader    = arg;
+    struct execution *execution = sessions_find_execution(server_sessions(reader->server), &reader->execution);
+
+    watcher_free(reader->watcher);
+    if (execution != NULL)
+        execution_interrupt(execution);
+    reader_free(reader);
+}
+
+static void stream(struct server *server, struct http_request *request, struct session *session, struct execution *execution)
+{
+    struct reader      *reader = calloc(1, sizeof *reader);
+    struct watcher_sink sink   = {on_write, on_end, reader};
+    struct err          err    = {.message = "no memory for the stream"};
+
+    event_log_flush(session_log(session));
+    if (reader != NULL)
+        *reader = (struct reader){.server = server, .session = *session_id(session), .execution = *execution_id(execution)};
+    if (reader == NULL ||
+        (reader->watcher = watcher_new(server_watchers(server), execution_track(execution), WATCHER_NDJSON, NULL, &sink, &err)) == NULL) {
+        free(reader);
+        execution_interrupt(execution);
+        api_error_unavailable(request, "STREAM_FAILED", err.message);
+        return;
+    }
+    http_request_add_header(request, "X-Accel-Buffering", "no");
+    reader->stream = http_stream_begin(request, 200, "application/x-ndjson");
+    http_stream_set_callbacks(reader->stream, WATCHER_LOW_BYTES, on_drain, on_gone, reader);
+}
+
+/* Which interpreter: there is one, of one language. Returns false when the request has been answered. */
+static bool check_context(struct http_request *request, const json_t *json)
+{
+    const char *context  = json_string_value(json_object_get(json, "context_id")),
+               *language = json_string_value(json_object_get(json, "language"));
+
+    if (context != NULL && language != NULL)
+        http_reply_error(request, 400, "CONTEXT_AMBIGUOUS", "Only one of context_id or language can be provided", NULL, 0);
+    else if (context != NULL && strcmp(context, CONTEXT) != 0)
+        http_reply_error(request, 404, "CONTEXT_NOT_FOUND", "Context not found", NULL, 0);
+    else if (language != NULL && strcmp(language, "python") != 0)
+        http_reply_error(request, 404, "CONTEXT_NOT_FOUND", "There is no context of this language here: only python", NULL, 0);
+    else
+        return true;
+    return false;
+}
+
+static bool read_run(struct http_request *request, const struct policies *policies, struct execution_request *run)
+{
+    const json_t     *json        = http_request_json(request);
+    struct json_check check       = JSON_CHECK_INIT;
+    json_t           *environment = NULL;
+
+    json_check_require(&check, json, "code");
+    if (json_field_string(&check, json, "code", 0, policies->code_chars, &run->code)) {
+        run->code_length = json_string_length(json_object_get(json, "code"));
+        if (strlen(run->code) != run->code_length)
+            json_check_fail(&check, "code", "must not contain NUL characters");
+    }
+    if (json_field_object(&check, json, "env_vars", &environment))
+        session_body_check_environment(&check, environment);
+    if (json_check_reply(&check, request))
+        return false;
+    run->timeout_ms = policies->execution_time_limit_ms;
+    run->grace_ms   = policies->interrupt_grace_ms;
+    run->options    = json_pack("{s:b, s:O*}", "includeVariables", 0, "envVars", environment);
+    return true;
+}
+
+void compat_e2b_execute(struct http_request *request, void *context)
+{
+    struct session          *session = running_of(request, context);
+    struct execution_request run     = {0};
+    struct audit_origin      origin  = api_audit_origin(request);
+    struct err               err     = {0};
+    struct execution        *execution;
+
+    if (session == NULL || !check_context(request, http_request_json(request)) || !read_run(request, server_policies(context), &run))
+        return;
+    run.origin = &origin;
+    execution  = session_submit(session, &run, true, NULL, NULL, &err);
+    json_decref(run.options);
+    if (execution == NULL)
+        api_error_refused(request, &err);
+    else
+        stream(context, request, session, execution);
+}
+
+/* ---- contexts ---- */
+
+void compat_e2b_contexts(struct http_request *request, void *context)
+{
+    if (running_of(request, context) != NULL)
+        http_reply_json(request, 200, json_pack("[{s:s, s:s, s:s}]", "id", CONTEXT, "language", "python", "cwd", "/workspace"));
+}
+
+void compat_e2b_restart(struct http_request *request, void *context)
+{
+    struct session *session = running_of(request, context);
+    if (session == NULL)
+        return;
+    if (strcmp(http_request_parameter(request, 0), CONTEXT) != 0) {
+        http_reply_error(request, 404, "CONTEXT_NOT_FOUND", "Context not found", NULL, 0);
+        return;
+    }
+    session_restart(session);
+    http_reply_bytes(request, 200, "application/json; charset=utf-8", "", 0);
+}

@@ -1,0 +1,31 @@
+/*
+ * compat_e2b_run.h: E2B's data plane, as far as code is concerned: E2B_SANDBOX_URL=http://host:port/e2b. The header E2b-Sandbox-Id names the
+ * sandbox. One context, the session's own interpreter.
+ */
+#ifndef PENNY_COMPAT_E2B_RUN_H
+#define PENNY_COMPAT_E2B_RUN_H
+
+#include "http.h"
+
+void compat_e2b_health(struct http_request *request, void *server);   /* GET /health: 502 when the sandbox does not run */
+void compat_e2b_execute(struct http_request *request, void *server);  /* POST /execute: lines of JSON */
+void compat_e2b_contexts(struct http_request *request, void *server); /* GET /contexts */
+void compat_e2b_restart(struct http_request *request, void *server);  /* POST /contexts/{id}/restart */
+
+/* ---- compat_e2b_line.c ---- */
+
+#include <jansson.h>
+
+#include "bytes.h"
+#include "event.h"
+
+/* What has come of a value that comes in parts. All zero is none. */
+struct compat_e2b_lines {
+    struct bytes parts;
+};
+
+/* Appends the lines that say what one event does, which is the NDJSON of our own stream; none where E2B has no word for it. False: no memory. */
+bool compat_e2b_lines_add(struct compat_e2b_lines *lines, const char *json, size_t length, struct bytes *out);
+void compat_e2b_lines_done(struct compat_e2b_lines *lines);
+
+#endif
