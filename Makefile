@@ -7,18 +7,18 @@ SERVER_START    := main options config config_option config_places policies poli
                    supervisor child orphans state_dir package_dir installer installer_jail installer_layers listener run server server_files handover
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
-SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_checkpoints api_variables api_forks api_plots api_notebook \
+SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_checkpoints api_variables api_forks api_races api_plots api_notebook \
                    api_files api_files_put api_files_post files_given file_path file_rules file_list file_range file_upload file_download file_error multipart \
                    compat compat_error compat_text compat_files compat_flask compat_secure compat_secure_form \
                    compat_aevatar compat_aevatar_body compat_aevatar_noauth compat_penny quantity compat_e2b compat_e2b_sandbox compat_e2b_list \
                    compat_e2b_run compat_e2b_line \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
-SERVER_SESSION  := sessions sessions_create session session_given session_limits session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_inspect session_reply session_files session_packages session_plots \
+SERVER_SESSION  := sessions sessions_create session session_given session_limits session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reply session_files session_packages session_plots \
                    stats_wait ended turn execution execution_run execution_end execution_account artifacts
 SERVER_DOWN     := pool worker worker_rule worker_ends jail workers zygote_client pipes frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader notebook notebook_cell \
-                   sse sse_escape watcher watcher_http http_reply http_stream http_output
+                   sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
 SERVER_COMMON   := json json_slice text bytes base64 table id log
 # Commands beside the service: they are its clients.
 SERVER_COMMAND  := command_run command_options command_notebook command_terminal command_end command_output command_service command_private \

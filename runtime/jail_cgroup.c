@@ -14,10 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fdio.h"
 #include "jail_layers.h"
+
+enum { REMOVALS_MAX = 500 };
 
 static const char *const        controllers[CGROUP_KINDS] = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
 static const enum jail_layer_id layers[CGROUP_KINDS]      = {
@@ -348,8 +351,8 @@ void jail_cgroup_release(const struct jail *jail, const struct jail_session *ses
     }
 }
 
-/* Groups that were busy when their session ended, and then the one that held them. */
-static void remove_group(int parent_fd, const char *name)
+/* Groups that were busy when their session ended, and then the one that held them. Returns whether it is gone. */
+static bool remove_group(int parent_fd, const char *name)
 {
     int            fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
     DIR           *dir = copy < 0 ? NULL : fdopendir(copy);
@@ -362,7 +365,15 @@ static void remove_group(int parent_fd, const char *name)
     if (dir != NULL)
         closedir(dir);
     fdio_close(&fd);
-    (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
+    return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+/* The kernel takes a dead process out of its group a moment after it has told of its death. */
+static void remove_group_patiently(int parent_fd, const char *name)
+{
+    const struct timespec moment = {.tv_nsec = 2000000};
+    for (int i = 0; i < REMOVALS_MAX && !remove_group(parent_fd, name); i++)
+        (void)nanosleep(&moment, NULL);
 }
 
 void jail_cgroup_done(struct jail *jail)
@@ -373,7 +384,7 @@ void jail_cgroup_done(struct jail *jail)
             continue;
         parent_fd = openat(jail->cgroup_fd[i], "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (parent_fd >= 0)
-            remove_group(parent_fd, jail->cgroup_name);
+            remove_group_patiently(parent_fd, jail->cgroup_name);
         fdio_close(&parent_fd);
     }
 }

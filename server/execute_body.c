@@ -52,6 +52,20 @@ static void read_code(struct json_check *check, const json_t *json, const struct
         json_check_fail(check, "code", "must not contain NUL characters");
 }
 
+void execute_body_check_code(struct json_check *check, const char *field, const json_t *code, const struct policies *policies,
+                             struct execution_request *execution)
+{
+    size_t characters = json_is_string(code) ? json_characters(json_string_value(code), json_string_length(code)) : 0;
+    if (characters < 1 || characters > policies->code_chars) {
+        json_check_fail(check, field, "must be strings of 1 to %u characters", policies->code_chars);
+        return;
+    }
+    execution->code        = json_string_value(code);
+    execution->code_length = json_string_length(code);
+    if (strlen(execution->code) != execution->code_length)
+        json_check_fail(check, field, "must not contain NUL characters");
+}
+
 /* Without a word of the request's what the policy gives an execution. */
 static void read_limits(struct json_check *check, const json_t *json, const struct policies *policies, struct execution_use *ret)
 {
@@ -82,6 +96,13 @@ static void read_rest(struct json_check *check, const json_t *json, const struct
     body->execution.timeout_ms    = (uint32_t)timeout_ms;
     body->execution.grace_ms      = policies->interrupt_grace_ms;
     body->interrupt_on_disconnect = way == 1;
+}
+
+void execute_body_read_common(struct json_check *check, const json_t *json, const struct policies *policies, struct execute_body *body)
+{
+    *body                   = (struct execute_body){.may_queue = true, .execution = {.include_variables = true}};
+    body->execution.options = read_options(check, json);
+    read_rest(check, json, policies, body);
 }
 
 bool execute_body_read(struct execute_body *body, struct http_request *request, const struct policies *policies)

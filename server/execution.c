@@ -117,6 +117,14 @@ void execution_set_waiter(struct execution *execution, execution_on_result on_re
     execution->output.result.whole = on_result != NULL;
 }
 
+void execution_set_judge(struct execution *execution, bool (*is_kept)(enum execution_status status, void *arg), void *arg,
+                         uint64_t restored_to)
+{
+    execution->is_kept   = is_kept;
+    execution->judge_arg = arg;
+    execution->before    = restored_to;
+}
+
 void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg)
 {
     execution->output.on_value     = on_value;

@@ -101,6 +101,12 @@ json_t *execution_take_packages(struct execution *execution);
 void execution_fail(struct execution *execution, const char *code, const char *message);
 /* Answers input(). Returns 0, or -1 when none is waited for. */
 int execution_input(struct execution *execution, const char *text, size_t length, struct err *err);
+/*
+ * A run in a fork: its end decides whether what it did is kept, is_kept being asked once when it has sent its end. If not, the session is left
+ * as it was after execution `restored_to`.
+ */
+void execution_set_judge(struct execution *execution, bool (*is_kept)(enum execution_status status, void *arg), void *arg,
+                         uint64_t restored_to);
 /* on_value is told of each plot and result while it runs. */
 void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg);
 /* Told to the client with the result: something it should know that is no part of the run. Copied; NULL: nothing. */

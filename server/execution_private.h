@@ -13,34 +13,37 @@
 enum phase { PHASE_RUN, PHASE_GRACE, PHASE_KILL, PHASE_STATS, PHASE_DEAD, PHASE_UNDO };
 
 struct execution {
-    struct execution_node  node;
-    struct event_base     *base;
-    struct event_log      *log;
-    struct tenant         *owner;
-    struct audit_run      *audit;  /* until its end; NULL: there is no audit log */
-    struct worker         *worker; /* while running */
-    execution_on_finished  on_finished;
-    void                  *arg;
-    execution_on_result    on_result;
-    void                  *result_arg;
-    struct id              id, session;
-    char                   id_text[ID_TEXT_BYTES], session_text[ID_TEXT_BYTES];
-    uint64_t               serial, execution_count;
-    enum execution_status  status;
-    struct bytes           code;
-    json_t                *options, *label;
-    struct files_given    *files;
-    struct execution_use   use;
-    json_t                *packages;
-    uint32_t               timeout_ms, grace_ms;
-    struct event           timer;
-    enum phase             phase;
-    bool                   timed_out, interactive, transactional, knows_state;
-    int64_t                made_us, started_us, ended_us;
-    int64_t                made_at_ms;           /* since 1970 */
-    int64_t                deadline_us, left_us; /* of the time limit; what was left of it when a wait for input() began */
-    struct output          output;
-    struct outcome         outcome;
+    struct execution_node node;
+    struct event_base    *base;
+    struct event_log     *log;
+    struct tenant        *owner;
+    struct audit_run     *audit;  /* until its end; NULL: there is no audit log */
+    struct worker        *worker; /* while running */
+    execution_on_finished on_finished;
+    void                 *arg;
+    execution_on_result   on_result;
+    void                 *result_arg;
+    struct id             id, session;
+    char                  id_text[ID_TEXT_BYTES], session_text[ID_TEXT_BYTES];
+    uint64_t              serial, execution_count;
+    enum execution_status status;
+    struct bytes          code;
+    json_t               *options, *label;
+    struct files_given   *files;
+    struct execution_use  use;
+    json_t               *packages;
+    uint32_t              timeout_ms, grace_ms;
+    struct event          timer;
+    enum phase            phase;
+    bool                  timed_out, interactive, transactional, knows_state;
+    int64_t               made_us, started_us, ended_us;
+    int64_t               made_at_ms;           /* since 1970 */
+    int64_t               deadline_us, left_us; /* of the time limit; what was left of it when a wait for input() began */
+    struct output         output;
+    struct outcome        outcome;
+    bool (*is_kept)(enum execution_status status, void *arg); /* NULL: what it does is kept when it sends its end */
+    void                  *judge_arg;
+    uint64_t               before; /* restored to, when not */
     struct execution_state state;
     struct outcome_death   death;
     char                  *notice; /* owned */

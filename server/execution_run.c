@@ -117,14 +117,17 @@ static void on_input_request(struct execution *execution, const struct frame *fr
 
 static void on_done(struct execution *execution, const struct frame *frame)
 {
-    static const struct execution_state kept = {.kind = STATE_KEPT};
-    struct err                          err  = {0};
+    struct execution_state state = {.kind = STATE_KEPT};
+    struct err             err   = {0};
     if (outcome_from_done(&execution->outcome, frame->payload, frame->length, execution->timed_out ? execution->timeout_ms : 0, &err) < 0)
         worker_end(execution->worker, err.message); /* its end will be ours */
     else if (execution->transactional && execution->outcome.status != EXECUTION_OK)
         execution_undo(execution);
-    else
-        execution_finish(execution, &kept);
+    else {
+        if (execution->is_kept != NULL && !execution->is_kept(execution->outcome.status, execution->judge_arg))
+            state = (struct execution_state){.kind = STATE_ROLLED_BACK, .restored_to = execution->before};
+        execution_finish(execution, &state);
+    }
 }
 
 void execution_on_frame(struct execution *execution, const struct frame *frame)

@@ -10,6 +10,7 @@
 #include "api_notebook.h"
 #include "api_packages.h"
 #include "api_plots.h"
+#include "api_races.h"
 #include "api_sessions.h"
 #include "api_validate.h"
 #include "api_variables.h"
@@ -51,6 +52,7 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/api/v1/sessions/{id}/restart", api_sessions_restart, ROUTE_BODY_JSON},
 
     {HTTP_POST, "/api/v1/sessions/{id}/fork", api_forks_create, ROUTE_BODY_JSON},
+    {HTTP_POST, "/api/v1/sessions/{id}/race", api_races_create, ROUTE_BODY_JSON},
     {HTTP_GET, "/api/v1/sessions/{id}/checkpoints", api_checkpoints_list, 0},
     {HTTP_POST, "/api/v1/sessions/{id}/checkpoints", api_checkpoints_create, ROUTE_BODY_JSON},
     {HTTP_DELETE, "/api/v1/sessions/{id}/checkpoints/{checkpointId}", api_checkpoints_delete, 0},

@@ -90,6 +90,7 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     session->state        = SESSION_RECOVERING;
     TAILQ_INIT(&session->all);
     TAILQ_INIT(&session->queue);
+    TAILQ_INIT(&session->races);
     stats_wait_init(&session->stats, sessions_base(sessions));
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
@@ -120,6 +121,7 @@ void session_free(struct session *session)
     session_packages_free(session->packages);
     session->packages = NULL;
     session_inspect_free(session->inspections);
+    session_race_free_all(session);
     session_forks_free(session->forks);
     session_checkpoints_free(session->checkpoints);
     session_plots_free(session->plots);
@@ -151,6 +153,7 @@ void session_inherit(struct session *session, const struct session *parent, cons
     session->variables    = json_incref(moment->variables);
     session->uploads      = json_true(); /* whatever the others of the family have written since is none of its next cell's doing */
     session->memory_bytes = parent->memory_bytes;
+    session_packages_copy(session, parent);
 }
 
 void session_end(struct session *session, const char *reason, void (*on_gone)(void *arg), void *arg)
@@ -314,10 +317,11 @@ size_t session_queue_length(const struct session *session)
 
 bool session_is_expired(const struct session *session, int64_t now_ms)
 {
-    bool runs = session->running != NULL && execution_status(session->running) != EXECUTION_INPUT_REQUIRED;
+    bool races = !TAILQ_EMPTY(&session->races);
+    bool runs  = session->running != NULL && execution_status(session->running) != EXECUTION_INPUT_REQUIRED;
     if (session->deadline_ms != 0 && !session->pauses && session->deadline_ms <= now_ms)
         return true;
-    return !runs && !session_files_are_used(session) && !session_packages_are_used(session) &&
+    return !runs && !races && !session_files_are_used(session) && !session_packages_are_used(session) &&
            session->active_ms + session->idle_timeout_ms <= now_ms;
 }
 

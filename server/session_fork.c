@@ -20,7 +20,8 @@ struct fork_request {
     struct session    *session;
     fork_on_answer     on_answer; /* NULL: who asked has left */
     void              *arg;
-    size_t             count, made; /* wanted; ready */
+    size_t             count, made;       /* wanted; ready */
+    bool               is_to_hold, holds; /* the session */
     struct worker     *workers[FORK_COUNT_MAX];
     struct worker     *parent; /* whose copy it is */
     int32_t            copy;   /* pid; 0: none */
@@ -52,6 +53,8 @@ static void request_free(struct fork_request *request)
         worker_release(request->workers[i]);
     if (request->copy != 0 && request->session->worker == request->parent)
         worker_drop_copy(request->parent, request->copy);
+    if (request->holds)
+        request->session->held--;
     json_decref(request->moment.variables);
     free(request);
 }
@@ -79,9 +82,14 @@ void session_forks_free(struct session_forks *forks)
 /* It is in no list any more. */
 static void answer(struct fork_request *request, enum fork_end end, const char *reason)
 {
-    const struct fork_answer answer = {
-        .end = end, .reason = reason, .workers = request->workers, .count = request->made, .moment = &request->moment};
+    const struct fork_answer answer = {.end     = end,
+                                       .reason  = reason,
+                                       .workers = request->workers,
+                                       .count   = request->made,
+                                       .moment  = &request->moment,
+                                       .holds   = request->holds};
     if (request->on_answer != NULL) {
+        request->holds = false; /* the receiver's */
         request->on_answer(&answer, request->arg);
         if (end == FORK_DONE)
             memset(request->workers, 0, sizeof request->workers);
@@ -200,7 +208,7 @@ static void next_fork(struct fork_request *request)
 
 /* ---- the copy ---- */
 
-int session_fork(struct session *session, size_t count, bool may_wait, fork_on_answer on_answer, void *arg, struct err *err)
+static int ask(struct session *session, size_t count, bool is_to_hold, fork_on_answer on_answer, void *arg, struct err *err)
 {
     size_t                family = sessions_settings(session->sessions)->policies->family;
     struct session_forks *forks  = session->forks;
@@ -208,8 +216,6 @@ int session_fork(struct session *session, size_t count, bool may_wait, fork_on_a
 
     if (session->state == SESSION_ENDED)
         return err_set(err, EINVAL, "the session is over");
-    if (!may_wait && session_has_work(session))
-        return err_set(err, EBUSY, "the session runs something else");
     if (forks->waiting_count >= FORK_QUEUE_MAX)
         return err_set(err, ENOBUFS, "too many forks wait for this session already");
     if (count > FORK_COUNT_MAX || (session->worker != NULL && worker_family(session->worker) + count > family))
@@ -217,10 +223,11 @@ int session_fork(struct session *session, size_t count, bool may_wait, fork_on_a
     request = calloc(1, sizeof *request);
     if (request == NULL)
         return err_set(err, ENOMEM, "no memory for a fork");
-    request->session   = session;
-    request->count     = count;
-    request->on_answer = on_answer;
-    request->arg       = arg;
+    request->session    = session;
+    request->count      = count;
+    request->is_to_hold = is_to_hold;
+    request->on_answer  = on_answer;
+    request->arg        = arg;
     TAILQ_INSERT_TAIL(&forks->waiting, request, entry);
     forks->waiting_count++;
     session_touch(session);
@@ -228,10 +235,27 @@ int session_fork(struct session *session, size_t count, bool may_wait, fork_on_a
     return 0;
 }
 
+int session_fork(struct session *session, size_t count, bool may_wait, fork_on_answer on_answer, void *arg, struct err *err)
+{
+    if (!may_wait && session_has_work(session))
+        return err_set(err, EBUSY, "the session runs something else");
+    return ask(session, count, false, on_answer, arg, err);
+}
+
+int session_fork_and_hold(struct session *session, size_t count, fork_on_answer on_answer, void *arg, struct err *err)
+{
+    return ask(session, count, true, on_answer, arg, err);
+}
+
 static void forget(struct fork_request *request, const void *arg)
 {
-    if (request != NULL && request->arg == arg)
-        request->on_answer = NULL;
+    if (request == NULL || request->arg != arg)
+        return;
+    request->on_answer  = NULL;
+    request->is_to_hold = false;
+    if (request->holds)
+        request->session->held--;
+    request->holds = false;
 }
 
 void session_fork_forget(struct session *session, const void *arg)
@@ -258,14 +282,17 @@ bool session_fork_go_on(struct session *session)
     struct session_forks *forks = session->forks;
     struct err            err   = {0};
 
-    if (forks->parking != NULL)
+    if (forks->parking != NULL || session->held > 0)
         return true;
-    if (session->state != SESSION_READY || session->running != NULL || worker_state(session->worker) != WORKER_IDLE)
+    if (session->state != SESSION_READY || session->running != NULL || worker_state(session->worker) != WORKER_IDLE ||
+        TAILQ_EMPTY(&forks->waiting))
         return false;
+    if (TAILQ_FIRST(&forks->waiting)->is_to_hold && !sessions_may_run(session->sessions, session))
+        return true;
     forks->parking = take_first(&forks->waiting);
-    if (forks->parking == NULL)
-        return false;
     forks->waiting_count--;
+    forks->parking->holds = forks->parking->is_to_hold;
+    session->held += forks->parking->holds;
     if (worker_park(session->worker, &err) < 0)
         worker_end(session->worker, err.message); /* its end answers */
     return true;

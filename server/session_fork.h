@@ -41,6 +41,7 @@ struct fork_answer {
     struct worker           **workers; /* when DONE, ready, the receiver's to own */
     size_t                    count;
     const struct fork_moment *moment;
+    bool                      holds; /* of session_fork_and_hold: session->held counts it, and who asked has to take it back */
 };
 
 typedef void (*fork_on_answer)(const struct fork_answer *answer, void *arg);
@@ -51,7 +52,12 @@ typedef void (*fork_on_answer)(const struct fork_answer *answer, void *arg);
  * ENOMEM, EINVAL (the session is over).
  */
 int session_fork(struct session *session, size_t count, bool may_wait, fork_on_answer on_answer, void *arg, struct err *err);
-/* Who asked with this arg has left; on_answer is not called. */
+/*
+ * Likewise, as soon as the session may run one thing more; from the copy on nothing else runs in the session until who asked has made
+ * session->held less by one. on_answer is always called, unless session_fork_forget was.
+ */
+int session_fork_and_hold(struct session *session, size_t count, fork_on_answer on_answer, void *arg, struct err *err);
+/* Who asked with this arg has left; on_answer is not called, and nothing is held for it. */
 void session_fork_forget(struct session *session, const void *arg);
 
 /* For session*.c. */

@@ -11,6 +11,7 @@
 #include "session_inspect.h"
 #include "session_packages.h"
 #include "session_plots.h"
+#include "session_race.h"
 #include "stats_wait.h"
 
 struct session {
@@ -48,6 +49,8 @@ struct session {
     struct stats_wait     stats;
     struct inspections   *inspections;
     struct session_forks *forks;
+    struct race_list      races;
+    unsigned              held; /* races that run, or take their copy: nothing else may run */
     struct id             forked_from;
     bool                  is_fork;
     struct session_plots *plots;
@@ -78,9 +81,15 @@ void session_set_notice(struct session *session, const char *notice);
 bool session_has_work(const struct session *session); /* something runs or waits */
 void session_end_executions(struct session *session, const char *reason);
 void session_forget_execution(struct session *session, struct execution *execution);
+/* One that is found by its id, and is in no queue. Returns NULL with err. */
+struct execution *session_add_execution(struct session *session, const struct execution_request *request, execution_on_finished on_finished,
+                                        void *arg, struct err *err);
+/* Options that the session adds to those of its next execution, which is told them from now on; owned, NULL: none. */
+json_t *session_own_options(struct session *session);
 
 /* session_worker.c */
-void session_take_worker(struct session *session, struct worker *worker); /* a ready one */
-void session_tell_gone(struct session *session);                          /* no process of it is left */
+void session_take_worker(struct session *session, struct worker *worker);     /* a ready one */
+void session_exchange_worker(struct session *session, struct worker *worker); /* a ready one; the former is ended */
+void session_tell_gone(struct session *session);                              /* no process of it is left */
 
 #endif

@@ -163,11 +163,10 @@ void session_restore_on_copy_gone(struct session *session, int32_t pid, int stat
         wake_next(session);
 }
 
-void session_restore_on_jail_gone(struct session *session)
+static void lose_all(struct session *session)
 {
     struct session_checkpoints *own = session->checkpoints;
     struct checkpoint          *one, *next;
-    tell(session, &LOST);
     abandon(session, CHECKPOINT_DIED);
     session_checkpoints_answer(session, CHECKPOINT_DIED, NULL);
     for (one = TAILQ_FIRST(&own->all.list); one != NULL; one = next) {
@@ -176,12 +175,24 @@ void session_restore_on_jail_gone(struct session *session)
             checkpoints_lose(&own->all, one);
     }
     checkpoints_leave(&own->all);
-    own->wanted          = NULL;
-    own->wants_fresh     = false;
+    own->wanted      = NULL;
+    own->wants_fresh = false;
+}
+
+void session_restore_on_jail_gone(struct session *session)
+{
+    struct session_checkpoints *own = session->checkpoints;
+    tell(session, &LOST);
+    lose_all(session);
     own->state           = 0;
     own->memory_bytes    = 0;
     own->execution_count = 0;
     forget_told(session);
+}
+
+void session_restore_on_exchange(struct session *session)
+{
+    lose_all(session);
 }
 
 void session_restore_begin(struct session *session, struct checkpoint *wanted)

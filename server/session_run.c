@@ -18,8 +18,7 @@ static bool has_other_profile(const struct session *session)
     return strcmp(session->profile, sessions_settings(session->sessions)->profile) != 0;
 }
 
-/* Options that the session adds to those of its next execution; NULL: none. */
-static json_t *own_options(struct session *session)
+json_t *session_own_options(struct session *session)
 {
     json_t *options;
     json_t *packages     = session_packages_options(session);
@@ -60,7 +59,7 @@ static void on_value(enum event_kind kind, const json_t *value, uint64_t seq, vo
 
 static void start(struct session *session, struct execution *execution)
 {
-    json_t *options = session_limits_apply(session, execution, own_options(session));
+    json_t *options = session_limits_apply(session, execution, session_own_options(session));
 
     session->running = execution;
     sessions_on_start(session->sessions, session);
@@ -99,7 +98,7 @@ static bool can_be_undone(struct session *session, struct execution *execution)
 void session_go_on(struct session *session)
 {
     struct execution_node *first;
-    if (session_park_go_on(session) || session_fork_go_on(session) || session_inspect_go_on(session))
+    if (session->held > 0 || session_park_go_on(session) || session_fork_go_on(session) || session_inspect_go_on(session))
         return;
     first = TAILQ_FIRST(&session->queue);
     if (session->state != SESSION_READY || session->running != NULL || first == NULL || worker_state(session->worker) != WORKER_IDLE)
@@ -169,14 +168,37 @@ static void trim(struct session *session)
 
 bool session_has_work(const struct session *session)
 {
-    return session->running != NULL || session->queue_count > 0;
+    return session->running != NULL || session->queue_count > 0 || !TAILQ_EMPTY(&session->races);
+}
+
+struct execution *session_add_execution(struct session *session, const struct execution_request *request, execution_on_finished on_end,
+                                        void *arg, struct err *err)
+{
+    const struct sessions_settings *settings = sessions_settings(session->sessions);
+    struct execution_request        own      = *request;
+    struct execution               *execution;
+
+    trim(session);
+    own.owner = session->owner;
+    execution = execution_new(sessions_base(session->sessions), session->log, sessions_next_serial(session->sessions), &session->id,
+                              &settings->output, &own, on_end, arg, err);
+    if (execution == NULL)
+        return NULL;
+    if (sessions_add_execution(session->sessions, execution) < 0) {
+        (void)execution_take_files(execution); /* the caller's still */
+        execution_free(execution);
+        (void)err_set(err, ENOMEM, "no memory for an execution");
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&session->all, execution_node(execution), all);
+    session->all_count++;
+    return execution;
 }
 
 struct execution *session_submit(struct session *session, const struct execution_request *request, bool may_queue,
                                  execution_on_result on_result, void *arg, struct err *err)
 {
     const struct sessions_settings *settings = sessions_settings(session->sessions);
-    struct execution_request        own      = *request;
     struct execution               *execution;
 
     if (tenant_check_run(session->owner, may_queue, settings->max_queue, json_time_monotonic(), err) < 0)
@@ -189,22 +211,11 @@ struct execution *session_submit(struct session *session, const struct execution
         (void)err_set(err, ENOBUFS, "%zu executions wait in this session already", session->queue_count);
         return NULL;
     }
-    trim(session);
-    own.owner = session->owner;
-    execution = execution_new(sessions_base(session->sessions), session->log, sessions_next_serial(session->sessions), &session->id,
-                              &settings->output, &own, on_finished, session, err);
+    execution = session_add_execution(session, request, on_finished, session, err);
     if (execution == NULL)
         return NULL;
-    if (sessions_add_execution(session->sessions, execution) < 0) {
-        (void)execution_take_files(execution); /* the caller's still */
-        execution_free(execution);
-        (void)err_set(err, ENOMEM, "no memory for an execution");
-        return NULL;
-    }
     if (on_result != NULL)
         execution_set_waiter(execution, on_result, arg);
-    TAILQ_INSERT_TAIL(&session->all, execution_node(execution), all);
-    session->all_count++;
     TAILQ_INSERT_TAIL(&session->queue, execution_node(execution), queue);
     session->queue_count++;
     sessions_on_queued(session->sessions, 1);
@@ -216,6 +227,8 @@ struct execution *session_submit(struct session *session, const struct execution
 bool session_interrupt(struct session *session)
 {
     session_touch(session);
+    if (session_race_interrupt(session))
+        return true;
     if (session->running == NULL)
         return false;
     execution_interrupt(session->running);
@@ -229,6 +242,7 @@ void session_end_executions(struct session *session, const char *reason)
         execution_kill(TAILQ_FIRST(&session->queue)->execution, reason, &lost);
     if (session->running != NULL)
         execution_kill(session->running, reason, &lost);
+    session_race_end_all(session, reason);
 }
 
 void session_restart(struct session *session)

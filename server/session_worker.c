@@ -182,3 +182,9 @@ void session_take_worker(struct session *session, struct worker *worker)
     worker_set_file_receiver(worker, session_files_on_reply, session);
     on_ready(session);
 }
+
+void session_exchange_worker(struct session *session, struct worker *worker)
+{
+    worker_release(session->worker);
+    session_take_worker(session, worker);
+}
