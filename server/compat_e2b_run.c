@@ -74,8 +74,12 @@ static struct session *running_of(struct http_request *request, const struct ser
 
 void compat_e2b_health(struct http_request *request, void *context)
 {
-    if (http_request_header(request, "E2b-Sandbox-Id") == NULL || running_of(request, context) != NULL)
-        http_reply_bytes(request, 200, "text/plain; charset=utf-8", "OK", 2);
+    if (http_request_header(request, "E2b-Sandbox-Id") != NULL) {
+        if (running_of(request, context) != NULL)
+            http_reply_bytes(request, 204, "text/plain; charset=utf-8", "", 0); /* one SDK reads whatever there is as JSON */
+        return;
+    }
+    http_reply_bytes(request, 200, "text/plain; charset=utf-8", "OK", 2);
 }
 
 /* ---- execute ---- */

@@ -249,7 +249,7 @@ def test_a_sandbox_that_is_killed_breaks_the_connection(client, sandbox):
 
 def test_health_and_contexts(client, sandbox):
     named = {"E2b-Sandbox-Id": sandbox}
-    assert client.get("/e2b/health").body == b"OK" and client.get("/e2b/health", headers=named).status == 200
+    assert client.get("/e2b/health").body == b"OK" and client.get("/e2b/health", headers=named).status == 204
     context, = client.expect(200, "GET", "/e2b/contexts", headers=named)
     assert context["language"] == "python" and run(client, sandbox, "import os\nprint(os.getcwd())", context_id=context["id"])[1]["text"] == context["cwd"] + "\n"
     run(client, sandbox, "x = 1")

@@ -48,6 +48,16 @@ def test_return_formats(client):
     assert "<table" not in execute(client, code)["returnValue"]
 
 
+def test_packages_that_are_there_already_need_no_installation(client):
+    answer = execute(client, "import numpy\nprint(numpy.arange(3).sum())", packages=["numpy", "pandas"])
+    assert answer["output"] == "3\n" and answer["packagesInstalled"] == []
+
+
+def test_a_package_that_can_t_be_had_is_said(client):
+    answer = execute(client, "print(1)", packages=["os"])
+    assert answer["status"] == "rejected" and answer["output"] == "" and "os" in answer["errors"]
+
+
 def test_large_values_are_described(client):
     variables = execute(client, "big = list(range(1000))\nnumber = 10 ** 30\nsmall = {'a': [1, 2.5, None]}")["variables"]
     assert variables["small"] == {"a": [1, 2.5, None]} and variables["big"]["type"] == "list" and variables["big"]["truncated"] is True
@@ -65,7 +75,7 @@ def test_files(client):
     ({}, ""), ({"code": ""}, "code"), ({"code": "1", "timeout": 301}, "timeout"), ({"code": "1", "environment": "gpu"}, "environment"),
     ({"code": "1", "files": [{"name": "a"}]}, "files"), ({"code": "1", "files": [{"name": "../a", "content": ""}]}, "files"),
     ({"code": "1", "files": [{"name": "a", "content": "!", "encoding": "base64"}]}, "files"), ({"code": "1", "variables": {"1a": 1}}, "variables"),
-    ({"code": "1", "packages": "numpy"}, "packages")])
+    ({"code": "1", "packages": "numpy"}, "packages"), ({"code": "1", "packages": ["--index-url=http://evil"]}, "packages")])
 def test_validation(client, body, field):
     answer = client.post("/api/execute/python", body)
     assert answer.status == 400 and answer.json["code"] == "VALIDATION_ERROR" and answer.json["message"]
