@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -288,6 +289,66 @@ def test_leaving_a_stream_interrupts_the_run_unless_detached(remote, live):
             until(lambda: remote.get_execution(stream.execution_id)["status"] == "interrupted", "it is interrupted")
         else:
             assert remote.get_execution(stream.execution_id)["status"] == "running" and remote.cancel(stream.execution_id)
+
+
+class Cutter:
+    """Between the client and the server: each connection is cut after so many bytes of its answer."""
+
+    def __init__(self, port, limit):
+        self.port, self.limit, self.connections = port, limit, 0
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            server = socket.create_connection(("127.0.0.1", self.port))
+            threading.Thread(target=self.pump, args=(client, server, None), daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client, self.limit), daemon=True).start()
+
+    @staticmethod
+    def pump(source, target, left):
+        try:
+            while left is None or left > 0:
+                data = source.recv(65536 if left is None else min(left, 65536))
+                if not data:
+                    break
+                target.sendall(data)
+                left = None if left is None else left - len(data)
+        except OSError:
+            pass
+        for each in (source, target):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+@pytest.mark.parametrize("limit", [3000, 4500])
+def test_a_real_stream_that_is_cut_again_and_again(server, live, limit):
+    cutter = Cutter(server.port, limit)
+    client = SandboxClient(cutter.url)
+    code = "import time\nfor i in range(30):\n    print(i, 'é' * 20, flush=True)\n    time.sleep(0.01)"
+    with client.stream(code, live.id) as stream:
+        events = list(stream)
+    cutter.socket.close()
+    assert "".join(e.data for e in events if e.type == "stdout") == "".join(f"{i} {'é' * 20}\n" for i in range(30)) == stream.result().stdout
+    assert cutter.connections > 2 and len({e.id for e in events}) == len(events)
+    assert live.execute("1").execution_count == 2, "the code ran once"
+
+
+def test_a_block_that_fails_is_not_hidden_by_its_session(remote):
+    with pytest.raises(ZeroDivisionError):
+        with remote.create_session() as session:
+            session.delete()
+            raise ZeroDivisionError
+    with remote.create_session() as session:
+        session.delete()
 
 
 def test_threads_share_a_client(sandbox):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Awaitable, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
 from . import calls
 from .api import Api, Call, segment
@@ -161,5 +161,5 @@ class AsyncSession:
     async def __aenter__(self) -> "AsyncSession":
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.delete()
+    async def __aexit__(self, kind: Optional[Type[BaseException]], *_: object) -> None:
+        await self._run(calls.leave(self._api, self._calls, kind is not None))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, S
 
 from .api import Api, Call, file_path, segment
 from .effects import Flow
-from .errors import ApiError, SandboxConnectionError
+from .errors import ApiError, GoneError, NotFoundError, SandboxConnectionError, SandboxException
 from .result import ExecutionResult, result_from_json
 
 if TYPE_CHECKING:
@@ -129,6 +129,17 @@ class SessionCalls:
 
     def bytes_of(self, below: str, api: Api, **query: Any) -> Call:
         return Call("GET", self._path + below, query=query, headers={"Accept": "*/*"}, timeout=api.patience.transfer_timeout)
+
+
+def leave(api: Api, session: SessionCalls, failed: bool) -> Flow[None]:
+    """The end of a `with` block: the session is gone. One that already is is fine; after a failure nothing else is raised in its place."""
+    try:
+        yield from api.send(session.delete())
+    except (NotFoundError, GoneError):
+        pass
+    except SandboxException:
+        if not failed:
+            raise
 
 
 def packages(action: str, session_id: str, names: Sequence[str], api: Api, **more: Any) -> Call:

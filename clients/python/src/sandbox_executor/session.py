@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
 from . import calls
 from .api import Api, Call, segment
@@ -161,5 +161,5 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.delete()
+    def __exit__(self, kind: Optional[Type[BaseException]], *_: object) -> None:
+        self._run(calls.leave(self._api, self._calls, kind is not None))
