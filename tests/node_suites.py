@@ -14,6 +14,7 @@ COMMANDS = {
     "web": ["npm", "test", "--silent"],
     "tests/e2e": ["node", "run.mjs"],
 }
+PACKAGE = "penny-wheel"  # in the server's own index
 # node --test: "# pass 3" or, in its other form, "\u2139 pass 3". vitest: "Tests  1 failed | 2 passed | 1 skipped (4)".
 NODE_COUNT = re.compile(r"^(?:#|\u2139) (pass|fail|cancelled|skipped) (\d+)$", re.MULTILINE)
 VITEST_LINE = re.compile(r"^ *Tests  (.*)\(\d+\)$", re.MULTILINE)
@@ -36,7 +37,7 @@ def counted(output):
 
 def _run(place, base_url, log_path):
     """Runs the suite to its end. Returns (exit code or None when it had to be ended, output)."""
-    env = dict(os.environ, PENNY_BASE_URL=base_url, NO_COLOR="1")
+    env = dict(os.environ, PENNY_BASE_URL=base_url, PENNY_TEST_PACKAGE=PACKAGE, NO_COLOR="1")
     env.pop("FORCE_COLOR", None)
     with open(log_path, "wb") as log:
         try:
@@ -49,6 +50,8 @@ def _run(place, base_url, log_path):
 def run_node(place, build):
     """Returns (passed, failed, skipped) of one suite."""
     os.environ.setdefault("PENNY_BUILD", str(Path(build).resolve()))
+    from harness.index import Index
+    from harness.policies import write_policies
     from harness.server import Server, ServerFailed  # reads PENNY_BUILD
 
     results = Path(build) / "results"
@@ -57,12 +60,16 @@ def run_node(place, build):
     scratch = Path(tempfile.mkdtemp(prefix="penny-node-"))
     started = time.monotonic()
     code, output = None, ""
+    index = Index()
+    index.add(PACKAGE, "1.0")
     try:
-        with Server(scratch) as server:
+        policies = write_policies(scratch, packages={"packages": [{"name": PACKAGE, "versions": "", "category": "utility", "description": "A test", "reason": "a test"}]})
+        with Server(scratch / "server", env={**index.env, "SANDBOX_POLICY_DIR": policies}) as server:
             code, output = _run(place, server.url, log_path)
     except (AssertionError, ServerFailed) as unclean:
         code, output = None, f"{output}\n{unclean}"
     finally:
+        index.close()
         shutil.rmtree(scratch, ignore_errors=True)
     passed, failed, skipped = counted(output)
     if failed == 0 and (code != 0 or passed == 0):

@@ -154,10 +154,30 @@ test('packages are searched', async (context) => {
     await found.filter({ hasText: 'numpy' }).first().waitFor();
     await page.getByRole('searchbox', { name: 'Search packages' }).fill('panda');
     await found.filter({ hasText: 'numpy' }).first().waitFor({ state: 'detached' });
-    await found.filter({ hasText: 'pandas' }).getByText('installed').waitFor();
+    await found.filter({ hasText: 'pandas' }).getByText('always there').waitFor();
     await page.getByRole('searchbox', { name: 'Search packages' }).fill('no such package');
     await page.getByText('No package of this name').waitFor();
     await shot(page, 'packages');
+    clean(seen);
+    await close();
+});
+
+const PACKAGE = process.env.PENNY_TEST_PACKAGE;
+
+test('a package is installed with its progress, imported and taken out', { skip: !PACKAGE && 'PENNY_TEST_PACKAGE names no package that this server may install' }, async () => {
+    const module = PACKAGE.replaceAll('-', '_');
+    const { page, seen, close } = await open({ code: `import ${module}\nprint("version", ${module}.version)\n` });
+    await tab(page, 'Packages').click();
+    await page.getByRole('searchbox', { name: 'Search packages' }).fill(PACKAGE);
+    await page.getByRole('button', { name: `Install ${PACKAGE}` }).click();
+    await page.getByRole('progressbar', { name: `Progress of ${PACKAGE}` }).waitFor();
+    await page.getByText(`Installed ${PACKAGE} 1.0`).waitFor();
+    await shot(page, 'install');
+    await run(page);
+    await row(page, 'version 1.0');
+    await tab(page, 'Packages').click();
+    await page.getByRole('button', { name: `Uninstall ${PACKAGE}` }).click();
+    await page.getByRole('button', { name: `Install ${PACKAGE}` }).waitFor();
     clean(seen);
     await close();
 });

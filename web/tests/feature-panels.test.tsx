@@ -3,12 +3,13 @@
 import { act, fireEvent, render, screen, waitFor } from '@testing-library/react';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FilesPanel } from '../src/app/FilesPanel';
-import { PackagesPanel, progressLine } from '../src/app/PackagesPanel';
+import { PackagesPanel } from '../src/app/PackagesPanel';
 import { Sandbox } from '../src/app/sandbox';
 import { SessionBar, statusOf } from '../src/app/SessionBar';
 import { TimelinePanel } from '../src/app/TimelinePanel';
 import { useSandboxState } from '../src/app/useSandbox';
 import { initialState, type SandboxState } from '../src/state/model';
+import { packageRows, stepShare, stepText } from '../src/state/packages';
 import { after, event, logText, result, running } from './make';
 
 const ALL = Object.fromEntries(
@@ -17,6 +18,7 @@ const ALL = Object.fromEntries(
         ['/api/v1/sessions/{id}/files/{path}', 'put'],
         ['/api/v1/packages', 'get'],
         ['/api/v1/packages/install', 'post'],
+        ['/api/v1/packages/uninstall', 'post'],
         ['/api/v1/sessions/{id}/checkpoints', 'post'],
         ['/api/v1/sessions/{id}/rollback', 'post'],
         ['/api/v1/sessions/{id}/fork', 'post'],
@@ -90,21 +92,55 @@ describe('FilesPanel', () => {
 });
 
 describe('PackagesPanel', () => {
-    const packages = { packages: [{ name: 'numpy', version: '2.4', installed: true }, { name: 'tabulate', version: '0.9', installed: false }], total: 2, categories: [] };
+    const packages = {
+        packages: [
+            { name: 'numpy', version: '2.4', installed: true, preinstalled: true, category: 'x', description: 'arrays' },
+            { name: 'tabulate', version: '', installed: false, preinstalled: false, category: 'x', description: '<img src=x onerror=alert(1)>' },
+        ],
+        total: 2,
+        categories: [],
+    };
+    const own = { sessionId: 's1', packages: [{ name: 'Wide_Thing', version: '1.0', installed: true, preinstalled: false, requested: false, category: 'x' }, packages.packages[0]] };
+    const lists = { 'GET /api/v1/packages': packages, 'GET /api/v1/packages/session/s1': own };
+    const stream = (...events: { type: string; data: unknown }[]) => events.map((one) => `data: ${JSON.stringify(one)}\n\n`).join('');
 
-    it('installs with the words of the installer', async () => {
-        const events = [{ type: 'stdout', data: 'Collecting tabulate\n' }, { type: 'complete', data: { success: true, installed: ['tabulate'], failed: [], logs: [] } }];
-        const stream = events.map((one) => `data: ${JSON.stringify(one)}\n\n`).join('');
-        const sandbox = await start({ 'GET /api/v1/packages': packages, 'POST /api/v1/packages/install': stream });
+    it('installs, says how far it is and what came of it', async () => {
+        const result = { success: false, installed: ['tabulate==0.9'], failed: [{ package: 'other', error: 'no wheel' }], logs: [], restartNeeded: ['tabulate'] };
+        const sandbox = await start({ ...lists, 'POST /api/v1/packages/install': stream({ type: 'progress', data: { phase: 'downloading', package: 'tabulate.whl', bytes: 30, total: 60 } }, { type: 'complete', data: result }) });
         render(<Live sandbox={sandbox} panel={PackagesPanel} />);
         fireEvent.click(await screen.findByRole('button', { name: 'Install tabulate' }));
-        await screen.findByText('Collecting tabulate');
+        await screen.findByText(/Installed tabulate 0\.9 other: no wheel Imported already.*: tabulate$/);
         expect(JSON.parse(asked('POST /api/v1/packages/install')[0]!.body as string)).toMatchObject({ sessionId: 's1', packages: ['tabulate'] });
         expect(screen.queryByRole('button', { name: 'Install numpy' })).toBeNull();
+        expect(document.querySelector('img')).toBeNull();
     });
 
-    it('reads the forms that progress may have', () => {
-        expect([progressLine({ type: 'a', data: 'x\n' }), progressLine({ type: 'a', data: { message: 'm' } }), progressLine({ type: 'a', data: 7 })]).toEqual(['x', 'm', '']);
+    it('has the own packages of the session first, and takes them out', async () => {
+        const sandbox = await start({ ...lists, 'POST /api/v1/packages/uninstall': { success: true, uninstalled: ['Wide_Thing==1.0'], failed: [], logs: [] } });
+        render(<Live sandbox={sandbox} panel={PackagesPanel} />);
+        fireEvent.click(await screen.findByRole('button', { name: 'Uninstall Wide_Thing' }));
+        await screen.findByText('Uninstalled Wide_Thing 1.0');
+        expect([...document.querySelectorAll('.package-list strong')].map((one) => one.textContent)).toEqual(['Wide_Thing', 'tabulate', 'numpy']);
+    });
+
+    it('tells why nothing was installed', async () => {
+        const sandbox = await start({ ...lists });
+        render(<Live sandbox={sandbox} panel={PackagesPanel} />);
+        fireEvent.click(await screen.findByRole('button', { name: 'Install tabulate' }));
+        await waitFor(() => expect(sandbox.state.notice).toBe('not here'));
+        expect((screen.getByRole('button', { name: 'Install tabulate' }) as HTMLButtonElement).disabled).toBe(false);
+    });
+
+    it('knows a package by any spelling of its name, and a dependency by a search', () => {
+        const offered = [{ name: 'wide-thing', version: '', installed: false, category: 'x' }];
+        expect(packageRows(offered, own.packages as never, 'wide')).toEqual([{ name: 'wide-thing', version: '1.0', description: '', standing: 'installed' }]);
+        expect(packageRows([], own.packages as never, 'WIDE.th').map((row) => row.name)).toEqual(['Wide_Thing']);
+        expect(packageRows([], own.packages as never, 'other')).toEqual([]);
+    });
+
+    it('reads the steps of an installation', () => {
+        expect(stepText({ phase: 'resolving', package: 'a>=1' })).toBe('Looking for a>=1');
+        expect([stepShare({ phase: 'installing', package: 'a' }), stepShare({ phase: 'downloading', package: 'a', bytes: 70, total: 60 })]).toEqual([undefined, 1]);
     });
 });
 

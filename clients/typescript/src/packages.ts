@@ -60,7 +60,7 @@ export class Packages {
                 const messages = await connection.next();
                 if (!messages) throw new StreamLostError('The installation was cut off; ask for the packages of the session to see what it did');
                 for (const message of messages) {
-                    const event = parts.add(parseEvent(message.data));
+                    const event = parts.add(parseEvent(message.data)) as InstallProgress | undefined;
                     if (!event) continue;
                     await onProgress(event);
                     if (event.type === 'complete') return event.data;

@@ -51,9 +51,25 @@ export interface SyntaxReport {
     errors: Array<{ message: string; line: number; column: number; type: string }>;
 }
 
-export interface PackageInfo {
+/** A package as lists have it; what the service does not know yet is left out. */
+export interface PackageSummary {
     name: string;
+    /** Empty when nobody has installed it yet: the index decides. */
     version: string;
+    description?: string;
+    dependencies?: string[];
+    /** bytes */
+    size?: number;
+    installed: boolean;
+    /** Every session has it. */
+    preinstalled?: boolean;
+    category: string;
+    /** Of a session's own: what can be imported, and whether it was asked for or came as a dependency. */
+    modules?: string[];
+    requested?: boolean;
+}
+
+export interface PackageInfo extends PackageSummary {
     description: string;
     author?: string;
     license?: string;
@@ -61,10 +77,8 @@ export interface PackageInfo {
     repository?: string;
     dependencies: string[];
     size: number;
-    installed: boolean;
     allowedVersions: string[];
     securityRating: 'safe' | 'caution' | 'restricted' | 'blocked';
-    category: string;
 }
 
 export interface PackageQuery {
@@ -74,7 +88,7 @@ export interface PackageQuery {
 }
 
 export interface PackageList {
-    packages: PackageInfo[];
+    packages: PackageSummary[];
     total: number;
     categories: string[];
 }
@@ -86,9 +100,12 @@ export interface PackageFailure {
 
 export interface InstalledPackages {
     success: boolean;
+    /** name==version, dependencies too */
     installed: string[];
     failed: PackageFailure[];
     logs: string[];
+    /** Modules that are imported already, and stay as they are until the session is restarted. */
+    restartNeeded?: string[];
 }
 
 export interface UninstalledPackages {
@@ -96,19 +113,28 @@ export interface UninstalledPackages {
     uninstalled: string[];
     failed: PackageFailure[];
     logs: string[];
+    restartNeeded?: string[];
 }
 
 export interface SessionPackages {
     sessionId: string;
-    packages: PackageInfo[];
+    packages: PackageSummary[];
 }
 
-/** One event of a running installation, as the service sends it; the last one is `complete`. */
-export interface InstallProgress {
-    type: string;
-    data: any;
-    timestamp?: string;
+export interface InstallStep {
+    phase: 'resolving' | 'downloading' | 'installing';
+    package: string;
+    /** Of a download: bytes so far, and in all (about). */
+    bytes?: number;
+    total?: number;
 }
+
+/** One event of a running installation; the last one is `complete` or `error`. */
+export type InstallProgress = { timestamp?: string } & (
+    | { type: 'progress'; data: InstallStep }
+    | { type: 'complete'; data: InstalledPackages }
+    | { type: 'error'; data: { error?: string; message?: string } }
+);
 
 export interface HealthReport {
     status: string;

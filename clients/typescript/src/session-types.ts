@@ -21,6 +21,10 @@ export interface Session {
     /** The level of isolation it got. */
     isolation?: string;
     metadata?: Record<string, any>;
+    /** The session that this one is a copy of. */
+    forkedFrom?: string;
+    /** The session and the copies made of it, while there is more than one. */
+    family?: { sessions: number; filesShared: boolean; [field: string]: any };
 }
 
 export interface SessionOptions {

@@ -34,6 +34,7 @@ async function probe(client: SandboxClient, session: SandboxSession): Promise<Fe
         rollback: checkpoints,
         packages,
         install: packages,
+        uninstall: packages,
         validate,
     };
 }

@@ -70,7 +70,7 @@ export async function fork(sandbox: Sandbox): Promise<void> {
     const [copy] = (await old?.fork(1)) ?? [];
     if (!old || !copy) return;
     await sandbox.enter(copy.id);
-    sandbox.dispatch({ type: 'text', kind: 'note', text: `This is a copy of session ${old.id.slice(0, 8)}, which lives on.\n` });
+    sandbox.dispatch({ type: 'text', kind: 'note', text: `This is a copy of session ${old.id.slice(0, 8)}, which lives on.${copy.family?.filesShared ? ' They share their files.' : ''}\n` });
 }
 
 /** The parts of a program between lines that begin with `# %%`. */

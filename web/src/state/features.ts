@@ -11,6 +11,7 @@ export interface Features {
     readonly upload: boolean;
     readonly packages: boolean;
     readonly install: boolean;
+    readonly uninstall: boolean;
     readonly checkpoints: boolean;
     readonly rollback: boolean;
     readonly fork: boolean;
@@ -30,6 +31,7 @@ const ROUTES: Record<keyof Features, readonly [method: string, path: string]> = 
     upload: ['put', '/api/v1/sessions/{}/files/{}'],
     packages: ['get', '/api/v1/packages'],
     install: ['post', '/api/v1/packages/install'],
+    uninstall: ['post', '/api/v1/packages/uninstall'],
     checkpoints: ['post', '/api/v1/sessions/{}/checkpoints'],
     rollback: ['post', '/api/v1/sessions/{}/rollback'],
     fork: ['post', '/api/v1/sessions/{}/fork'],
