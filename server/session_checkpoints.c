@@ -11,7 +11,7 @@
 #include "sessions.h"
 
 /* Of one session: a person's cells, some dozens in a row, are copied each; a loop of short ones gives a tenth of its time. */
-enum { SAVED_MOST_US = 60 * 1000, SHARE = 100 };
+enum { SAVED_MOST_US = 100 * 1000, SHARE = 100 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {

@@ -9,7 +9,7 @@
 #include "sessions.h"
 #include "wire.h"
 
-enum { COST_LEAST_US = 300 };
+enum { COST_LEAST_US = 200, COST_WHOLE = 5 /* of a copy, by that of its fork */ };
 
 uint64_t session_state_number(const struct session *session)
 {
@@ -230,8 +230,9 @@ static void fail(struct session *session, enum park_purpose purpose, const char 
 }
 
 /*
- * An attempt that gave nothing has cost something all the same. The processor's time counts, not how long others held it; and as much again
- * for the pages that the interpreter copies when it goes on. What the interpreter says is believed within bounds.
+ * What the interpreter says that the fork took of the processor is believed within bounds; the wait for a processor that others held is no
+ * cost of ours. The rest of the price comes with it: the copy's start, the end of the one before, the pages that the interpreter copies
+ * when it goes on. An attempt that gave nothing has cost something all the same.
  */
 static void pay(struct session *session, int64_t said_us)
 {
@@ -241,7 +242,7 @@ static void pay(struct session *session, int64_t said_us)
         return;
     if (cost < COST_LEAST_US)
         cost = COST_LEAST_US;
-    cost = (cost < wall ? cost : wall) * 2;
+    cost = (cost < wall ? cost : wall) * COST_WHOLE;
     checkpoint_budget_spend(&own->budget, cost);
     checkpoint_budget_spend(sessions_checkpoint_budget(session->sessions), cost);
 }
