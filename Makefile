@@ -14,7 +14,7 @@ SERVER_API      := api_execute execute_body api_executions api_sessions session_
                    compat_e2b_run compat_e2b_line \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
-SERVER_SESSION  := sessions sessions_create session session_given session_limits session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reply session_files session_packages session_plots \
+SERVER_SESSION  := sessions sessions_create session session_given session_limits session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reader session_reply session_files session_packages session_plots \
                    stats_wait ended turn execution execution_run execution_end execution_account artifacts
 SERVER_DOWN     := pool worker worker_rule worker_ends jail workers zygote_client pipes frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader notebook notebook_cell \

@@ -14,7 +14,7 @@
 #include "session_body.h"
 #include "session_inspect.h"
 
-enum { NAME_MAX_BYTES = 1000, PAGE_MAX = 1000, MESSAGE_MAX = 400 };
+enum { NAME_MAX_BYTES = 1000, PAGE_MAX = 1000, MESSAGE_MAX = 400, STALE_BYTES = 64 };
 
 enum asked { ASKED_LIST, ASKED_SET, ASKED_CLEAR, ASKED_ONE, ASKED_EXPORT, ASKED_DELETE };
 
@@ -66,19 +66,28 @@ static bool append_member(struct bytes *out, const struct inspect_reply *said, c
            literal(out, "\":") && bytes_append(out, text, length);
 }
 
-/* {sessionId, variables, updated?, lastUpdated, truncated?} */
+/* Members that are in an answer of a copy's. */
+static void write_stale(const struct inspect_reply *said, char ret_text[STALE_BYTES])
+{
+    ret_text[0] = '\0';
+    if (said->moment != NULL)
+        (void)snprintf(ret_text, STALE_BYTES, ",\"stale\":true,\"asOf\":%llu", (unsigned long long)said->moment->execution_count);
+}
+
+/* {sessionId, variables, stale?, asOf?, updated?, lastUpdated, truncated?} */
 static void reply_list(const struct asking *asking, const struct inspect_reply *said)
 {
     struct session_info info;
     struct bytes        out = {0};
-    char                head[ID_TEXT_BYTES + 32], tail[JSON_TIME_BYTES + 64], when[JSON_TIME_BYTES];
+    char                head[ID_TEXT_BYTES + 32], tail[JSON_TIME_BYTES + 128], when[JSON_TIME_BYTES], stale[STALE_BYTES];
     bool                fine;
 
     session_get_info(session_of(asking), &info);
-    json_time_text(info.changed_ms, when);
+    json_time_text(said->moment != NULL ? said->moment->created_ms : info.changed_ms, when);
+    write_stale(said, stale);
     (void)snprintf(head, sizeof head, "{\"sessionId\":\"%s\"", info.id_text);
-    (void)snprintf(tail, sizeof tail, ",\"lastUpdated\":\"%s\"%s}", when,
-                   json_is_true(json_object_get(said->json, "truncated")) ? ",\"truncated\":true" : "");
+    (void)snprintf(tail, sizeof tail, ",\"lastUpdated\":\"%s\"%s%s}", when,
+                   json_is_true(json_object_get(said->json, "truncated")) ? ",\"truncated\":true" : "", stale);
     fine = literal(&out, head) && append_member(&out, said, "variables");
     if (fine && asking->asked == ASKED_SET)
         fine = append_member(&out, said, "updated");
@@ -102,8 +111,11 @@ static void reply_one(const struct asking *asking, const struct inspect_reply *s
     struct bytes out = {0};
     const char  *text;
     size_t       length;
-    bool         fine = json_slice_member(said->text, said->length, "variable", &text, &length) && bytes_append(&out, text, length);
-    reply(asking->request, &out, fine);
+    char         stale[STALE_BYTES];
+    bool         fine = json_slice_member(said->text, said->length, "variable", &text, &length) && length > 2 && text[length - 1] == '}' &&
+                bytes_append(&out, text, length - 1);
+    write_stale(said, stale);
+    reply(asking->request, &out, fine && literal(&out, stale) && literal(&out, "}"));
 }
 
 /* attachment; filename="x.csv", and the same for names beyond ASCII. */
@@ -239,6 +251,16 @@ static void on_reply(const struct inspect_reply *said, void *arg)
 
 /* ---- the requests ---- */
 
+static unsigned flags_of(enum asked asked)
+{
+    switch (asked) {
+    case ASKED_LIST:
+    case ASKED_ONE: return INSPECT_STALE;
+    case ASKED_EXPORT: return 0; /* a file can't say that it is old */
+    default: return INSPECT_CHANGES;
+    }
+}
+
 /* `question` is owned. */
 static void ask(struct http_request *request, struct server *server, struct session *session, enum asked asked, const char *name,
                 const char *suffix, json_t *question)
@@ -261,8 +283,7 @@ static void ask(struct http_request *request, struct server *server, struct sess
         api_error_refused(request, &err);
         return;
     }
-    if (session_inspect(session, question, asked == ASKED_SET || asked == ASKED_CLEAR || asked == ASKED_DELETE, on_reply, asking, &err) <
-        0) {
+    if (session_inspect(session, question, flags_of(asked), on_reply, asking, &err) < 0) {
         api_error_refused(request, &err);
         free(asking);
     }

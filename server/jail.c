@@ -99,7 +99,7 @@ size_t jail_count(const struct jail *jail)
     size_t              n = 0;
     TAILQ_FOREACH(member, &jail->members, entry)
     {
-        n += !member->is_ending;
+        n += !member->is_ending && !member->is_guest;
     }
     return n;
 }

@@ -42,6 +42,7 @@ struct jail_member {
     uint32_t                  number;               /* 0 is the first */
     uint32_t                  oom_kills;            /* of those of the jail: the ones that ended its interpreter */
     bool                      is_ending, is_absent; /* is_absent: its interpreter is dead; the worker sets it */
+    bool                      is_guest;             /* is not counted */
     bool                      asks;                 /* for stats */
 };
 
@@ -67,7 +68,7 @@ bool jail_is_up(const struct jail *jail); /* its init is there, and is not to en
 
 struct workers *jail_workers(const struct jail *jail);
 uint32_t        jail_serial(const struct jail *jail);
-size_t          jail_count(const struct jail *jail); /* of members that are not ending */
+size_t          jail_count(const struct jail *jail); /* of members that are not ending, without guests */
 
 /* From the zygote, by way of workers.c. */
 void jail_on_spawned(struct jail *jail, const struct zygote_message *message, const int fds[SESSION_FD_COUNT]); /* fds are owned */

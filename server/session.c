@@ -73,8 +73,8 @@ static void fill(struct session *session, const struct session_request *request)
 
 static bool has_parts(const struct session *session)
 {
-    return session->inspections != NULL && session->checkpoints != NULL && session->forks != NULL && session->files != NULL &&
-           session->packages != NULL && session->plots != NULL;
+    return session->inspections != NULL && session->checkpoints != NULL && session->reader != NULL && session->forks != NULL &&
+           session->files != NULL && session->packages != NULL && session->plots != NULL;
 }
 
 struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
@@ -94,6 +94,7 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     stats_wait_init(&session->stats, sessions_base(sessions));
     fill(session, request);
     session->inspections = session_inspect_new(sessions_base(sessions));
+    session->reader      = session_reader_new(session);
     session->forks       = session_forks_new();
     session->checkpoints =
         session_checkpoints_new(session, sessions_base(sessions),
@@ -123,6 +124,7 @@ void session_free(struct session *session)
     session_inspect_free(session->inspections);
     session_race_free_all(session);
     session_forks_free(session->forks);
+    session_reader_free(session->reader);
     session_checkpoints_free(session->checkpoints);
     session_plots_free(session->plots);
     session_given_cancel(session);

@@ -13,11 +13,12 @@
 #include "sessions.h"
 #include "wire.h"
 
-enum phase { PHASE_WAIT, PHASE_RUN, PHASE_GRACE, PHASE_KILL };
+enum phase { PHASE_SOON, PHASE_WAIT, PHASE_READ, PHASE_RUN, PHASE_GRACE, PHASE_KILL };
 
 struct inspection {
     TAILQ_ENTRY(inspection) entry;
     struct session  *session;
+    int64_t          asked_us;
     struct event     timer;
     enum phase       phase;
     json_t          *request;
@@ -32,6 +33,7 @@ struct inspections {
     TAILQ_HEAD(inspection_queue, inspection) waiting;
     size_t             count;
     struct inspection *running;
+    struct inspection *reading; /* what the session's copy is asked */
 };
 
 struct inspections *session_inspect_new(struct event_base *base)
@@ -71,6 +73,7 @@ void session_inspect_free(struct inspections *all)
     while ((inspection = take_first(all)) != NULL)
         inspection_free(inspection);
     inspection_free(all->running);
+    inspection_free(all->reading);
     free(all);
 }
 
@@ -96,12 +99,73 @@ static void set_timer(struct inspection *inspection, enum phase phase, int milli
     (void)evtimer_add(&inspection->timer, &after);
 }
 
-/* A parked copy could answer what only reads; until there is one, who asks is told that the session is busy. */
-static void on_wait_limit(struct inspection *inspection)
+static json_t *load(const struct frame *frame)
+{
+    json_error_t error;
+    json_t      *json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
+    if (json == NULL && json_error_code(&error) == json_error_numeric_overflow)
+        json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    return json;
+}
+
+static void leave_queue(struct inspection *inspection)
 {
     struct inspections *all = inspection->session->inspections;
     TAILQ_REMOVE(&all->waiting, inspection, entry);
     all->count--;
+}
+
+static void on_wait_limit(struct inspection *inspection)
+{
+    leave_queue(inspection);
+    answer_without(inspection, INSPECT_BUSY);
+}
+
+static struct inspection *take_reading(struct inspections *all)
+{
+    struct inspection *reading = all->reading;
+    int64_t            now_us  = metrics_now_us();
+    if (reading != NULL)
+        tenant_charge(reading->session->owner, (uint64_t)(now_us - reading->started_us), now_us / 1000);
+    all->reading = NULL;
+    return reading;
+}
+
+static void on_copy_answer(const struct frame *frame, const struct reader_moment *moment, void *arg)
+{
+    struct inspection   *inspection = take_reading(((struct session *)arg)->inspections);
+    json_t              *json       = frame != NULL ? load(frame) : NULL;
+    struct inspect_reply reply      = {.end = INSPECT_BUSY};
+    if (json_is_object(json))
+        reply = (struct inspect_reply){
+            .end = INSPECT_ANSWERED, .json = json, .text = frame->payload, .length = frame->length, .moment = moment};
+    answer(inspection, &reply);
+    json_decref(json);
+}
+
+/* The cell is still running: the session's newest copy may know. */
+static void on_soon(struct inspection *inspection)
+{
+    struct session     *session = inspection->session;
+    struct inspections *all     = session->inspections;
+    char               *text    = all->reading == NULL ? json_dumps(inspection->request, JSON_COMPACT) : NULL;
+    if (text != NULL && session_reader_ask(session->reader, text, on_copy_answer, session)) {
+        leave_queue(inspection);
+        all->reading           = inspection;
+        inspection->started_us = metrics_now_us();
+        set_timer(inspection, PHASE_READ, INSPECT_READ_MS);
+    } else if (all->reading != NULL && metrics_now_us() - inspection->asked_us < INSPECT_WAIT_MS * 1000) {
+        set_timer(inspection, PHASE_SOON, INSPECT_SOON_MS); /* another question is just being answered */
+    } else {
+        set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS - INSPECT_SOON_MS);
+    }
+    free(text);
+}
+
+static void on_read_limit(struct inspection *inspection)
+{
+    session_reader_cancel(inspection->session->reader);
+    (void)take_reading(inspection->session->inspections);
     answer_without(inspection, INSPECT_BUSY);
 }
 
@@ -112,7 +176,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     switch (inspection->phase) {
+    case PHASE_SOON: on_soon(inspection); break;
     case PHASE_WAIT: on_wait_limit(inspection); break;
+    case PHASE_READ: on_read_limit(inspection); break;
     case PHASE_RUN:
         set_timer(inspection, PHASE_GRACE, INSPECT_GRACE_MS);
         worker_interrupt(worker);
@@ -125,7 +191,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-int session_inspect(struct session *session, json_t *request, bool changes, inspect_on_reply on_reply, void *arg, struct err *err)
+int session_inspect(struct session *session, json_t *request, unsigned flags, inspect_on_reply on_reply, void *arg, struct err *err)
 {
     struct inspections *all = session->inspections;
     struct inspection  *inspection;
@@ -139,11 +205,16 @@ int session_inspect(struct session *session, json_t *request, bool changes, insp
                        : code == ENOBUFS ? "too many requests about variables wait in this session already"
                                          : "no memory to ask the session");
     }
-    *inspection = (struct inspection){.session = session, .request = request, .changes = changes, .on_reply = on_reply, .arg = arg};
+    *inspection = (struct inspection){
+        .session = session, .request = request, .changes = (flags & INSPECT_CHANGES) != 0, .on_reply = on_reply, .arg = arg};
     (void)evtimer_assign(&inspection->timer, all->base, on_timer, inspection);
     TAILQ_INSERT_TAIL(&all->waiting, inspection, entry);
     all->count++;
-    set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS);
+    inspection->asked_us = metrics_now_us();
+    if ((flags & INSPECT_STALE) != 0)
+        set_timer(inspection, PHASE_SOON, INSPECT_SOON_MS);
+    else
+        set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS);
     session_go_on(session);
     return 0;
 }
@@ -158,6 +229,7 @@ void session_inspect_forget(struct session *session, const void *arg)
 {
     struct inspection *inspection;
     forget(session->inspections->running, arg);
+    forget(session->inspections->reading, arg);
     TAILQ_FOREACH(inspection, &session->inspections->waiting, entry)
     {
         forget(inspection, arg);
@@ -233,15 +305,6 @@ static void note_change(struct session *session, const struct inspection *inspec
     }
 }
 
-static json_t *load(const struct frame *frame)
-{
-    json_error_t error;
-    json_t      *json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
-    if (json == NULL && json_error_code(&error) == json_error_numeric_overflow)
-        json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-    return json;
-}
-
 void session_inspect_on_reply(struct session *session, const struct frame *frame)
 {
     struct inspection   *inspection = take_running(session);
@@ -278,6 +341,10 @@ void session_inspect_on_state(struct session *session, const struct execution_st
 void session_inspect_end_all(struct session *session)
 {
     struct inspection *inspection = take_running(session);
+    struct inspection *reading    = take_reading(session->inspections);
+    session_reader_cancel(session->reader);
+    if (reading != NULL)
+        answer_without(reading, INSPECT_GONE);
     while (inspection != NULL) {
         answer_without(inspection, INSPECT_GONE);
         inspection = take_first(session->inspections);

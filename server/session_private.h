@@ -66,6 +66,7 @@ struct session {
     struct session_packages *packages;
 
     struct session_checkpoints *checkpoints;
+    struct session_reader      *reader;
     bool                        is_casual; /* made for one execution; nobody asked for a session */
 };
 

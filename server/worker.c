@@ -346,6 +346,11 @@ struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const 
     return worker;
 }
 
+void worker_be_guest(struct worker *worker)
+{
+    worker->member.is_guest = true;
+}
+
 size_t worker_family(const struct worker *worker)
 {
     return jail_count(worker->member.jail);

@@ -58,8 +58,10 @@ struct worker *worker_spawn(struct workers *workers, const struct worker_limits 
 struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const struct worker_events *events, void *arg, struct err *err);
 /* How many workers live in its jail. More than one: they share files, and the limits of the jail. */
 size_t worker_family(const struct worker *worker);
-bool   worker_is_relative(const struct worker *worker, const struct worker *other); /* of the same jail */
-void   worker_set_owner(struct worker *worker, const struct worker_events *events, void *arg);
+/* It is there for a moment only: it does not count in the family, and keeps no jail alive. */
+void worker_be_guest(struct worker *worker);
+bool worker_is_relative(const struct worker *worker, const struct worker *other); /* of the same jail */
+void worker_set_owner(struct worker *worker, const struct worker_events *events, void *arg);
 /* The owner wants it no more: ends every process of it. No callback comes from then on. NULL is fine. */
 void worker_release(struct worker *worker);
 /* As worker_release, but on_gone is called, with this reason, when all processes have ended. */
