@@ -1,0 +1,210 @@
+/* Which copy a death leads back to, and how much time copies may take. */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "checkpoint.h"
+#include "checkpoint_budget.h"
+
+static struct checkpoints all;
+
+static int set_up(void **state)
+{
+    (void)state;
+    checkpoints_init(&all);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    checkpoints_done(&all);
+    return 0;
+}
+
+static struct checkpoint *own(uint64_t state)
+{
+    struct checkpoint *one = checkpoints_add(&all, NULL, (int32_t)(100 + state), state);
+    assert_non_null(one);
+    return one;
+}
+
+static struct checkpoint *named(const char *name, uint64_t state)
+{
+    struct checkpoint *one = checkpoints_add(&all, name, (int32_t)(100 + state), state);
+    assert_non_null(one);
+    return one;
+}
+
+static void test_a_death_leads_to_the_newest(void **state)
+{
+    (void)state;
+    assert_null(checkpoints_nearest(&all));
+    struct checkpoint *first = own(1), *third = own(3);
+    assert_ptr_equal(checkpoints_nearest(&all), third);
+    checkpoints_lose(&all, third);
+    assert_ptr_equal(checkpoints_nearest(&all), first);
+    checkpoints_lose(&all, first);
+    assert_null(checkpoints_nearest(&all));
+}
+
+static void test_one_that_is_awake_or_lost_leads_to_what_was_before(void **state)
+{
+    (void)state;
+    struct checkpoint *one = named("one", 1), *two = named("two", 2), *three = own(3);
+    three->status = CHECKPOINT_AWAKE;
+    assert_ptr_equal(checkpoints_nearest(&all), two);
+    checkpoints_lose(&all, two);
+    assert_ptr_equal(checkpoints_nearest(&all), one);
+    three->status = CHECKPOINT_PARKED;
+    assert_ptr_equal(checkpoints_nearest(&all), three);
+}
+
+static void test_removing_one_from_the_middle(void **state)
+{
+    (void)state;
+    struct checkpoint *one = own(1), *two = own(2), *three = own(3);
+    checkpoints_remove(&all, two);
+    three->status = CHECKPOINT_AWAKE;
+    assert_ptr_equal(checkpoints_nearest(&all), one);
+    checkpoints_remove(&all, three);
+    assert_ptr_equal(checkpoints_nearest(&all), one);
+}
+
+static void test_a_branch_that_was_left_is_not_gone_back_to(void **state)
+{
+    (void)state;
+    struct checkpoint *one = named("one", 1), *five = named("five", 5);
+    checkpoints_return(&all, one);
+    assert_ptr_equal(checkpoints_nearest(&all), one);
+    struct checkpoint *six = own(6); /* after one */
+    assert_ptr_equal(checkpoints_nearest(&all), six);
+    checkpoints_lose(&all, six);
+    assert_ptr_equal(checkpoints_nearest(&all), one);
+    checkpoints_return(&all, five);
+    checkpoints_lose(&all, five);
+    assert_ptr_equal(checkpoints_nearest(&all), one); /* five came after one, too */
+    checkpoints_leave(&all);
+    assert_null(checkpoints_nearest(&all));
+}
+
+static void test_two_of_one_state(void **state)
+{
+    (void)state;
+    struct checkpoint *zero = own(1), *one = named("a", 2), *two = named("b", 2);
+    assert_true(checkpoints_nearest(&all) == one || checkpoints_nearest(&all) == two);
+    checkpoints_remove(&all, one);
+    assert_ptr_equal(checkpoints_nearest(&all), two);
+    checkpoints_remove(&all, two);
+    assert_ptr_equal(checkpoints_nearest(&all), zero);
+}
+
+static void test_finding(void **state)
+{
+    (void)state;
+    struct checkpoint *one = named("same", 1), *two = named("same", 2), *given = named("", 3);
+    own(4);
+    assert_ptr_equal(checkpoints_find(&all, NULL), given);
+    assert_ptr_equal(checkpoints_find(&all, "same"), two);
+    assert_ptr_equal(checkpoints_find(&all, one->id_text), one);
+    assert_ptr_equal(checkpoints_find(&all, given->name), given);
+    assert_null(checkpoints_find(&all, ""));
+    assert_null(checkpoints_find(&all, "none"));
+    assert_int_equal(checkpoints_count_named(&all), 3);
+    checkpoints_lose(&all, two);
+    assert_ptr_equal(checkpoints_find(&all, "same"), one);
+    checkpoints_lose(&all, one);
+    assert_non_null(checkpoints_find(&all, "same"));
+    assert_int_equal(checkpoints_find(&all, "same")->status, CHECKPOINT_LOST);
+    checkpoints_lose(&all, given);
+    assert_null(checkpoints_find(&all, NULL));
+    assert_int_equal(checkpoints_count_named(&all), 0);
+    json_t *written = checkpoints_write(&all);
+    assert_int_equal(json_array_size(written), 0);
+    json_decref(written);
+}
+
+static void test_only_so_many_lost_ones_are_remembered(void **state)
+{
+    (void)state;
+    size_t             count = 0;
+    struct checkpoint *one;
+    for (uint64_t i = 1; i <= CHECKPOINTS_LOST_MAX * 2; i++)
+        checkpoints_lose(&all, named("x", i));
+    TAILQ_FOREACH(one, &all.list, entry)
+    {
+        count++;
+    }
+    assert_int_equal(count, CHECKPOINTS_LOST_MAX);
+}
+
+static void test_names_come_and_go(void **state)
+{
+    (void)state;
+    struct checkpoint *one = own(1);
+    assert_ptr_equal(checkpoints_oldest_own(&all, NULL), one);
+    assert_null(checkpoints_oldest_own(&all, one));
+    checkpoints_name(&all, one, "kept");
+    assert_null(checkpoints_oldest_own(&all, NULL));
+    assert_ptr_equal(checkpoints_find(&all, "kept"), one);
+    checkpoints_unname(one);
+    assert_null(checkpoints_find(&all, "kept"));
+    one->memory_bytes = 7;
+    assert_int_equal(checkpoints_memory_bytes(&all), 7);
+    one->status = CHECKPOINT_AWAKE;
+    assert_int_equal(checkpoints_memory_bytes(&all), 0);
+    assert_ptr_equal(checkpoints_of_pid(&all, 101), one);
+}
+
+static void test_the_budget(void **state)
+{
+    struct checkpoint_budget budget;
+    (void)state;
+    checkpoint_budget_init(&budget, 1000, 100, 0);
+    assert_true(checkpoint_budget_allows(&budget, 0));
+    checkpoint_budget_spend(&budget, 1000);
+    assert_true(checkpoint_budget_allows(&budget, 0));
+    checkpoint_budget_spend(&budget, 500);
+    assert_false(checkpoint_budget_allows(&budget, 10));
+    assert_int_equal(checkpoint_budget_wait_us(&budget, 10), 4991);
+    assert_false(checkpoint_budget_allows(&budget, 4990));
+    assert_int_equal(checkpoint_budget_wait_us(&budget, 5001), 0);
+    assert_true(checkpoint_budget_allows(&budget, 1000000)); /* and saves no more than it may */
+    checkpoint_budget_spend(&budget, 1001);
+    assert_false(checkpoint_budget_allows(&budget, 1000000));
+}
+
+static void test_the_smallest_steps_add_up(void **state)
+{
+    struct checkpoint_budget budget;
+    (void)state;
+    checkpoint_budget_init(&budget, 1000, 1, 0);
+    checkpoint_budget_spend(&budget, 1010);
+    for (int64_t now = 0; now < 10000; now++)
+        assert_false(checkpoint_budget_allows(&budget, now));
+    assert_true(checkpoint_budget_allows(&budget, 10000));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_death_leads_to_the_newest),
+        TEST(test_one_that_is_awake_or_lost_leads_to_what_was_before),
+        TEST(test_removing_one_from_the_middle),
+        TEST(test_a_branch_that_was_left_is_not_gone_back_to),
+        TEST(test_two_of_one_state),
+        TEST(test_finding),
+        TEST(test_only_so_many_lost_ones_are_remembered),
+        TEST(test_names_come_and_go),
+        TEST(test_the_budget),
+        TEST(test_the_smallest_steps_add_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
