@@ -1,10 +1,12 @@
-"""E2B's own SDK for Python, as it comes from the package index: only where the service is, and a key, are said to it."""
+"""E2B's own SDKs, as they come from the package index and from npm: only where the service is, and a key, are said to them."""
 
+import shutil
+import subprocess
 import threading
 
 import pytest
 
-from harness import Server, until
+from harness import ROOT, Server, until
 
 interpreter = pytest.importorskip("e2b_code_interpreter", reason="E2B's SDK is not installed (tests/requirements.txt)")
 e2b = pytest.importorskip("e2b")
@@ -90,3 +92,11 @@ def test_a_sandbox_killed_while_it_runs(sandbox, service):
         sandbox.run_code("print('begun', flush=True)\nwhile True: pass", on_stdout=lambda _: begun.set())
     killer.join()
     until(lambda: not sandbox.is_running(), "it is gone")
+
+
+def test_the_sdk_for_javascript(settings):
+    place = ROOT / "tests/clients/e2b"
+    if not shutil.which("node") or not (place / "node_modules").exists():
+        pytest.skip("node, or E2B's SDK from npm, is not installed (deploy/setup.sh modules tests/clients/e2b)")
+    ran = subprocess.run(["node", place / "run.mjs"], capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, "all\n"), ran.stderr

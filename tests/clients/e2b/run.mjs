@@ -1,0 +1,39 @@
+/* What a user of E2B's SDK writes. Environment: E2B_API_URL, E2B_SANDBOX_URL, E2B_API_KEY. */
+import assert from 'node:assert/strict';
+import { Sandbox } from '@e2b/code-interpreter';
+
+const sandbox = await Sandbox.create({ timeoutMs: 120_000, metadata: { user: 'a b&c' }, envs: { COLOUR: 'blue' } });
+assert.equal(await sandbox.isRunning(), true);
+assert.deepEqual((await sandbox.getInfo()).metadata, { user: 'a b&c' });
+
+const seen = { out: [], err: [], results: [], errors: [] };
+const handlers = {
+    onStdout: (m) => seen.out.push(m.line),
+    onStderr: (m) => seen.err.push(m.line),
+    onResult: (r) => seen.results.push(r.text),
+    onError: (e) => seen.errors.push(e.name),
+};
+const run = await sandbox.runCode("import os, sys\nprint('é', os.environ['COLOUR'], os.environ['A'])\nprint('err', file=sys.stderr)\n'a text'", { envs: { A: 'b' }, ...handlers });
+assert.equal(run.text, 'a text');
+assert.deepEqual(seen, { out: ['é blue b\n'], err: ['err\n'], results: ['a text'], errors: [] });
+assert.equal((await sandbox.runCode('1/0', handlers)).error.value, 'division by zero');
+assert.deepEqual(seen.errors, ['ZeroDivisionError']);
+
+const picture = (await sandbox.runCode('import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()')).results[0];
+assert.ok(picture.png.startsWith('iVBOR'));
+
+await sandbox.runCode('x = 7');
+await assert.rejects(sandbox.runCode('while True: pass', { timeoutMs: 500 }), /Execution timed out/);
+assert.equal((await sandbox.runCode('x')).text, '7');
+await sandbox.pause();
+const again = await Sandbox.connect(sandbox.sandboxId);
+assert.equal((await again.runCode('x')).text, '7');
+
+const listed = await Sandbox.list({ query: { metadata: { user: 'a b&c' } } }).nextItems();
+assert.ok(listed.some((s) => s.sandboxId === sandbox.sandboxId));
+let killed;
+const onStdout = () => (killed = sandbox.kill());
+await assert.rejects(sandbox.runCode("print('begun', flush=True)\nwhile True: pass", { onStdout }), /The sandbox was killed while the request was in progress/);
+assert.equal(await killed, true);
+assert.equal(await sandbox.isRunning(), false);
+console.log('all');
