@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,7 +152,7 @@ static int run_cells(const struct command_options *options, const struct command
         const char *type = json_string_value(json_object_get(cell, "cell_type"));
         if (type != NULL && strcmp(type, "code") == 0)
             code = run_cell(options, service, &terminal, cell, i + 1, err);
-        if (code != 0 || terminal.broken)
+        if (code != 0)
             break;
     }
     command_terminal_done(&terminal);
@@ -168,7 +169,7 @@ int command_notebook_run(const struct command_options *options, const struct com
         clear(json_object_get(notebook, "cells"));
         code = run_cells(options, service, json_object_get(notebook, "cells"), &err);
     }
-    if (code < 0)
+    if (code < 0 && err.code != EINTR && err.code != EPIPE)
         (void)fprintf(stderr, "penny-sandbox: %s\n", err.message);
     if (notebook != NULL && path != NULL && write_all(notebook, path, &unwritten) < 0) {
         (void)fprintf(stderr, "penny-sandbox: %s\n", unwritten.message);
@@ -177,5 +178,7 @@ int command_notebook_run(const struct command_options *options, const struct com
     json_decref(notebook);
     if (code < 0 && err.code == EINTR)
         return COMMAND_EXIT_SIGNAL + command_terminal_signal();
+    if (code < 0 && err.code == EPIPE)
+        return COMMAND_EXIT_SIGNAL + SIGPIPE;
     return code >= 0 ? code : COMMAND_EXIT_FAILED;
 }

@@ -24,6 +24,8 @@ static int complain(const struct err *err, int code)
     int number = command_terminal_signal();
     if (err->code == EINTR && number != 0)
         return COMMAND_EXIT_SIGNAL + number;
+    if (err->code == EPIPE)
+        return COMMAND_EXIT_SIGNAL + SIGPIPE;
     (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
     return code;
 }
@@ -125,8 +127,6 @@ static int run_program(const struct command_options *options, const struct comma
         if (options->time)
             command_end_time(result, start_ms);
     }
-    if (terminal.broken)
-        code = COMMAND_EXIT_SIGNAL + SIGPIPE;
     json_decref(body);
     json_decref(result);
     command_terminal_done(&terminal);

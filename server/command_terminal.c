@@ -277,13 +277,24 @@ static int on_interrupt(struct terminal_run *run, struct err *err)
     return 0;
 }
 
+/* A wait that finds something ready lets no signal in: a program that never stops printing must not keep them out. */
+static bool has_signal(const struct terminal_run *run)
+{
+    sigset_t blocked;
+    (void)sigprocmask(SIG_SETMASK, &run->service->waiting, &blocked);
+    (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
+    return signal_caught != 0;
+}
+
 static int step(struct terminal_run *run, struct err *err)
 {
     int readable = 1, result;
+    if (has_signal(run))
+        return on_interrupt(run, err) == 0 ? 1 : -1;
+    if (run->terminal->broken)
+        return err_set(err, EPIPE, "nobody reads the output any more");
     if (run->wants_input && (result = answer_input(run, err)) != 0)
         return result < 0 ? -1 : 1;
-    if (run->terminal->broken && !run->interrupted)
-        cancel(run);
     if (!http_call_is_buffered(&run->call))
         readable = wait_for_something(run, err);
     if (readable < 0)

@@ -75,7 +75,7 @@ static int send_all(int fd, const void *data, size_t length, struct err *err)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return err_errno(err, "the service does not take the request");
+            return err_set(err, EIO, "the service does not take the request: %s", strerror(errno));
         at += n;
         length -= (size_t)n;
     }

@@ -154,8 +154,20 @@ def test_a_second_interrupt_does_not_wait(server, tmp_path):
     assert command.returncode == 130
 
 
+def test_a_flood_of_output_keeps_no_interrupt_out(server, tmp_path):
+    code = "print('up', flush=True)\ntry:\n    for i in range(10**9): print('x' * 1000)\nexcept KeyboardInterrupt:\n    raise SystemExit(4)"
+    command = start(server, tmp_path, code)
+    assert command.stdout.readline() == b"up\n"
+    command.send_signal(signal.SIGINT)
+    while command.stdout.read(1 << 20):
+        pass
+    command.stdout.close()
+    command.stderr.close()
+    assert command.wait(60) == 4
+
+
 def test_a_reader_that_leaves_ends_it(server, tmp_path):
-    command = start(server, tmp_path, "print('up', flush=True)\nwhile True: print('x' * 1000)")
+    command = start(server, tmp_path, "print('up', flush=True)\nwhile True:\n    try: print('x' * 1000)\n    except KeyboardInterrupt: pass")
     assert command.stdout.readline() == b"up\n"
     command.stdout.close()
     command.stderr.close()
