@@ -101,6 +101,8 @@ int jail_reserve(const struct jail *jail, struct jail_session *session, struct e
 /* The session's group for clone3's CLONE_INTO_CGROUP (version 2 only), which costs nothing where a later move waits for an RCU grace period. A descriptor or -1. */
 int jail_cgroup_open(const struct jail *jail, const struct jail_session *session);
 /* Per cent of one core for a session from now on, 0: no limit. Does nothing where there is no group. */
+/* Limits for so many members (wire.h) as there are: memory, processes and processor time of one, times their number. Returns 0, or -1 with err. */
+int jail_cgroup_scale(const struct jail *jail, const struct jail_session *session, uint32_t members, struct err *err);
 int jail_cgroup_set_cpu(const struct jail *jail, const struct jail_session *session, uint32_t cpu_percent, struct err *err);
 /* In the zygote, for a child that waits: the parts only a parent can do (id maps). */
 int jail_admit(const struct jail *jail, const struct jail_session *session, pid_t pid, struct err *err);

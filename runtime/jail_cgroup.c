@@ -351,7 +351,7 @@ void jail_cgroup_release(const struct jail *jail, const struct jail_session *ses
     }
 }
 
-/* Groups that were busy when their session ended, and then the one that held them. Returns whether it is gone. */
+/* Groups that were busy when their session ended, and then the one that held them. Returns false when that one is busy still. */
 static bool remove_group(int parent_fd, const char *name)
 {
     int            fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -365,7 +365,7 @@ static bool remove_group(int parent_fd, const char *name)
     if (dir != NULL)
         closedir(dir);
     fdio_close(&fd);
-    return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
+    return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno != EBUSY;
 }
 
 /* The kernel takes a dead process out of its group a moment after it has told of its death. */

@@ -10,6 +10,7 @@
 
 #include "fdio.h"
 #include "jail_layers.h"
+#include "wire.h"
 
 struct limit {
     int         resource;
@@ -55,6 +56,9 @@ void jail_rlimit_reserve(const struct jail *jail, struct jail_session *session)
     session->process_limit = session->processes;
     if (!counts_alone(jail))
         session->process_limit += (uint32_t)processes_of_user(jail) + 2; /* its init and worker */
+    if (jail->cgroup_fd[CGROUP_PIDS] >= 0)
+        session->process_limit *=
+            FAMILY_MAX; /* the group holds the number, which grows with the session's forks; this could not be raised */
 }
 
 /* What this process has inherited: less than the zygote had when it was asked last, as some of that is not handed on. */

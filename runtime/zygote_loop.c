@@ -1,4 +1,4 @@
-/* zygote_loop.c: the four things the zygote does for the server, and what it hears of sessions. */
+/* zygote_loop.c: the things the zygote does for the server, and what it hears of sessions. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -113,6 +113,20 @@ static void on_limit(const struct zygote *zygote, const struct zygote_message *m
         (void)fprintf(stderr, "penny-zygote: session %u: %s\n", message->session, err.message);
 }
 
+static void on_family(const struct zygote *zygote, const struct zygote_message *message)
+{
+    const struct child *child = children_find(zygote->children, message->session);
+    struct jail_session limits;
+    struct err          err = {0};
+
+    if (child == NULL || message->value == 0)
+        return;
+    limits = child->session;
+    fill_session(zygote, message, &limits);
+    if (jail_cgroup_scale(&zygote->jail, &limits, message->value, &err) < 0)
+        (void)fprintf(stderr, "penny-zygote: session %u: %s\n", message->session, err.message);
+}
+
 /* Orphans of a dead zygote belong to our parent, the supervisor; anything else under that pid is not the session any more. */
 static bool is_supervisors(const struct zygote *zygote, pid_t pid)
 {
@@ -169,6 +183,7 @@ static void on_server(struct zygote *zygote)
     case ZYGOTE_SPAWN: on_spawn(zygote, &message); break;
     case ZYGOTE_KILL: on_kill(zygote, &message); break;
     case ZYGOTE_STATS: on_stats(zygote, &message); break;
+    case ZYGOTE_FAMILY: on_family(zygote, &message); break;
     case ZYGOTE_LIMIT: on_limit(zygote, &message); break;
     case ZYGOTE_ADOPT: on_adopt(zygote, &message); break;
     default: /* not in the table of what a server may ask */ break;

@@ -17,18 +17,19 @@ enum { END_LIMIT_S = 5 };
 enum jail_state { JAIL_SPAWNING, JAIL_UP, JAIL_ENDING, JAIL_GONE };
 
 struct jail {
-    struct workers     *workers;
-    enum jail_state     state;
-    bool                is_unwanted; /* while it is made: nobody waits for it any more */
-    uint32_t            serial;
-    int32_t             pid; /* of init, on the host */
-    uint32_t            uid;
-    int                 control_fd;
-    struct event        readable, timer;
-    bool                is_watched;
-    uint32_t            last_number;
-    uint32_t            oom_kills; /* that members have been told of */
-    struct worker_death death;
+    struct workers       *workers;
+    enum jail_state       state;
+    bool                  is_unwanted; /* while it is made: nobody waits for it any more */
+    uint32_t              serial;
+    int32_t               pid; /* of init, on the host */
+    uint32_t              uid;
+    int                   control_fd;
+    struct event          readable, timer;
+    bool                  is_watched;
+    struct zygote_message limits; /* of one member */
+    uint32_t              last_number;
+    uint32_t              oom_kills; /* that members have been told of */
+    struct worker_death   death;
     TAILQ_HEAD(jail_members, jail_member) members;
 };
 
@@ -158,6 +159,12 @@ static struct jail_member *find(const struct jail *jail, uint32_t number)
     return NULL;
 }
 
+/* The limits of the jail's control group follow the number of its members. */
+static void tell_family(struct jail *jail)
+{
+    (void)zygote_client_family(workers_zygote(jail->workers), jail->limits, (uint32_t)jail_count(jail));
+}
+
 static void on_member_gone(struct jail *jail, struct jail_member *member)
 {
     static const struct worker_death none;
@@ -171,6 +178,8 @@ static void on_member_gone(struct jail *jail, struct jail_member *member)
     }
     if (!waits && jail->state == JAIL_UP)
         (void)evtimer_del(&jail->timer);
+    if (jail->state == JAIL_UP)
+        tell_family(jail);
 }
 
 static void on_message(struct jail *jail, const struct control_message *message)
@@ -307,8 +316,12 @@ bool jail_ask_stats(struct jail_member *member)
 
 bool jail_limit_cpu(const struct jail_member *member, uint32_t cpu_percent)
 {
-    const struct jail *jail   = member->jail;
-    const json_t      *layers = json_object_get(workers_isolation(jail->workers), "layers");
+    struct jail  *jail   = member->jail;
+    const json_t *layers = json_object_get(workers_isolation(jail->workers), "layers");
+    if (jail_count(jail) > 1) { /* a limit of the group would hold the others, too */
+        tell_family(jail);
+        return false;
+    }
     return json_is_true(json_object_get(json_object_get(layers, "cgroupCpu"), "active")) &&
            zygote_client_limit(workers_zygote(jail->workers), jail->serial, cpu_percent) == 0;
 }
@@ -359,6 +372,7 @@ int jail_spawn(struct workers *workers, const struct worker_limits *limits, stru
     if (jail == NULL)
         return err_set(err, ENOMEM, "no memory for a session");
     message.session = jail->serial;
+    jail->limits    = message;
     if (zygote_client_spawn(workers_zygote(workers), &message) < 0) {
         drop(jail);
         return err_set(err, EAGAIN, "the zygote takes no more requests at the moment");
@@ -382,6 +396,7 @@ int jail_add(struct jail *jail, struct jail_member *member, const struct jail_ev
                        FAMILY_MAX);
     *member = (struct jail_member){.jail = jail, .events = events, .number = ++jail->last_number};
     TAILQ_INSERT_TAIL(&jail->members, member, entry);
+    tell_family(jail);
     return 0;
 }
 

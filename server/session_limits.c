@@ -9,7 +9,8 @@
 #include "sessions.h"
 
 static const char NOT_HELD[] =
-    "maxCpu is not held: there is no control group for processor time on this host, or no zygote at the moment (see /health)";
+    "maxCpu is not held: the session shares its jail with forks, there is no control group for processor time on this host, or no zygote "
+    "at the moment (see /health)";
 
 static const struct policies *policies_of(const struct session *session)
 {

@@ -252,6 +252,13 @@ int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t
     return client->ready ? send_message(client, &message) : -1;
 }
 
+int zygote_client_family(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t members)
+{
+    limits_and_session.type  = ZYGOTE_FAMILY;
+    limits_and_session.value = members;
+    return client->ready ? send_message(client, &limits_and_session) : -1;
+}
+
 int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid)
 {
     struct zygote_message message = {.type = ZYGOTE_ADOPT, .session = session, .pid = pid, .uid = uid};

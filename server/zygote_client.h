@@ -35,6 +35,7 @@ int zygote_client_spawn(struct zygote_client *client, const struct zygote_messag
 int zygote_client_kill(struct zygote_client *client, uint32_t session);
 int zygote_client_stats(struct zygote_client *client, uint32_t session);
 int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent); /* 0: no limit */
+int zygote_client_family(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t members);
 int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid);
 
 #endif

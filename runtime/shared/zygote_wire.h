@@ -11,10 +11,12 @@ enum zygote_message_type {
     /* server to zygote */
     ZYGOTE_SPAWN =
         1, /* session (a number new to this zygote), memory_bytes.. as limits (0: the policy's). Answer: SPAWNED or SPAWN_FAILED */
-    ZYGOTE_KILL  = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
-    ZYGOTE_STATS = 3, /* session. Answer: STATS, or nothing when it is gone */
-    ZYGOTE_LIMIT = 6, /* session, cpu_percent: from now on (0: no limit). No answer; nothing where there is no control group */
-    ZYGOTE_ADOPT = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
+    ZYGOTE_KILL   = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
+    ZYGOTE_STATS  = 3, /* session. Answer: STATS, or nothing when it is gone */
+    ZYGOTE_LIMIT  = 6, /* session, cpu_percent: from now on (0: no limit). No answer; nothing where there is no control group */
+    ZYGOTE_FAMILY = 7, /* session, value: how many members (wire.h) share its jail; memory_bytes.. as in SPAWN, of one. No answer; nothing
+                          where there is no control group */
+    ZYGOTE_ADOPT  = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
     /* zygote to server */
     ZYGOTE_READY   = 64, /* the first message: libraries are imported. One descriptor: a memfd with the isolation report, a JSON text */
     ZYGOTE_SPAWNED = 65, /* session, pid (of init, on the host), uid; SESSION_FD_COUNT descriptors */

@@ -299,3 +299,22 @@ def test_twenty_forks_in_each_tier_leave_nothing(make_server, tier):
         assert client.stdout("x += 1\nprint(x > 0)", id) == "True\n"
         client.delete_session(id)
     until(lambda: len(processes.descendants(server.pid)) == before, "nothing is left")
+
+
+def test_limits_grow_with_the_family(make_server):
+    """Where the kernel counts a session by a control group of its own; else the limits are those of one, and the answer says so."""
+    server = make_server().start()
+    client = server.client
+    session = client.session(resources={"memory": 256 << 20, "processes": 40})
+    fill = "import numpy as np\na = np.ones(21_000_000)\nprint(a[0])"  # 168 MB
+    assert client.stdout(fill, session) == "1.0\n"
+    (child,) = fork(client, session)
+    said = client.expect(200, "GET", f"/api/v1/sessions/{child}")["family"]["limits"]
+    if not client.health()["isolation"]["layers"]["cgroupMemory"]["active"]:
+        assert said == "one"
+        return
+    assert said == "sum"
+    assert client.stdout("a += 1; print(a[0])", child) == "2.0\n", "what it changes is its own, beyond the limit of one"
+    client.delete_session(child)
+    assert client.stdout("print(a[0])", session) == "1.0\n"
+    client.delete_session(session)

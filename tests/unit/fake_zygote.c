@@ -37,6 +37,8 @@ struct session {
     uint64_t  early; /* the execution that an interrupt was for which came before it */
     enum mood mood;
     bool      dead; /* the interpreter is */
+    uint32_t  member;
+    pid_t     members[FAMILY_MAX]; /* by number, of member 0 */
     char      setup[4096];
 };
 
@@ -85,7 +87,7 @@ static void send_done(struct session *s, const char *status)
 
 static void send_control(struct session *s, uint32_t type, int status)
 {
-    struct control_message message = {.type = type, .pid = 2, .status = status};
+    struct control_message message = {.type = type, .pid = 2, .status = status, .member = s->member};
     (void)fdio_send(s->control_fd, &message, sizeof message, NULL, 0);
 }
 
@@ -268,23 +270,81 @@ static void on_request(struct session *s)
     }
 }
 
+static void answer_control(struct session *s, uint32_t type, uint32_t member, int status)
+{
+    struct control_message message = {.type = type, .member = member, .status = status};
+    (void)fdio_send(s->control_fd, &message, sizeof message, NULL, 0);
+}
+
+/* A process that only reads its requests; the parked copy it comes from is not looked at, but 13 is none. */
+static void adopt(struct session *s, const struct control_message *message, const int *fds, size_t count)
+{
+    if (message->pid == 13 || count != MEMBER_FD_COUNT || message->member >= FAMILY_MAX) {
+        answer_control(s, CONTROL_ADOPT_FAILED, message->member, ENOMEM);
+        return;
+    }
+    s->members[message->member] = fork();
+    if (s->members[message->member] != 0)
+        return;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    *s = (struct session){.request_fd = fds[MEMBER_FD_REQUEST],
+                          .event_fd   = fds[MEMBER_FD_EVENT],
+                          .out_fd     = fds[MEMBER_FD_STDOUT],
+                          .control_fd = s->control_fd,
+                          .member     = message->member};
+    for (int i = MEMBER_FD_SERVER; i < MEMBER_FD_COUNT; i++)
+        close(fds[i]);
+    if (message->pid != 14) /* which never becomes ready */
+        say_ready(s);
+    for (;;)
+        on_request(s);
+}
+
+static void end_member(struct session *s, uint32_t member)
+{
+    if (member == 0) {
+        s->mood = MUTE;
+    } else if (member < FAMILY_MAX && s->members[member] > 0) {
+        (void)kill(s->members[member], SIGKILL);
+        (void)waitpid(s->members[member], NULL, 0);
+        s->members[member] = 0;
+    }
+    answer_control(s, CONTROL_MEMBER_GONE, member, 0);
+}
+
+static void on_message_to(struct session *s, const struct control_message *message)
+{
+    if (message->type == CONTROL_EXIT)
+        _exit(0);
+    if (message->type == CONTROL_END_MEMBER)
+        end_member(s, message->member);
+    if (message->member != 0)
+        return;
+    if (message->type == CONTROL_INTERRUPT && message->execution != s->execution)
+        s->early = message->execution;
+    else if (message->type == CONTROL_INTERRUPT && (s->mood == WAIT || s->mood == INPUT))
+        send_done(s, "interrupted");
+    else if (message->type == CONTROL_INTERRUPT && s->mood == SWALLOW)
+        send_done(s, "ok");
+    else if (message->type == CONTROL_KILL_WORKER && !s->dead && s->mood != MUTE)
+        die(s, SIGKILL);
+    else if (message->type == CONTROL_RESPAWN && s->mood != MUTE)
+        say_ready(s);
+}
+
 static void on_control(struct session *s)
 {
     struct control_message message;
-    if (fdio_receive(s->control_fd, &message, sizeof message, NULL, NULL) != (ssize_t)sizeof message)
+    int                    fds[MEMBER_FD_COUNT];
+    size_t                 count = MEMBER_FD_COUNT;
+    if (fdio_receive(s->control_fd, &message, sizeof message, fds, &count) != (ssize_t)sizeof message)
         _exit(0);
-    if (message.type == CONTROL_EXIT)
-        _exit(0);
-    if (message.type == CONTROL_INTERRUPT && message.execution != s->execution)
-        s->early = message.execution;
-    else if (message.type == CONTROL_INTERRUPT && (s->mood == WAIT || s->mood == INPUT))
-        send_done(s, "interrupted");
-    else if (message.type == CONTROL_INTERRUPT && s->mood == SWALLOW)
-        send_done(s, "ok");
-    else if (message.type == CONTROL_KILL_WORKER && !s->dead && s->mood != MUTE)
-        die(s, SIGKILL);
-    else if (message.type == CONTROL_RESPAWN && s->mood != MUTE)
-        say_ready(s);
+    if (message.type == CONTROL_ADOPT)
+        adopt(s, &message, fds, count);
+    else
+        on_message_to(s, &message);
+    for (size_t i = 0; i < count; i++)
+        close(fds[i]);
 }
 
 static _Noreturn void session_main(struct session *s, char how)

@@ -12,6 +12,8 @@
  *     mute                      swallows everything, even SIGKILL's word of its own death
  *     late TEXT                 DONE, then TEXT as a frame        setup           prints the SETUP it got
  *     value JSON | plot N       VARIABLE; PLOT with N bytes       slowdeath       dies, and the memory limit is to blame
+ *
+ * CONTROL_ADOPT makes one more that does the same; not of the parked copy 13, which is none, and that of 14 never becomes ready.
  */
 #ifndef PENNY_FAKE_ZYGOTE_H
 #define PENNY_FAKE_ZYGOTE_H

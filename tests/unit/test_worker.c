@@ -1,5 +1,6 @@
 /* Workers over a fake zygote: their life, their death, and that what a hostile one says ends its jail and nothing else. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -545,6 +546,137 @@ static void test_late_text_is_heard_and_can_be_held_back(void **state)
     end(&ear);
 }
 
+/* ---- several in one jail ---- */
+
+static void begin_fork(struct ear *ear, struct ear *parent, int32_t copy)
+{
+    struct err err = {0};
+    *ear           = (struct ear){0};
+    ear->worker    = worker_fork(parent->worker, copy, true, &events, ear, &err);
+    assert_non_null(ear->worker);
+}
+
+static void fork_ready(struct ear *ear, struct ear *parent)
+{
+    begin_fork(ear, parent, 5);
+    fake_run_until(base, is_ready, ear);
+}
+
+static void expect_print(struct ear *ear, uint64_t number, const char *what)
+{
+    char code[64], text[64];
+    (void)snprintf(code, sizeof code, "print %s", what);
+    (void)snprintf(text, sizeof text, "%s\n", what);
+    ear->done = 0;
+    execute(ear, number, code);
+    fake_run_until(base, is_done, ear);
+    expect_text(ear, text);
+}
+
+static bool is_alone(void *arg)
+{
+    return worker_family(((struct ear *)arg)->worker) == 1;
+}
+
+static void test_a_fork_has_pipes_of_its_own(void **state)
+{
+    struct ear parent, child, grandchild;
+    (void)state;
+    spawn_ready(&parent);
+    fork_ready(&child, &parent);
+    fork_ready(&grandchild, &child);
+    assert_int_equal(worker_family(parent.worker), 3);
+    assert_true(worker_is_relative(parent.worker, grandchild.worker));
+    assert_int_equal(workers_count(workers), 1);
+    expect_print(&child, 1, "child");
+    expect_print(&grandchild, 1, "grandchild");
+    expect_print(&parent, 1, "parent");
+    assert_int_equal(child.done + grandchild.done + parent.done, 3);
+}
+
+static void test_members_end_one_by_one_in_any_order(void **state)
+{
+    struct ear ears[3];
+    (void)state;
+    for (int first = 0; first < 3; first++) {
+        spawn_ready(&ears[0]);
+        fork_ready(&ears[1], &ears[0]);
+        fork_ready(&ears[2], &ears[0]);
+        worker_end(ears[first].worker, "enough");
+        fake_run_until(base, is_gone, &ears[first]);
+        assert_string_equal(ears[first].death.reason, "enough");
+        expect_print(&ears[(first + 1) % 3], 7, "still");
+        worker_release(ears[(first + 1) % 3].worker);
+        fake_run_until(base, is_alone, &ears[(first + 2) % 3]);
+        expect_print(&ears[(first + 2) % 3], 8, "here");
+        worker_release(ears[(first + 2) % 3].worker);
+        fake_run_until(base, is_empty, NULL);
+    }
+}
+
+static void test_all_members_go_with_the_jail(void **state)
+{
+    struct ear parent, child;
+    (void)state;
+    spawn_ready(&parent);
+    fork_ready(&child, &parent);
+    execute(&parent, 1, "gone");
+    fake_run_until(base, is_gone, &parent);
+    fake_run_until(base, is_gone, &child);
+    fake_run_until(base, is_empty, NULL);
+}
+
+static void test_a_hostile_member_ends_alone(void **state)
+{
+    struct ear parent, child;
+    (void)state;
+    spawn_ready(&parent);
+    fork_ready(&child, &parent);
+    execute(&child, 1, "junk");
+    fake_run_until(base, is_gone, &child);
+    expect_print(&parent, 1, "unharmed");
+}
+
+static void test_a_fork_that_fails(void **state)
+{
+    struct ear parent, child;
+    (void)state;
+    spawn_ready(&parent);
+    begin_fork(&child, &parent, 13);
+    fake_run_until(base, is_gone, &child);
+    assert_true(child.death.spawn_failed);
+    assert_non_null(strstr(child.death.reason, "no fork could be made"));
+    assert_int_equal(worker_family(parent.worker), 1);
+    expect_print(&parent, 1, "unharmed");
+}
+
+static void test_a_fork_that_is_not_wanted_any_more(void **state)
+{
+    struct ear parent, child;
+    (void)state;
+    spawn_ready(&parent);
+    begin_fork(&child, &parent, 14);
+    worker_release(child.worker);
+    fork_ready(&child, &parent);
+    begin_fork(&child, &parent, 14);
+    worker_release(parent.worker); /* the fork that never becomes ready keeps the jail */
+    worker_release(child.worker);
+    fake_run_for(base, 50);
+    assert_int_equal(workers_count(workers), 1); /* and the one that is forgotten here */
+}
+
+static void test_a_jail_holds_so_many(void **state)
+{
+    struct ear parent, children[FAMILY_MAX];
+    struct err err = {0};
+    (void)state;
+    spawn_ready(&parent);
+    for (int i = 1; i < FAMILY_MAX; i++)
+        fork_ready(&children[i], &parent);
+    assert_null(worker_fork(parent.worker, 5, true, &events, &children[0], &err));
+    assert_int_equal(err.code, EAGAIN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +704,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_the_zygote_should_not_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_input, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_text_is_heard_and_can_be_held_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_fork_has_pipes_of_its_own, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_members_end_one_by_one_in_any_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_all_members_go_with_the_jail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hostile_member_ends_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_fork_that_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_fork_that_is_not_wanted_any_more, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_jail_holds_so_many, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }
