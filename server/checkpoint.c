@@ -212,13 +212,13 @@ size_t checkpoints_count_named(const struct checkpoints *all)
     return count;
 }
 
-uint64_t checkpoints_memory_bytes(const struct checkpoints *all)
+uint64_t checkpoints_own_bytes(const struct checkpoints *all)
 {
     const struct checkpoint *one;
     uint64_t                 bytes = 0;
     TAILQ_FOREACH(one, &all->list, entry)
     {
-        if (one->status == CHECKPOINT_PARKED)
+        if (!one->is_named && one->status == CHECKPOINT_PARKED)
             bytes += one->memory_bytes;
     }
     return bytes;

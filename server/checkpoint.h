@@ -81,8 +81,8 @@ struct checkpoint *checkpoints_nearest(const struct checkpoints *all);
 /* The oldest parked one of the service's own, but not this one (may be NULL). */
 struct checkpoint *checkpoints_oldest_own(const struct checkpoints *all, const struct checkpoint *but);
 
-size_t   checkpoints_count_named(const struct checkpoints *all);  /* without lost ones */
-uint64_t checkpoints_memory_bytes(const struct checkpoints *all); /* of all that are parked, added up */
+size_t   checkpoints_count_named(const struct checkpoints *all); /* without lost ones */
+uint64_t checkpoints_own_bytes(const struct checkpoints *all);   /* memory of the service's own parked ones, added up */
 
 const char *checkpoint_mode_name(enum checkpoint_mode mode); /* "adaptive" */
 /* {id, name, createdAt, executionCount, memory}; NULL when memory is short. */

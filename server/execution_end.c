@@ -224,6 +224,10 @@ void execution_kill(struct execution *execution, const char *reason, const struc
 {
     if (execution_has_ended(execution))
         return;
+    if (execution->phase == PHASE_UNDO) { /* how it ended is known already */
+        execution_finish(execution, after);
+        return;
+    }
     execution->state        = *after;
     execution->death.reason = reason;
     execution_finish_dead(execution);

@@ -64,18 +64,17 @@ static uint64_t memory_limit(const struct session *session)
     return session->limits.memory_bytes != 0 ? session->limits.memory_bytes : policies->memory_per_session_bytes;
 }
 
-/* Where the interpreter changes all it has while a copy holds what it was, both count. */
+/* Where the interpreter changes all it has while a copy holds what it was, both count. Named copies are their maker's to judge. */
 static bool has_room(const struct session *session)
 {
-    const struct session_checkpoints *own = session->checkpoints;
-    return own->memory_bytes * 2 + checkpoints_memory_bytes(&own->all) <= memory_limit(session);
+    return session->checkpoints->memory_bytes * 2 <= memory_limit(session);
 }
 
 static void make_room(struct session *session)
 {
     struct session_checkpoints *own = session->checkpoints;
     struct checkpoint          *oldest;
-    while (own->memory_bytes + checkpoints_memory_bytes(&own->all) > memory_limit(session) &&
+    while (own->memory_bytes + checkpoints_own_bytes(&own->all) > memory_limit(session) &&
            (oldest = checkpoints_oldest_own(&own->all, NULL)) != NULL) {
         worker_drop_copy(session->worker, oldest->pid);
         checkpoints_remove(&own->all, oldest);
@@ -119,7 +118,7 @@ static void wait_for_budget(struct session *session, int64_t wait_us)
 }
 
 /*
- * A session's first copy is worth its price whatever else goes on, just before something runs that could be the end of what it holds. One
+ * A session's first copy (but not the attempts at it that fail) is worth its price whatever else goes on, just before something runs that could be the end of what it holds. One
  * that nobody has come back to yet is not copied before that: most are used once.
  */
 static bool is_affordable(struct session *session)
@@ -132,7 +131,7 @@ static bool is_affordable(struct session *session)
         return true;
     if (!waits && session->is_casual && session->executions < 2)
         return false;
-    if (waits && checkpoints_nearest(&own->all) == NULL)
+    if (waits && checkpoints_nearest(&own->all) == NULL && own->reason[0] == '\0')
         return true;
     wait_us = checkpoint_budget_wait_us(&own->budget, now_us);
     if (wait_us == 0)

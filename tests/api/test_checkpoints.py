@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import until
+from harness import TIERS, tier_reason, until
 
 # What no pickle holds: a generator half-way, an open file, a lambda, a module's own state, a cycle.
 STATE = """
@@ -225,6 +225,27 @@ def test_many_processes_do_not_keep_it_from_coming_back(session):
     result = session.run("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", timeout=300)
     assert result["status"] in ("timeout", "killed") and result["state"] == "rolledBack", result
     assert session.says("print(x)") == "1\n"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_in_each_tier(make_server, tier):
+    if tier_reason(tier):
+        pytest.skip(f"tier {tier}: {tier_reason(tier)}")
+    server = make_server(tier=tier, env={"SANDBOX_POOL_SIZE": "1"}).start()
+    session = Session(server.client)
+    session.run(STATE)
+    session.checkpoint("named")
+    for _ in range(2):
+        result = session.run("import os, subprocess\nsubprocess.Popen(['sleep', '5151'])\nos._exit(1)")
+        assert (result["status"], result["state"], result["restoredTo"]) == ("killed", "rolledBack", 1), result
+    assert session.says(PROBE) == "[1, 2] 2 True True kept 0 b'abc'\n"
+    assert session.run("x.append(1)\n1 / 0", transactional=True)["state"] == "rolledBack"
+    assert session.rollback("named")["restoredTo"] == 1
+    assert session.says(PROBE) == "[1, 2] 2 True True kept 0 b'abc'\n"
+    with Busy(session):
+        assert session.client.expect(200, "GET", f"{session.path}/variables/x")["stale"]
+    assert server.process_named("sleep 5151") is None
+    session.delete()
 
 
 # The setting

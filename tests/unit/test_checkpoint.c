@@ -155,9 +155,9 @@ static void test_names_come_and_go(void **state)
     checkpoints_unname(one);
     assert_null(checkpoints_find(&all, "kept"));
     one->memory_bytes = 7;
-    assert_int_equal(checkpoints_memory_bytes(&all), 7);
+    assert_int_equal(checkpoints_own_bytes(&all), 7);
     one->status = CHECKPOINT_AWAKE;
-    assert_int_equal(checkpoints_memory_bytes(&all), 0);
+    assert_int_equal(checkpoints_own_bytes(&all), 0);
     assert_ptr_equal(checkpoints_of_pid(&all, 101), one);
 }
 
