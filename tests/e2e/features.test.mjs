@@ -167,11 +167,14 @@ const PACKAGE = process.env.PENNY_TEST_PACKAGE;
 test('a package is installed with its progress, imported and taken out', { skip: !PACKAGE && 'PENNY_TEST_PACKAGE names no package that this server may install' }, async () => {
     const module = PACKAGE.replaceAll('-', '_');
     const { page, seen, close } = await open({ code: `import ${module}\nprint("version", ${module}.version)\n` });
+    await page.locator('.squiggly-error').waitFor();
     await tab(page, 'Packages').click();
     await page.getByRole('searchbox', { name: 'Search packages' }).fill(PACKAGE);
     await page.getByRole('button', { name: `Install ${PACKAGE}` }).click();
     await page.getByRole('progressbar', { name: `Progress of ${PACKAGE}` }).waitFor();
     await page.getByText(`Installed ${PACKAGE} 1.0`).waitFor();
+    await page.getByRole('button', { name: `Uninstall ${PACKAGE}` }).waitFor();
+    await page.locator('.squiggly-error').waitFor({ state: 'detached' });
     await shot(page, 'install');
     await run(page);
     await row(page, 'version 1.0');

@@ -149,6 +149,13 @@ describe('VariableInspector', () => {
         expect(loadPage).toHaveBeenLastCalledWith('frame', 50, 50, expect.anything());
     });
 
+    it('says when a page is older than what runs', async () => {
+        const page = { offset: 0, limit: 50, total: 500, items: [{ a: 1, b: 'x' }] };
+        render(<VariableInspector variables={variables} loadPage={async () => ({ name: 'frame', type: 'pandas.DataFrame', page, stale: true })} />);
+        fireEvent.click(screen.getByRole('button', { name: 'frame' }));
+        await screen.findByText(', as before the run that goes on');
+    });
+
     it('says when a page cannot be had, and keeps what it has', async () => {
         render(<VariableInspector variables={variables} loadPage={() => Promise.reject(new Error('busy'))} />);
         fireEvent.click(screen.getByRole('button', { name: 'frame' }));

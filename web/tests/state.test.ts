@@ -114,6 +114,11 @@ describe('marks', () => {
             { line: 1, column: undefined, message: 'long', severity: 'info' },
         ]);
     });
+
+    it('leave out imports of what has been installed into the session', () => {
+        const issues = ['humanize', 'humanize.time', 'humanized', 'os'].map((name, i) => ({ type: 'error', severity: 'medium', message: `import ${name} is not allowed (it is not on the list)`, line: i + 1, rule: 'not-allowed' }));
+        expect(marksOf({ issues } as never, ['humanize']).map((mark) => mark.line)).toEqual([3, 4]);
+    });
 });
 
 describe('results', () => {

@@ -20,18 +20,18 @@ import { useLiveFigures, useSandboxState } from './useSandbox';
 import { useTheme } from './useTheme';
 
 /** Asks the service, until it turns out not to do that. */
-function useValidate(sandbox: Sandbox, offered: boolean) {
+function useValidate(sandbox: Sandbox, offered: boolean, modules: readonly string[]) {
     const [answers, setAnswers] = useState(true);
     const validate = useCallback(
         async (code: string, signal: AbortSignal) => {
             try {
-                return marksOf(await sandbox.client.validateCode(code, {}, { signal }));
+                return marksOf(await sandbox.client.validateCode(code, {}, { signal }), modules);
             } catch (error) {
                 if (error instanceof NotFoundError) setAnswers(false);
                 return [];
             }
         },
-        [sandbox],
+        [sandbox, modules],
     );
     return offered && answers ? validate : undefined;
 }
@@ -42,7 +42,7 @@ export function App({ sandbox }: { sandbox: Sandbox }) {
     const [code, setCode] = useState(() => kept.code ?? EXAMPLES[0]!.code);
     const [limit, setLimit] = useState(60_000);
     const editor = useRef<CodeEditorHandle>(null);
-    const validate = useValidate(sandbox, state.features.validate);
+    const validate = useValidate(sandbox, state.features.validate, state.modules);
     useLiveFigures(sandbox, state);
     useEffect(() => {
         const timer = setTimeout(() => (kept.code = code), 300);

@@ -63,6 +63,7 @@ export function PackagesPanel({ sandbox, state }: { sandbox: Sandbox; state: San
             const answer = await work();
             if (answer) setLines(outcome(answer));
         });
+        await sandbox.readModules();
         setWorking(undefined);
         setStep(undefined);
         setTurn((n) => n + 1);

@@ -5,7 +5,7 @@ import type { Checkpoint } from '@penny/sandbox-client';
 import { IconButton } from '../components/ui/IconButton';
 import { formatBytes } from '../state/format';
 import { isBusy, sessionId, type SandboxState } from '../state/model';
-import { redoTarget, undoTarget } from '../state/timeline';
+import { afterRun, redoTarget, undoTarget } from '../state/timeline';
 import { RaceBar } from './RaceBar';
 import type { Sandbox } from './sandbox';
 import { deleteState, fork, goTo, redo, saveState, undo } from './timeline';
@@ -88,8 +88,9 @@ interface MomentProps {
 function Moment({ checkpoint, place, onGo, onDelete, idle }: MomentProps) {
     const name = checkpoint.name || 'State';
     const { executionCount: count, memory } = checkpoint;
-    const facts = [count === 0 ? 'before the first run' : `after run ${count}`, new Date(checkpoint.createdAt).toLocaleTimeString()];
-    if (memory !== undefined) facts.push(formatBytes(memory));
+    const facts = [new Date(checkpoint.createdAt).toLocaleTimeString()];
+    if (name !== afterRun(count)) facts.unshift(count === 0 ? 'before the first run' : `after run ${count}`);
+    if (memory) facts.push(`up to ${formatBytes(memory)}`);
     return (
         <li aria-current={place === 'here' ? 'step' : undefined}>
             <span className={`moment ${place ? `moment-${place}` : ''}`}>

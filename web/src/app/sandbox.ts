@@ -68,7 +68,7 @@ export class Sandbox {
         this.dispatch({ type: 'automatic', automatic: kept.automatic });
         await this.resume().catch(() => this.open().catch(() => undefined));
         this.dispatch({ type: 'features', features: await discover(this.client, () => this.session) });
-        await this.refresh();
+        await Promise.all([this.refresh(), this.readModules()]);
     }
 
     private async resume(): Promise<void> {
@@ -113,7 +113,7 @@ export class Sandbox {
         this.keys++;
         this.dispatch({ type: 'sessionOpened', id });
         this.know([...new Set([...this.state.sessions, id])]);
-        await this.refresh();
+        await Promise.all([this.refresh(), this.readModules()]);
     }
 
     private know(ids: readonly string[]): void {
@@ -170,6 +170,15 @@ export class Sandbox {
             quietly(features.checkpoints, () => session.listCheckpoints(), (checkpoints) => this.dispatch({ type: 'checkpoints', checkpoints })),
             quietly(true, () => session.get(), (info) => this.dispatch({ type: 'sessionInfo', info })),
         ]);
+    }
+
+    /** What has been installed into the session, under the names it is imported by. */
+    async readModules(): Promise<void> {
+        const { session } = this;
+        if (!session || !this.state.features.packages) return;
+        const answer = await session.getPackages().catch(() => undefined);
+        const modules = answer?.packages.flatMap((one) => (one.preinstalled ? [] : (one.modules ?? []))) ?? [];
+        if (sessionId(this.state) === session.id) this.dispatch({ type: 'modules', modules });
     }
 
     /* Runs */

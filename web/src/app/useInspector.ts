@@ -38,7 +38,8 @@ export function useInspector(sandbox: Sandbox, state: SandboxState): Partial<Var
                 await sandbox.refresh();
             };
         }
-        if (features.variablePages && !busy) props.loadPage = (name, offset, limit, signal) => variables().page(name, offset, limit, { signal });
+        // While a run goes on, the service answers from the last saved state, where it saves states.
+        if (features.variablePages && (!busy || features.checkpoints)) props.loadPage = (name, offset, limit, signal) => variables().page(name, offset, limit, { signal });
         return props;
     }, [sandbox, features, changed, busy]);
 }

@@ -39,6 +39,8 @@ export type Action =
     | { readonly type: 'automatic'; readonly automatic: boolean }
     /** The sessions of this tab: that of the page and those it was copied from or to. */
     | { readonly type: 'sessions'; readonly ids: readonly string[] }
+    /** What has been installed into the session can be imported under these names. */
+    | { readonly type: 'modules'; readonly modules: readonly string[] }
     | { readonly type: 'outputCleared' }
     | { readonly type: 'markCleared' }
     | { readonly type: 'notice'; readonly message: string | undefined };

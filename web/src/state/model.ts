@@ -83,6 +83,8 @@ export interface SandboxState {
     readonly timeline: Timeline;
     /** The sessions of this tab: that of the page and those it was copied from or to. */
     readonly sessions: readonly string[];
+    /** What has been installed into the session can be imported under these names. */
+    readonly modules: readonly string[];
     readonly notice: string | undefined;
 }
 
@@ -106,6 +108,7 @@ export function initialState(): SandboxState {
         samples: [],
         timeline: emptyTimeline(),
         sessions: [],
+        modules: [],
         notice: undefined,
     };
 }

@@ -52,7 +52,7 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
         case 'sessionClosed':
             return { ...initialState(), features: state.features, online: state.online, sessions: state.sessions, timeline: emptyTimeline(state.timeline.automatic) };
         case 'sessionLost':
-            return withoutInterpreter({ ...state, session: { phase: 'none' }, timeline: emptyTimeline(state.timeline.automatic), log: appendText(state.log, 'note', `${action.message}\n`) });
+            return withoutInterpreter({ ...state, session: { phase: 'none' }, modules: [], timeline: emptyTimeline(state.timeline.automatic), log: appendText(state.log, 'note', `${action.message}\n`) });
         case 'restarted':
             return withoutInterpreter({ ...state, timeline: withMove(state.timeline), log: appendText(state.log, 'note', 'The interpreter was restarted; the files are still there.\n') });
         case 'runRequested':
@@ -97,6 +97,8 @@ export function reduce(state: SandboxState, action: Action): SandboxState {
             return { ...state, timeline: { ...state.timeline, automatic: action.automatic, refusal: undefined } };
         case 'sessions':
             return { ...state, sessions: action.ids };
+        case 'modules':
+            return { ...state, modules: action.modules };
         case 'outputCleared':
             return { ...state, log: emptyLog(), plots: [], mark: undefined };
         case 'markCleared':

@@ -22,16 +22,19 @@ function usePages({ name, data, first, loadPage }: Props) {
     const [offset, setOffset] = useState(0);
     const [part, setPart] = useState(first);
     const [failure, setFailure] = useState<string>();
+    const [stale, setStale] = useState(false);
     const paged = loadPage !== undefined && (first.rows.length < first.total || first.total > PAGE);
     useEffect(() => {
         setPart(first);
         if (!paged) return undefined;
         const stop = new AbortController();
         loadPage(name, offset, PAGE, stop.signal).then(
-            ({ page }) => {
+            ({ page, stale: old = false }) => {
                 const { value: _value, data: _data, head: _head, preview: _preview, index: _index, ...known } = data;
                 const next = tableOf({ ...known, ...page });
-                if (next && !stop.signal.aborted) setPart(next);
+                if (stop.signal.aborted) return;
+                if (next) setPart(next);
+                setStale(old);
                 setFailure(undefined);
             },
             (error: unknown) => {
@@ -41,13 +44,13 @@ function usePages({ name, data, first, loadPage }: Props) {
         return () => stop.abort();
         // A new description of the variable (data) means that it may have changed: its page is asked for again.
     }, [name, data, offset, paged]);
-    return { part, paged, offset, setOffset, failure };
+    return { part, paged, offset, setOffset, failure, stale };
 }
 
 const numeric = (cell: unknown): string => (typeof cell === 'number' ? 'number' : '');
 
 export function DataTable(props: Props) {
-    const { part, paged, offset, setOffset, failure } = usePages(props);
+    const { part, paged, offset, setOffset, failure, stale } = usePages(props);
     const end = part.offset + part.rows.length;
     return (
         <div className="data-table">
@@ -72,6 +75,7 @@ export function DataTable(props: Props) {
                     {part.rows.length < part.total ? `Rows ${formatCount(part.offset + 1)}–${formatCount(end)} of ${formatCount(part.total)}` : `${formatCount(part.total)} rows`}
                 </span>
                 {part.columns.length < part.totalColumns && <span className="quiet">{`, ${formatCount(part.columns.length)} of ${formatCount(part.totalColumns)} columns`}</span>}
+                {stale && <span className="quiet">, as before the run that goes on</span>}
                 {paged && (
                     <>
                         <span className="spacer" />
