@@ -17,7 +17,7 @@ struct reading {
     json_int_t      count;  /* executionCount; -1: it has not begun */
     json_t         *last;   /* of the terminal event */
     size_t          room;
-    uint64_t        next_seq;
+    uint64_t        next_seq, since;
     bool            incomplete, no_memory;
 };
 
@@ -199,6 +199,12 @@ static void take_part(struct reading *reading, const json_t *part)
     json_decref(value);
 }
 
+/* Known from its first event on: the rest needs not be read. */
+static bool is_too_old(const struct reading *reading)
+{
+    return reading->count >= 0 && (uint64_t)reading->count < reading->since;
+}
+
 static bool on_event(const struct event_view *event, void *arg)
 {
     struct reading *reading = arg;
@@ -220,7 +226,7 @@ static bool on_event(const struct event_view *event, void *arg)
     else
         take_value(reading, event->kind, value);
     json_decref(value);
-    return !reading->no_memory;
+    return !reading->no_memory && !is_too_old(reading);
 }
 
 static const char *text_of(const json_t *object, const char *name)
@@ -274,7 +280,7 @@ static int write_cell(struct event_track *track, const struct reading *reading, 
 
 int notebook_cell_write(struct event_track *track, uint64_t since, size_t room, struct bytes *out, struct err *err)
 {
-    struct reading      reading = {.count = -1, .room = room, .next_seq = 1};
+    struct reading      reading = {.count = -1, .room = room, .next_seq = 1, .since = since};
     struct event_cursor cursor;
     int                 result;
     if (!event_track_seek(track, 0, &cursor))
@@ -284,7 +290,7 @@ int notebook_cell_write(struct event_track *track, uint64_t since, size_t room, 
         reading.count = json_is_object(reading.last) ? json_integer_value(json_object_get(reading.last, "executionCount")) : -1;
     if (result == 0 && reading.no_memory)
         result = err_set(err, ENOMEM, "no memory for a notebook");
-    if (result == 0 && reading.count > 0 && (uint64_t)reading.count >= since) {
+    if (result == 0 && reading.count > 0 && !is_too_old(&reading)) {
         add_error(&reading);
         result = write_cell(track, &reading, out, err);
     }
