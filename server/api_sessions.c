@@ -209,58 +209,6 @@ void api_sessions_get(struct http_request *request, void *context)
         session_reply(context, request, session, 200);
 }
 
-static json_t *write_stats(const struct session *session, const struct session_stats *stats)
-{
-    struct session_info info;
-    json_t             *json;
-    session_get_info(session, &info);
-    json = json_pack("{s:s, s:{s:I, s:f, s:I, s:f}, s:s, s:I, s:o}", "sessionId", info.id_text, "resourceUsage", "memory",
-                     (json_int_t)(stats != NULL ? stats->memory_bytes : info.memory_bytes), "cpu", session_body_cpu(&info), "executions",
-                     (json_int_t)info.executions, "totalExecutionTime", info.execution_ms, "status", session_body_status(&info), "uptime",
-                     (json_int_t)(json_time_now() - info.created_us / 1000), "lastActivity", json_time(info.last_activity_us / 1000));
-    if (json != NULL && stats != NULL)
-        (void)json_object_set_new(json, "live",
-                                  json_pack("{s:I, s:I, s:f, s:i}", "memory", (json_int_t)stats->memory_bytes, "memoryPeak",
-                                            (json_int_t)stats->memory_peak_bytes, "cpuTime", (double)stats->cpu_us / 1000.0, "processes",
-                                            (int)stats->processes));
-    if (json != NULL)
-        (void)json_object_set_new(json, "checkpoints", api_checkpoints_status(session));
-    return json;
-}
-
-static void on_stats(const struct session_stats *stats, void *arg)
-{
-    struct waiting *waiting = arg;
-    struct session *session = sessions_find(server_sessions(waiting->server), &waiting->session);
-    char            text[ID_TEXT_BYTES];
-    if (session != NULL) {
-        http_reply_json(waiting->request, 200, write_stats(session, stats));
-    } else {
-        id_format(&waiting->session, text);
-        api_error_no_session(waiting->request, server_sessions(waiting->server), text);
-    }
-    free(waiting);
-}
-
-static void on_stats_asker_gone(void *arg)
-{
-    struct waiting *waiting = arg;
-    struct session *session = sessions_find(server_sessions(waiting->server), &waiting->session);
-    if (session != NULL)
-        session_forget_stats(session, waiting);
-    free(waiting);
-}
-
-void api_sessions_stats(struct http_request *request, void *context)
-{
-    struct session *session = api_session_of(request, server_sessions(context));
-    struct waiting *waiting = session != NULL ? waiting_new(context, request, on_stats_asker_gone) : NULL;
-    if (waiting == NULL)
-        return;
-    waiting->session = *session_id(session);
-    session_ask_stats(session, on_stats, waiting);
-}
-
 /* ---- change ---- */
 
 void api_sessions_update(struct http_request *request, void *context)

@@ -13,7 +13,6 @@ void api_sessions_list(struct http_request *request, void *context);      /* GET
 void api_sessions_get(struct http_request *request, void *context);       /* GET /sessions/{id} */
 void api_sessions_update(struct http_request *request, void *context);    /* PATCH /sessions/{id} */
 void api_sessions_delete(struct http_request *request, void *context);    /* DELETE /sessions/{id}: idempotent */
-void api_sessions_stats(struct http_request *request, void *context);     /* GET /sessions/{id}/stats */
 void api_sessions_interrupt(struct http_request *request, void *context); /* POST /sessions/{id}/interrupt: 202 */
 void api_sessions_restart(struct http_request *request, void *context);   /* POST /sessions/{id}/restart: 202 */
 

@@ -12,6 +12,7 @@
 #include "api_plots.h"
 #include "api_races.h"
 #include "api_sessions.h"
+#include "api_stats.h"
 #include "api_validate.h"
 #include "api_variables.h"
 #include "compat_aevatar.h"
@@ -47,7 +48,7 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/api/v1/sessions/{id}", api_sessions_get, 0},
     {HTTP_PATCH, "/api/v1/sessions/{id}", api_sessions_update, ROUTE_BODY_JSON},
     {HTTP_DELETE, "/api/v1/sessions/{id}", api_sessions_delete, 0},
-    {HTTP_GET, "/api/v1/sessions/{id}/stats", api_sessions_stats, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}/stats", api_stats, 0},
     {HTTP_POST, "/api/v1/sessions/{id}/interrupt", api_sessions_interrupt, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/sessions/{id}/restart", api_sessions_restart, ROUTE_BODY_JSON},
 

@@ -240,3 +240,20 @@ def test_the_least_resources_are_enough_to_run(client):
     for name, value in least.items():
         answer = client.post("/api/v1/sessions", {"resources": {name: value - 1}})
         assert answer.status == 400 and str(value) in answer.json["message"], answer
+
+
+def test_stats_tell_the_disk(client, session):
+    first = client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["live"]["disk"]
+    assert first["used"] == 0 and first["entries"] <= 1
+    client.stdout("import os\nos.mkdir('d')\nopen('d/f', 'w').write('x' * 1_000_000)\nprint(1)", session)
+    disk = client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["live"]["disk"]
+    assert 1_000_000 <= disk["used"] < 1_100_000 and disk["entries"] == first["entries"] + 2
+    assert "free" not in disk or disk["free"] < first["free"]
+
+
+def test_stats_of_a_session_that_is_busy(client, session):
+    execution = client.start("input()", session)
+    until(lambda: client.execution(execution)["status"] == "inputRequired", "it waits")
+    live = client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["live"]
+    assert live["processes"] >= 2 and "disk" in live
+    client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
