@@ -84,22 +84,32 @@ void compat_e2b_health(struct http_request *request, void *context)
 
 /* ---- execute ---- */
 
-/* What an event says in their words. The run of a sandbox that was ended meanwhile has no end: its connection is broken. */
+/* For want of memory: a line that is missing must be noticed. */
+static void break_off(struct reader *reader)
+{
+    http_stream_cut(reader->stream);
+    watcher_free(reader->watcher);
+    reader_free(reader);
+}
+
 static size_t on_write(const char *data, size_t length, struct bytes_shared *owner, void *arg)
 {
-    struct reader *reader  = arg;
-    struct bytes   out     = {0};
-    size_t         waiting = 0;
+    struct reader *reader = arg;
+    struct bytes   out    = {0};
+    size_t         waiting;
 
     (void)owner;
-    if (compat_e2b_lines_add(&reader->lines, data, length, &out) && out.length > 0)
-        waiting = http_stream_write(reader->stream, out.data, out.length);
-    else
-        waiting = http_stream_pending(reader->stream);
+    if (!compat_e2b_lines_add(&reader->lines, data, length, &out)) {
+        bytes_done(&out);
+        break_off(reader);
+        return 0;
+    }
+    waiting = out.length > 0 ? http_stream_write(reader->stream, out.data, out.length) : http_stream_pending(reader->stream);
     bytes_done(&out);
     return waiting;
 }
 
+/* The run of a sandbox that was ended meanwhile has no end: its connection is broken. */
 static void on_end(bool whole, void *arg)
 {
     struct reader *reader = arg;
