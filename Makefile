@@ -9,9 +9,9 @@ SERVER_HTTP     := http http_tls http_connection http_input http_guard http_pars
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
 SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races api_plots api_notebook \
                    api_files api_files_put api_files_post files_given file_path file_rules file_list file_range file_upload file_download file_error multipart \
-                   compat compat_error compat_text compat_files compat_flask compat_secure compat_secure_form \
+                   compat compat_error compat_text compat_files compat_flask compat_form compat_secure \
                    compat_aevatar compat_aevatar_body compat_aevatar_noauth compat_penny quantity compat_e2b compat_e2b_sandbox compat_e2b_list \
-                   compat_e2b_run compat_e2b_line \
+                   compat_e2b_run compat_e2b_line compat_e2b_files \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
 SERVER_SESSION  := sessions sessions_create session session_given session_limits session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reader session_reply session_files session_packages session_plots \

@@ -62,12 +62,13 @@ static bool is_running(const struct session *session)
     return !info.paused;
 }
 
-/* NULL: it does not run, and the request has been answered. */
-static struct session *running_of(struct http_request *request, const struct server *server)
+struct session *compat_e2b_running_of(struct http_request *request, const struct server *server)
 {
     struct session *session = find(request, server);
-    if (is_running(session))
+    if (is_running(session)) {
+        http_request_set_caller(request, session_owner(session)); /* who has the sandbox's token acts for its owner */
         return session;
+    }
     http_reply_error(request, 502, "SANDBOX_NOT_RUNNING", "The sandbox is not running", NULL, 0);
     return NULL;
 }
@@ -75,7 +76,7 @@ static struct session *running_of(struct http_request *request, const struct ser
 void compat_e2b_health(struct http_request *request, void *context)
 {
     if (http_request_header(request, "E2b-Sandbox-Id") != NULL) {
-        if (running_of(request, context) != NULL)
+        if (compat_e2b_running_of(request, context) != NULL)
             http_reply_bytes(request, 204, "text/plain; charset=utf-8", "", 0); /* one SDK reads whatever there is as JSON */
         return;
     }
@@ -199,7 +200,7 @@ static bool read_run(struct http_request *request, const struct policies *polici
 
 void compat_e2b_execute(struct http_request *request, void *context)
 {
-    struct session          *session = running_of(request, context);
+    struct session          *session = compat_e2b_running_of(request, context);
     struct execution_request run     = {0};
     struct audit_origin      origin  = api_audit_origin(request);
     struct err               err     = {0};
@@ -220,13 +221,13 @@ void compat_e2b_execute(struct http_request *request, void *context)
 
 void compat_e2b_contexts(struct http_request *request, void *context)
 {
-    if (running_of(request, context) != NULL)
+    if (compat_e2b_running_of(request, context) != NULL)
         http_reply_json(request, 200, json_pack("[{s:s, s:s, s:s}]", "id", CONTEXT, "language", "python", "cwd", "/workspace"));
 }
 
 void compat_e2b_restart(struct http_request *request, void *context)
 {
-    struct session *session = running_of(request, context);
+    struct session *session = compat_e2b_running_of(request, context);
     if (session == NULL)
         return;
     if (strcmp(http_request_parameter(request, 0), CONTEXT) != 0) {

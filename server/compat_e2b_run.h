@@ -6,11 +6,20 @@
 #define PENNY_COMPAT_E2B_RUN_H
 
 #include "http.h"
+#include "server.h"
 
 void compat_e2b_health(struct http_request *request, void *server);   /* GET /health: 502 when the sandbox does not run */
 void compat_e2b_execute(struct http_request *request, void *server);  /* POST /execute: lines of JSON */
 void compat_e2b_contexts(struct http_request *request, void *server); /* GET /contexts */
 void compat_e2b_restart(struct http_request *request, void *server);  /* POST /contexts/{id}/restart */
+
+/* The sandbox that the header names, whose caller is known. NULL: it does not run, and the request has been answered. */
+struct session *compat_e2b_running_of(struct http_request *request, const struct server *server);
+
+/* ---- compat_e2b_files.c: paths are the workspace's, relative or below /home/user or /workspace ---- */
+
+void compat_e2b_read_file(struct http_request *request, void *server);   /* GET /files?path= */
+void compat_e2b_write_files(struct http_request *request, void *server); /* POST /files?path=, a form with parts called "file" */
 
 /* ---- compat_e2b_line.c ---- */
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base64.h"
+#include "compat.h"
+#include "compat_form.h"
 #include "compat_text.h"
 #include "config.h"
 #include "file_path.h"
@@ -184,13 +186,19 @@ void compat_secure_execute(struct http_request *request, void *context)
     }
 }
 
+static const char *path_of(const struct http_request *request, const char *filename)
+{
+    (void)request;
+    return file_path_name(filename);
+}
+
 void compat_secure_execute_form(struct http_request *request, void *context)
 {
     struct json_check   check = JSON_CHECK_INIT;
     struct files_given *files;
     struct compat_job   job;
 
-    if (!compat_secure_read_form(request, server_policies(context), &files))
+    if (!compat_form_read(request, server_policies(context), "files", path_of, &files))
         return;
     job                 = compat_job_init(server_policies(context), false);
     job.execution.files = files;

@@ -141,6 +141,11 @@ struct files_given *files_given_read(struct json_check *check, const json_t *obj
     return given;
 }
 
+const char *files_given_path(const struct files_given *given, size_t n)
+{
+    return n < given->count ? given->files[n].path : NULL;
+}
+
 /* ---- writing ---- */
 
 static void end(struct files_writing *writing, int error, const char *path)

@@ -21,8 +21,9 @@ void                files_given_free(struct files_given *given); /* NULL is fine
 /* Likewise one by one: of room for `room` (at most FILES_GIVEN_MAX). NULL: no memory. */
 struct files_given *files_given_new(size_t room);
 /* `content` is taken over, also when the file is not right, which goes to `check` as a fault of `field`. */
-void files_given_add(struct files_given *given, struct json_check *check, const char *field, const char *name, struct bytes *content,
-                     const struct policies *policies);
+void        files_given_add(struct files_given *given, struct json_check *check, const char *field, const char *name, struct bytes *content,
+                            const struct policies *policies);
+const char *files_given_path(const struct files_given *given, size_t n); /* of the n-th; NULL: there are no more */
 
 /* Their writing into a session, one after the other. */
 struct files_writing;

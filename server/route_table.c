@@ -116,6 +116,8 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/e2b/health", compat_e2b_health, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/execute", compat_e2b_execute, E2B | ROUTE_OPEN},
     {HTTP_GET, "/e2b/contexts", compat_e2b_contexts, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_GET, "/e2b/files", compat_e2b_read_file, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/files", compat_e2b_write_files, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_restart, E2B | ROUTE_OPEN},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},

@@ -276,7 +276,46 @@ def test_the_data_plane_is_closed_to_others(make_server):
     for headers in ({"X-Access-Token": token}, {"E2B-Traffic-Access-Token": token}, {"X-API-Key": one}):
         assert run(client, sandbox, "1", headers)[-1]["text"] == "1"
     for headers in ({}, {"X-Access-Token": token[:-1]}, {"X-Access-Token": token[:-1] + "x"}, {"X-Access-Token": ""}, {"X-API-Key": two}):
-        for method, path in (("POST", "/execute"), ("GET", "/contexts"), ("GET", "/health"), ("POST", "/contexts/default/restart")):
+        for method, path in (("POST", "/execute"), ("GET", "/contexts"), ("GET", "/files?path=a"), ("POST", "/files"), ("GET", "/health"), ("POST", "/contexts/default/restart")):
             answer = client.request(method, "/e2b" + path, {"code": "1"} if method == "POST" else None, headers={"E2b-Sandbox-Id": sandbox, **headers})
             assert answer.status == 502, (headers, path, answer)
     assert "Token" not in client.request("GET", f"/e2b/sandboxes/{sandbox}", headers={"X-API-Key": one}).body.decode()
+
+
+# ---- files ----
+
+def upload(client, sandbox, parts, path=None):
+    body = b"".join(f'--sep\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n\r\n'.encode() + content + b"\r\n" for name, filename, content in parts)
+    query = "?" + urlencode({"path": path}) if path is not None else ""
+    return client.post("/e2b/files" + query, body + b"--sep--\r\n", headers={"Content-Type": "multipart/form-data; boundary=sep", "E2b-Sandbox-Id": sandbox})
+
+
+def download(client, sandbox, path, **headers):
+    return client.get("/e2b/files?" + urlencode({"path": path}), headers={"E2b-Sandbox-Id": sandbox, **headers})
+
+
+@pytest.mark.parametrize("path", ["/home/user/d/a.bin", "/workspace/d/a.bin", "d/a.bin"])
+def test_a_file(client, sandbox, path):
+    content = bytes(range(256)) * 100
+    answer = upload(client, sandbox, [("file", "ignored", content)], path)
+    assert answer.status == 200 and answer.json == [{"name": "a.bin", "path": "/workspace/d/a.bin", "type": "file"}], answer
+    assert run(client, sandbox, "print(len(open('d/a.bin', 'rb').read()))")[1]["text"] == f"{len(content)}\n"
+    assert download(client, sandbox, path).body == content
+    part = download(client, sandbox, path, Range="bytes=1-3")
+    assert part.status == 206 and part.body == content[1:4]
+
+
+def test_several_files_by_their_names(client, sandbox):
+    answer = upload(client, sandbox, [("file", "/home/user/a.txt", b"1"), ("file", "b/c.txt", b"2")])
+    assert [f["path"] for f in answer.json] == ["/workspace/a.txt", "/workspace/b/c.txt"]
+    assert download(client, sandbox, "b/c.txt").body == b"2"
+
+
+def test_files_that_are_refused(client, sandbox):
+    assert download(client, sandbox, "nothing").json["code"] == 404 and download(client, sandbox, "/etc/passwd").json["code"] == 400
+    assert download(client, sandbox, "../x").json["code"] == 400
+    assert client.get("/e2b/files", headers={"E2b-Sandbox-Id": sandbox}).json["code"] == 400
+    for parts, path in (([("file", "a", b"1")], "../a"), ([("file", "a", b"1")], "/etc/a"), ([("other", "a", b"1")], None), ([], "a")):
+        answer = upload(client, sandbox, parts, path)
+        assert answer.status == 400 == answer.json["code"], (parts, path, answer)
+    assert upload(client, "0d9f5a30-0000-4000-8000-00000000abcd", [("file", "a", b"1")]).status == 502

@@ -100,3 +100,13 @@ def test_the_sdk_for_javascript(settings):
         pytest.skip("node, or E2B's SDK from npm, is not installed (deploy/setup.sh modules tests/clients/e2b)")
     ran = subprocess.run(["node", place / "run.mjs"], capture_output=True, text=True, timeout=120)
     assert (ran.returncode, ran.stdout) == (0, "all\n"), ran.stderr
+
+
+def test_files(sandbox):
+    info = sandbox.files.write("/home/user/data/a.txt", "some text")
+    assert info.name == "a.txt"
+    assert sandbox.run_code("open('data/a.txt').read()").text == "some text" and sandbox.files.read("data/a.txt") == "some text"
+    sandbox.run_code("open('b.bin', 'wb').write(bytes(range(256)))")
+    assert bytes(sandbox.files.read("/home/user/b.bin", format="bytes")) == bytes(range(256))
+    with pytest.raises(e2b.NotFoundException):
+        sandbox.files.read("nothing")

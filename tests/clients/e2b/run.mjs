@@ -22,6 +22,10 @@ assert.deepEqual(seen.errors, ['ZeroDivisionError']);
 const picture = (await sandbox.runCode('import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()')).results[0];
 assert.ok(picture.png.startsWith('iVBOR'));
 
+await sandbox.files.write('/home/user/a.txt', 'some text');
+assert.equal((await sandbox.runCode("open('a.txt').read()")).text, 'some text');
+assert.equal(await sandbox.files.read('a.txt'), 'some text');
+
 await sandbox.runCode('x = 7');
 await assert.rejects(sandbox.runCode('while True: pass', { timeoutMs: 500 }), /Execution timed out/);
 assert.equal((await sandbox.runCode('x')).text, '7');

@@ -1,10 +1,10 @@
 #define _GNU_SOURCE
+#include "compat_form.h"
+
 #include <string.h>
 
 #include "bytes.h"
-#include "compat_secure.h"
-#include "file_path.h"
-#include "files_given.h"
+#include "json.h"
 #include "multipart.h"
 
 enum { PARTS_MAX = 1000 };
@@ -13,6 +13,9 @@ enum { PARTS_MAX = 1000 };
 struct form {
     struct multipart       parser;
     struct json_check      check;
+    const char            *part_name;
+    compat_form_path       path_of;
+    struct http_request   *request;
     const struct policies *policies;
     struct files_given    *files;
     json_t                *fields;
@@ -26,16 +29,17 @@ static void end_file(struct form *form)
     if (form->files == NULL)
         form->files = files_given_new(FILES_GIVEN_MAX);
     if (form->files == NULL)
-        json_check_fail(&form->check, "files", "are too many for the memory at hand");
+        json_check_fail(&form->check, form->part_name, "are too many for the memory at hand");
     else
-        files_given_add(form->files, &form->check, "files", file_path_name(form->parser.filename), &form->part, form->policies);
+        files_given_add(form->files, &form->check, form->part_name, form->path_of(form->request, form->parser.filename), &form->part,
+                        form->policies);
 }
 
 static void end_part(struct form *form)
 {
     json_t *text;
 
-    if (strcmp(form->parser.name, "files") == 0) {
+    if (strcmp(form->parser.name, form->part_name) == 0) {
         if (form->parser.filename[0] != '\0') /* else a form's file field that was left empty */
             end_file(form);
     } else {
@@ -69,9 +73,15 @@ static const char *take(struct form *form, const char *data, size_t length)
     }
 }
 
-bool compat_secure_read_form(struct http_request *request, const struct policies *policies, struct files_given **ret_files)
+bool compat_form_read(struct http_request *request, const struct policies *policies, const char *part_name, compat_form_path path_of,
+                      struct files_given **ret_files)
 {
-    struct form form = {.check = JSON_CHECK_INIT, .policies = policies, .fields = json_object()};
+    struct form form = {.check     = JSON_CHECK_INIT,
+                        .policies  = policies,
+                        .fields    = json_object(),
+                        .part_name = part_name,
+                        .path_of   = path_of,
+                        .request   = request};
     size_t      length;
     const char *data    = http_request_body(request, &length), *fault;
     bool        is_form = multipart_init(&form.parser, http_request_header(request, "Content-Type"));
