@@ -3,8 +3,8 @@
 # ---- The C files, in the order a request walks them -----------------------------------------------------------------
 # The server: what starts it; bytes in; the path of a request; the answers; sessions and executions on the way down to the pipes;
 # then what comes back from the pipes, its events, and the way up to the reader; last what all of them use.
-SERVER_START    := main options config config_option config_places policies policy_file policy_syscalls policy_packages policy_memfd \
-                   supervisor child orphans state_dir package_dir installer installer_jail installer_layers listener run server server_files handover
+SERVER_START    := main options config config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd \
+                   supervisor child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener run server server_files handover
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
 SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races api_plots api_notebook \
@@ -14,9 +14,9 @@ SERVER_API      := api_execute execute_body api_executions api_sessions session_
                    compat_e2b_run compat_e2b_line compat_e2b_files \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
-SERVER_SESSION  := sessions sessions_create session session_given session_limits session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reader session_reply session_files session_packages session_plots \
+SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reader session_reply session_files session_packages session_plots \
                    stats_wait ended turn execution execution_run execution_end execution_account artifacts
-SERVER_DOWN     := pool worker worker_rule worker_ends jail workers zygote_client pipes frame frame_writer
+SERVER_DOWN     := egress_client pool worker worker_rule worker_ends jail workers zygote_client pipes frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
 SERVER_COMMON   := json json_slice text bytes base64 table id log
@@ -28,7 +28,7 @@ SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROU
 SHARED_WALK  := err fdio
 # The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.
 RUNTIME_WALK := zygote zygote_loop spawn clone children processes stats init init_member init_mark init_adopt init_file init_file_walk \
-                jail jail_namespace jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_seccomp \
+                jail jail_namespace jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
                 host_memory host_mappings host_account host_park host_adopt

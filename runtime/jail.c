@@ -125,9 +125,10 @@ static int require(const struct jail *jail, struct err *err)
 int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err)
 {
     memset(jail, 0, sizeof *jail);
-    jail->policy   = policy;
-    jail->proc_fd  = -1;
-    jail->state_fd = -1;
+    jail->policy    = policy;
+    jail->proc_fd   = -1;
+    jail->state_fd  = -1;
+    jail->egress_fd = -1;
     for (int i = 0; i < CGROUP_KINDS; i++)
         jail->cgroup_fd[i] = -1;
     jail->state_fd = open(policy->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -141,7 +142,7 @@ int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err
         jail_namespace_prepare(jail, err) < 0 || /* from here on the zygote may be in a user namespace of its own */
         jail_user_prepare(jail, err) < 0 || jail_root_prepare(jail, err) < 0 || jail_workspace_prepare(jail, err) < 0 ||
         jail_rlimit_prepare(jail, err) < 0 || jail_capability_prepare(jail, err) < 0 || jail_landlock_prepare(jail, err) < 0 ||
-        jail_seccomp_prepare(jail, err) < 0)
+        jail_network_prepare(jail, err) < 0 || jail_seccomp_prepare(jail, err) < 0)
         return -1;
     return require(jail, err);
 }
@@ -190,6 +191,7 @@ void jail_done(struct jail *jail)
     jail_workspace_done(jail);
     for (int i = 0; i < CGROUP_KINDS; i++)
         fdio_close(&jail->cgroup_fd[i]);
+    fdio_close(&jail->egress_fd);
     fdio_close(&jail->proc_fd);
     fdio_close(&jail->state_fd);
 }
@@ -225,7 +227,14 @@ int jail_report_fd(const struct jail *jail, struct err *err)
         json_string(out, jail->report[i].detail);
         fputc('}', out);
     }
-    fputs("}}", out);
+    fputs("}", out);
+    if (jail->egress_detail[0] != '\0') {
+        fprintf(out, ",\"network\":{\"active\":%s,\"%s\":", jail->egress_fd >= 0 ? "true" : "false",
+                jail->egress_fd >= 0 ? "detail" : "reason");
+        json_string(out, jail->egress_detail);
+        fputc('}', out);
+    }
+    fputs("}", out);
     failed = ferror(out);
     if (fclose(out) != 0 || failed) {
         fdio_close(&fd);

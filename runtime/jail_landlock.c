@@ -26,6 +26,12 @@ enum {
     SCOPE_SIGNAL               = 1 << 1,
 };
 
+enum { RULE_NET_PORT = 2 }; /* ABI 4 */
+
+struct net_port_attributes {
+    uint64_t allowed_access, port;
+};
+
 struct ruleset_attributes {
     uint64_t handled_fs, handled_net, scoped;
 };
@@ -98,6 +104,14 @@ static int allow(int ruleset_fd, const char *path, uint64_t rights, struct err *
     return failed;
 }
 
+static int allow_way_out(int ruleset_fd, struct err *err)
+{
+    struct net_port_attributes rule = {ACCESS_NET_CONNECT_TCP, EGRESS_PORT};
+    if (syscall(SYS_landlock_add_rule, ruleset_fd, RULE_NET_PORT, &rule, 0) < 0)
+        return err_errno(err, "landlock rule for the proxy");
+    return 0;
+}
+
 static int allow_all(const struct jail *jail, const struct jail_session *session, int ruleset_fd, struct err *err)
 {
     static const char *const system[] = {"/usr",          "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives",
@@ -122,6 +136,8 @@ static int allow_all(const struct jail *jail, const struct jail_session *session
     }
     if (jail->has_root && (allow(ruleset_fd, "/", LANDLOCK_ACCESS_FS_READ_DIR, err) < 0 || /* nothing in our root is secret */
                            allow(ruleset_fd, "/opt/penny", READ, err) < 0 || allow(ruleset_fd, "/proc", READ | use, err) < 0))
+        return -1;
+    if (jail->egress_fd >= 0 && allow_way_out(ruleset_fd, err) < 0)
         return -1;
     if (allow(ruleset_fd, jail->venv, READ, err) < 0 || allow(ruleset_fd, jail->library, READ, err) < 0 ||
         (jail->layers[0] != '\0' && allow(ruleset_fd, jail->layers, READ, err) < 0) ||

@@ -44,6 +44,9 @@ int jail_capability_enter(const struct jail *jail, struct err *err);
 int jail_landlock_prepare(struct jail *jail, struct err *err);
 int jail_landlock_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 
+/* jail_network.c: the way out, where there is to be one. */
+int jail_network_prepare(struct jail *jail, struct err *err);
+
 /* jail_seccomp.c */
 int jail_seccomp_prepare(struct jail *jail, struct err *err);
 int jail_seccomp_enter(const struct jail *jail, struct err *err);

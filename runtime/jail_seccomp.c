@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -72,6 +73,30 @@ static int add_refusal(scmp_filter_ctx filter, const struct syscall_rule *rule, 
     return 0;
 }
 
+static int add_socket_rule(scmp_filter_ctx filter, uint32_t action, size_t count, const struct scmp_arg_cmp *compare, struct err *err)
+{
+    int failed = seccomp_rule_add_array(filter, action, SCMP_SYS(socket), (unsigned)count, compare);
+    return failed < 0 ? err_set(err, -failed, "seccomp rule for socket: %s", strerror(-failed)) : 0;
+}
+
+/* With a way out: TCP over IPv4 beside what the policy's own rule allows. All else answers as before. */
+static int add_way_out(scmp_filter_ctx filter, uint64_t unix_family, struct err *err)
+{
+    enum { FAMILY = AF_INET, TYPE_MASK = 0xf };
+    for (uint64_t type = 0; type <= TYPE_MASK; type++) {
+        const struct scmp_arg_cmp both[] = {{.arg = 0, .op = SCMP_CMP_EQ, .datum_a = FAMILY},
+                                            {.arg = 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = TYPE_MASK, .datum_b = type}};
+        if (add_socket_rule(filter, type == SOCK_STREAM ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM), 2, both, err) < 0)
+            return -1;
+    }
+    for (uint64_t family = 0; family < FAMILY; family++) {
+        const struct scmp_arg_cmp other = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = family};
+        if (family != unix_family && add_socket_rule(filter, SCMP_ACT_ERRNO(EPERM), 1, &other, err) < 0)
+            return -1;
+    }
+    return add_socket_rule(filter, SCMP_ACT_ERRNO(EPERM), 1, &(struct scmp_arg_cmp){.arg = 0, .op = SCMP_CMP_GT, .datum_a = FAMILY}, err);
+}
+
 static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err *err)
 {
     for (uint32_t i = 0; i < jail->policy->syscall_count; i++) {
@@ -81,6 +106,11 @@ static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err
             action = SCMP_ACT_ERRNO(EPERM);
         if (add_rule(filter, rule, action, err) < 0)
             return -1;
+        if (action == SCMP_ACT_ALLOW && jail->egress_fd >= 0 && rule->has_condition && strcmp(rule->name, "socket") == 0) {
+            if (add_way_out(filter, rule->value, err) < 0)
+                return -1;
+            continue;
+        }
         if (action == SCMP_ACT_ALLOW && rule->has_condition && add_refusal(filter, rule, err) < 0)
             return -1;
     }

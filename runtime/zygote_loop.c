@@ -35,10 +35,12 @@ int zygote_send_ready(struct zygote *zygote, struct err *err)
 {
     struct zygote_message message = {.type = ZYGOTE_READY, .pid = getpid()};
     int                   fd      = jail_report_fd(&zygote->jail, err);
+    int                   fds[]   = {-1, zygote->jail.egress_fd};
 
     if (fd < 0)
         return -1;
-    send_message(zygote, &message, &fd, 1);
+    fds[0] = fd;
+    send_message(zygote, &message, fds, zygote->jail.egress_fd >= 0 ? 2 : 1);
     close(fd);
     return 0;
 }

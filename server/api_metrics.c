@@ -81,6 +81,18 @@ static void write_packages(struct evbuffer *out, struct server *server)
     gauge(out, "penny_package_installs_waiting", "Requests that wait for an installation.", (double)counts.waiting);
 }
 
+static void write_network(struct evbuffer *out, struct server *server)
+{
+    const struct egress_counts *counts = egress_client_counts(server_egress(server));
+    metrics_head(out, "penny_network_connections_total", METRICS_COUNT, "Connections of executions to the network, by how they ended.");
+    for (int i = 0; i < EGRESS_OUTCOMES; i++)
+        labelled(out, "penny_network_connections_total", "outcome", egress_outcome_name((enum egress_outcome)i),
+                 (double)counts->outcomes[i]);
+    metrics_head(out, "penny_network_bytes_total", METRICS_COUNT, "Bytes that executions have sent to the network and received from it.");
+    labelled(out, "penny_network_bytes_total", "direction", "sent", (double)counts->sent);
+    labelled(out, "penny_network_bytes_total", "direction", "received", (double)counts->received);
+}
+
 static void write_pool(struct evbuffer *out, struct server *server)
 {
     const struct pool *pool = sessions_pool(server_sessions(server));
@@ -192,6 +204,7 @@ void api_metrics(struct http_request *request, void *context)
     write_sessions(out, server);
     write_pool(out, server);
     write_packages(out, server);
+    write_network(out, server);
     write_isolation(out, server_isolation(server));
     write_processes(out);
     write_audit(out);

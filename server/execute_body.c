@@ -87,6 +87,7 @@ static void read_rest(struct json_check *check, const json_t *json, const struct
     (void)json_field_bool(check, json, "includeVariables", &body->execution.include_variables);
     (void)json_field_bool(check, json, "queue", &body->may_queue);
     (void)json_field_bool(check, json, "transactional", &body->execution.transactional);
+    (void)json_field_bool(check, json, "allowNetworking", &body->execution.use.network);
     (void)json_field_choice(check, json, "onDisconnect", ways, &way);
     if (!body->execution.include_variables) { /* then no code of theirs is run to describe them either */
         if (body->execution.options == NULL)

@@ -24,6 +24,7 @@
 
 /* Of one run, where it shall be held to less than its session; 0: as the session. */
 struct execution_use {
+    bool     network; /* it may reach what the policy allows */
     uint64_t memory_bytes;
     uint32_t cpu_percent; /* of one core */
 };

@@ -35,6 +35,9 @@
  * An installation of packages is one more process (installer.c), made when a client asks and gone when it is done: it runs pip, jailed,
  * and puts what that has left where every session can read it.
  *
+ * Where the operator lets executions use the network, they do by way of the egress process (egress.c), a proxy that knows them by a
+ * token and judges each host and each address.
+ *
  * What must not be lost when the server process dies is not in it: the listening sockets are the supervisor's.
  */
 #define _GNU_SOURCE
@@ -44,6 +47,7 @@
 #include "command_private.h"
 #include "command_run.h"
 #include "config.h"
+#include "egress.h"
 #include "installer.h"
 #include "log.h"
 #include "policies.h"
@@ -57,7 +61,7 @@ static int complain(const struct err *err)
     return 1;
 }
 
-enum role { ROLE_SUPERVISOR, ROLE_SERVER, ROLE_INSTALLER };
+enum role { ROLE_SUPERVISOR, ROLE_SERVER, ROLE_INSTALLER, ROLE_EGRESS };
 
 static int run(struct config *config, char **argv, enum role role)
 {
@@ -69,6 +73,7 @@ static int run(struct config *config, char **argv, enum role role)
         return complain(&err);
     switch (role) {
     case ROLE_SERVER: result = server_run(config, &policies, &err); break;
+    case ROLE_EGRESS: result = egress_run(config, &policies, &err); break;
     case ROLE_INSTALLER: result = installer_run(config, &policies, &err); break;
     default: result = supervisor_run(config, &policies, argv, &err); break;
     }
@@ -81,12 +86,13 @@ static enum role role_of(const char *argument)
     return argument == NULL                             ? ROLE_SUPERVISOR
            : strcmp(argument, SUPERVISOR_ARGUMENT) == 0 ? ROLE_SERVER
            : strcmp(argument, INSTALLER_ARGUMENT) == 0  ? ROLE_INSTALLER
+           : strcmp(argument, EGRESS_ARGUMENT) == 0     ? ROLE_EGRESS
                                                         : ROLE_SUPERVISOR;
 }
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"supervisor", "server", "installer"};
+    static const char *const names[] = {"supervisor", "server", "installer", "egress"};
     enum role                role    = role_of(argc > 1 ? argv[1] : NULL);
     struct config            config;
     struct err               err = {0};

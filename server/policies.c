@@ -112,7 +112,8 @@ static int read_resources(struct policies *policies, const struct policy_file *f
             return -1;
         number_set(policies, number, value);
     }
-    if (file_rules_read_resources(&policies->file_rules, file, err) != 0 || read_checkpoint_mode(policies, file, err) != 0)
+    if (file_rules_read_resources(&policies->file_rules, file, err) != 0 || read_checkpoint_mode(policies, file, err) != 0 ||
+        policy_network_read(&policies->network, file, err) != 0)
         return -1;
     return settle_resources(policies, file, err);
 }
@@ -272,6 +273,7 @@ void policies_done(struct policies *policies)
     file_rules_done(&policies->file_rules);
     json_decref(policies->imports);
     json_decref(policies->syscalls);
+    policy_network_done(&policies->network);
     policy_packages_done(&policies->packages);
     policies->imports = policies->syscalls = NULL;
 }
@@ -318,6 +320,7 @@ int policies_to_policy(const struct policies *policies, const struct config *con
     policy->uid_base              = policies->uid_base;
     policy->uid_count             = policies->uid_count;
     policy->require_isolation     = config->require_isolation;
+    policy->network               = policies->network.enabled;
     policy->allow_user_namespaces = config->allow_user_namespaces;
     policy->verbose               = strcmp(config->log_level, "debug") == 0;
     if (copy(policy->python, sizeof policy->python, config->python, "python", err) != 0 ||

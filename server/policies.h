@@ -11,6 +11,7 @@
 #include "err.h"
 #include "file_rules.h"
 #include "policy.h"
+#include "policy_network.h"
 #include "policy_packages.h"
 
 struct policies {
@@ -45,6 +46,7 @@ struct policies {
     struct file_rules      file_rules; /* names of files */
     json_t                *imports;    /* imports.json as read, owned */
     json_t                *syscalls;   /* syscalls.json as read, owned */
+    struct policy_network  network;    /* of resources.json */
     struct policy_packages packages;   /* packages.json */
 };
 

@@ -42,6 +42,7 @@ struct server {
     const struct policies *policies;
     struct event_base     *base;
     struct packages       *packages;
+    struct egress_client  *egress;
     struct analysis       *analysis;
     struct http           *http;
     struct router         *router;
@@ -244,6 +245,12 @@ static void fill_settings(const struct server *server, struct sessions_settings 
     (void)snprintf(settings->profile, sizeof settings->profile, "%s", server->config->profile);
 }
 
+static void on_way_out(int fd, void *arg)
+{
+    const struct server *server = arg;
+    egress_client_listen(server->egress, fd);
+}
+
 static int start_core(struct server *server, struct err *err)
 {
     struct sessions_settings settings;
@@ -260,7 +267,12 @@ static int start_core(struct server *server, struct err *err)
         server->analysis != NULL ? packages_new(server->base, server->policies, server->analysis, SERVER_SUPERVISOR_FD, err) : NULL;
     if (server->packages == NULL)
         return -1;
+    server->egress = egress_client_new(server->base, server->policies, SERVER_SUPERVISOR_FD, err);
+    if (server->egress == NULL)
+        return -1;
+    workers_on_way_out(server->workers, on_way_out, server);
     settings.packages = server->packages;
+    settings.egress   = server->egress;
     server->sessions  = sessions_new(server->base, server->pool, &settings, err);
     server->watchers  = server->sessions != NULL ? watcher_hub_new(server->base, WATCHER_SILENCE_MS, err) : NULL;
     return server->watchers != NULL ? 0 : -1;
@@ -351,6 +363,7 @@ static void finish(struct server *server)
     sessions_free(server->sessions);
     watcher_hub_free(server->watchers);
     packages_free(server->packages);
+    egress_client_free(server->egress);
     analysis_free(server->analysis);
     pool_free(server->pool);
     workers_free(server->workers);
@@ -398,6 +411,11 @@ struct sessions *server_sessions(const struct server *server)
 struct analysis *server_analysis(const struct server *server)
 {
     return server->analysis;
+}
+
+struct egress_client *server_egress(const struct server *server)
+{
+    return server->egress;
 }
 
 struct packages *server_packages(const struct server *server)

@@ -7,6 +7,7 @@
 
 #include "analysis.h"
 #include "config.h"
+#include "egress_client.h"
 #include "err.h"
 #include "packages.h"
 #include "policies.h"
@@ -26,6 +27,7 @@ const struct config   *server_config(const struct server *server);
 const struct policies *server_policies(const struct server *server);
 struct sessions       *server_sessions(const struct server *server);
 struct analysis       *server_analysis(const struct server *server);
+struct egress_client  *server_egress(const struct server *server);
 struct packages       *server_packages(const struct server *server);
 struct watcher_hub    *server_watchers(const struct server *server);
 const json_t          *server_isolation(const struct server *server); /* the zygote's report; NULL before it came */

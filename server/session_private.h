@@ -64,6 +64,7 @@ struct session {
     void *gone_arg;
 
     struct session_packages *packages;
+    uint64_t                 network_grant; /* of the execution that runs; 0: none */
 
     struct session_checkpoints *checkpoints;
     struct session_reader      *reader;

@@ -7,6 +7,7 @@
 #include "json.h"
 #include "session_given.h"
 #include "session_limits.h"
+#include "session_network.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "watcher.h"
@@ -59,7 +60,7 @@ static void on_value(enum event_kind kind, const json_t *value, uint64_t seq, vo
 
 static void start(struct session *session, struct execution *execution)
 {
-    json_t *options = session_limits_apply(session, execution, session_own_options(session));
+    json_t *options = session_network_apply(session, execution, session_limits_apply(session, execution, session_own_options(session)));
 
     session->running = execution;
     sessions_on_start(session->sessions, session);
@@ -113,6 +114,7 @@ static void on_run_ended(struct session *session, struct execution *execution)
     const struct outcome *outcome = execution_outcome(execution);
     session->running              = NULL;
     session_limits_lift(session);
+    session_network_lift(session);
     session->execution_ms += execution_ms(execution);
     session->cpu_us += outcome->cpu_user_us + outcome->cpu_system_us;
     if (outcome->cpu_is_split)

@@ -18,6 +18,7 @@
 #include "session.h"
 
 struct packages;
+struct egress_client;
 struct sessions_settings {
     uint32_t                max_sessions, max_queue; /* at once; waiting per session */
     uint32_t                max_running;             /* executions at once, over all sessions; 0: no limit */
@@ -25,6 +26,7 @@ struct sessions_settings {
     char                    profile[16];
     const struct policies  *policies; /* borrowed */
     struct packages        *packages; /* likewise */
+    struct egress_client   *egress;   /* likewise */
     struct output_limits    output;
     struct event_log_limits log;
 };

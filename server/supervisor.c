@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "egress.h"
 #include "fdio.h"
 #include "handover.h"
 #include "installer.h"
@@ -54,6 +55,7 @@ struct supervisor {
     struct package_dir     package_dir;
     struct child           server, zygote;
     struct child           installers[INSTALLERS_MAX];
+    struct child           egress;
     int64_t                deadline_ms; /* while draining: when what still runs is killed */
     struct err             failure;     /* why the start failed */
 };
@@ -158,10 +160,25 @@ static void start_installer(struct supervisor *s, const int fds[2])
     for (size_t i = 0; i < INSTALLERS_MAX && child == NULL; i++)
         if (s->installers[i].pid == 0)
             child = &s->installers[i];
-    if (s->phase != PHASE_SERVING || s->package_dir.path[0] == '\0' || child == NULL)
+    if ((s->phase != PHASE_SERVING && s->phase != PHASE_STARTING) || s->package_dir.path[0] == '\0' || child == NULL)
         log_warn("an installation was asked for that can't be");
     else if (child_start(child, "/proc/self/exe", argv, fds, 2, SIGKILL, &err) < 0)
         log_err("installer", &err);
+}
+
+/* Its end is the server's to notice, which asks again. One at a time: a server that has no use for the former is another server. */
+static void start_egress(struct supervisor *s, const int *fd)
+{
+    char      *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)EGRESS_ARGUMENT};
+    size_t     n                   = 2;
+    struct err err                 = {0};
+
+    for (size_t i = 1; n < ARGUMENTS_MAX - 1 && s->argv[i] != NULL; i++)
+        argv[n++] = s->argv[i];
+    if (!s->policies->network.enabled || s->egress.pid != 0)
+        log_warn("an egress process was asked for that can't be");
+    else if (child_start(&s->egress, "/proc/self/exe", argv, fd, 1, SIGKILL, &err) < 0)
+        log_err("egress", &err);
 }
 
 static bool reap_installer(struct supervisor *s, pid_t pid)
@@ -210,6 +227,8 @@ static void reap(struct supervisor *s)
             on_child_exit(s, &s->server, status);
         else if (pid == s->zygote.pid)
             on_child_exit(s, &s->zygote, status);
+        else if (pid == s->egress.pid)
+            child_on_exit(&s->egress, false);
         else if (reap_installer(s, pid))
             continue;
         /* else the init of a session whose zygote is gone */
@@ -305,6 +324,8 @@ static void on_server_packet(struct supervisor *s)
     else if (packet.type == SUPERVISOR_READY && s->phase == PHASE_STARTING) {
         s->phase = PHASE_SERVING;
         announce(s);
+    } else if (packet.type == SUPERVISOR_EGRESS && fd_count == 1) {
+        start_egress(s, fds);
     } else if (packet.type == SUPERVISOR_INSTALL && fd_count == 2) {
         start_installer(s, fds);
     }
@@ -427,6 +448,7 @@ static void finish(struct supervisor *s)
     end_child(&s->server, SIGTERM, 1000);
     for (size_t i = 0; i < INSTALLERS_MAX; i++)
         end_child(&s->installers[i], SIGTERM, 1000);
+    end_child(&s->egress, SIGTERM, 1000);
     end_child(&s->zygote, SIGTERM, ZYGOTE_STOP_MS);
     orphans_end();
     package_dir_remove(&s->package_dir);
@@ -443,6 +465,7 @@ int supervisor_run(struct config *config, const struct policies *policies, char 
         s.listen_fds[i] = -1;
     child_init(&s.server, "server process");
     child_init(&s.zygote, "zygote");
+    child_init(&s.egress, "egress process");
     for (size_t i = 0; i < INSTALLERS_MAX; i++)
         child_init(&s.installers[i], "installer");
     if (prepare(&s, &s.failure) == 0 && connect_children(&s, &s.failure) == 0)

@@ -13,6 +13,7 @@ enum supervisor_packet_type {
     SUPERVISOR_FILES  = 'F', /* the first packet of all, and again on SIGHUP: descriptors as text says (handover.h) */
     /* server to supervisor */
     SUPERVISOR_READY   = 'R', /* requests are answered and a session can be had */
+    SUPERVISOR_EGRESS  = 'X', /* one descriptor: a socket to the server: start the egress process (egress.h) */
     SUPERVISOR_INSTALL = 'I', /* two descriptors: a socket to the server and a memfd with the job: start an installation (installer.h) */
     SUPERVISOR_FAILED  = 'E', /* no session can be had; text says why. Sent only before READY */
 };

@@ -18,6 +18,8 @@ struct workers {
     json_t               *isolation;
     uint32_t              last_serial;
     void (*on_zygote)(bool up, void *arg);
+    void (*on_way_out)(int fd, void *arg);
+    void *way_out_arg;
     void *arg;
 };
 
@@ -78,7 +80,22 @@ static void on_lost(void *arg)
     workers->on_zygote(false, workers->arg);
 }
 
-static const struct zygote_events zygote_events = {on_ready, on_spawned, on_message, on_lost};
+static void on_way_out(void *arg, int fd)
+{
+    const struct workers *workers = arg;
+    if (workers->on_way_out != NULL)
+        workers->on_way_out(fd, workers->way_out_arg);
+    else
+        fdio_close(&fd);
+}
+
+static const struct zygote_events zygote_events = {on_ready, on_spawned, on_message, on_way_out, on_lost};
+
+void workers_on_way_out(struct workers *workers, void (*on_fd)(int fd, void *arg), void *arg)
+{
+    workers->on_way_out  = on_fd;
+    workers->way_out_arg = arg;
+}
 
 struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, void *arg), void *arg, struct err *err)
 {

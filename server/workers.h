@@ -15,6 +15,8 @@
 /* on_zygote: whether sessions can be spawned has changed. Returns NULL with err filled. */
 struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, void *arg), void *arg, struct err *err);
 void            workers_free(struct workers *workers); /* drops all workers without a callback; NULL is fine */
+/* on_fd gets the socket inside the sessions' network (owned) whenever a zygote is ready; -1: it has none. */
+void workers_on_way_out(struct workers *workers, void (*on_fd)(int fd, void *arg), void *arg);
 /* A (new) socket to the zygote, owned from then on. Living workers are handed to a new zygote. Returns 0 or -1. */
 int           workers_attach_zygote(struct workers *workers, int fd, struct err *err);
 bool          workers_zygote_is_up(const struct workers *workers);

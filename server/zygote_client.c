@@ -96,6 +96,11 @@ static void dispatch(struct zygote_client *client, const struct zygote_message *
     if (message->type == ZYGOTE_READY) {
         client->ready = true;
         client->events->on_ready(client->arg, fd_count > 0 ? read_report(fds[0]) : NULL);
+        if (client->events->on_way_out != NULL) {
+            client->events->on_way_out(client->arg, fd_count == 2 ? fds[1] : -1);
+            if (fd_count == 2)
+                fds[1] = -1;
+        }
     } else if (message->type == ZYGOTE_SPAWNED) {
         refuse_spawned(client, message);
     } else if (is_known_answer(message->type)) {

@@ -19,7 +19,9 @@ struct zygote_events {
     void (*on_ready)(void *arg, json_t *report); /* the isolation report, owned by the callee; may be NULL */
     void (*on_spawned)(void *arg, const struct zygote_message *message, const int fds[SESSION_FD_COUNT]);
     void (*on_message)(void *arg, const struct zygote_message *message); /* SPAWN_FAILED, EXITED, STATS_REPLY */
-    void (*on_lost)(void *arg);                                          /* the socket has ended: answers outstanding will not come */
+    void (*on_way_out)(void *arg,
+                       int   fd); /* comes after on_ready, with the socket inside the sessions' network (owned) or -1; may be NULL */
+    void (*on_lost)(void *arg); /* the socket has ended: answers outstanding will not come */
 };
 
 struct zygote_client *zygote_client_new(struct event_base *base, const struct zygote_events *events, void *arg, struct err *err);

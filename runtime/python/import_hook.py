@@ -25,6 +25,7 @@ class Rules:
         self.reasons = document.get("reasons", {})
         self.attributes = frozenset(document.get("blockedAttributes", ()))
         restricted = document.get("restricted", {})
+        self.lifted = frozenset()  # blocked modules that this run may import, since it may use the network
         self.installed = frozenset()  # top-level modules of packages that the session has installed
         self.builtins = frozenset(restricted.get("builtins", {}).get("blocked", ())) - {"__import__"}
         self.restricted = {
@@ -42,6 +43,8 @@ class Rules:
         parts = name.split(".")
         for n in range(len(parts), 0, -1):
             prefix = ".".join(parts[:n])
+            if prefix in self.lifted:
+                return None
             if prefix in self.blocked:
                 return self._blocked(prefix)
             if prefix in self.allowed or prefix in self.restricted:
@@ -53,6 +56,8 @@ class Rules:
 
     def judge_name(self, module, name):
         """None when `from module import name` is fine, else why not."""
+        if module in self.lifted or f"{module}.{name}" in self.lifted:
+            return None
         if f"{module}.{name}" in self.blocked:
             return self._blocked(f"{module}.{name}")
         allowed, blocked = self.restricted.get(module, (frozenset(), frozenset()))

@@ -14,7 +14,7 @@ import tempfile
 
 import _penny
 
-from . import artifacts, errors, late, limits, output_handler, packages, plots, sandbox_env, user_input, variables
+from . import artifacts, errors, late, limits, network, output_handler, packages, plots, sandbox_env, user_input, variables
 
 DEADLINE_SIGNAL = 42
 
@@ -145,6 +145,7 @@ async def _run_parts(*parts):
 def end_run():
     """After a run that had a setup."""
     limits.lift()
+    network.close_way()
     sandbox_env.restore_environment()
     user_input.give(None)
 
@@ -162,6 +163,8 @@ def setup(payload):
         plots.limits.update(options["plots"])
     if "uploads" in options:
         artifacts.note(options["uploads"])
+    if "network" in options:
+        network.open_way(**options["network"])
     if "envVars" in options:
         sandbox_env.set_environment(options["envVars"])
     if "stdin" in options:

@@ -10,6 +10,9 @@
 
 enum { POLICY_MAGIC = 0x796e6e50, POLICY_VERSION = 1, POLICY_SYSCALLS_MAX = 512, POLICY_PRELOAD_MAX = 32 };
 
+/* Of the proxy, on the loopback of the sessions' network namespace. Below the ports that the kernel hands out by itself. */
+enum { EGRESS_PORT = 3128 };
+
 enum isolation_level {
     ISOLATION_NONE      = 0, /* nothing required */
     ISOLATION_PROCESS   = 1, /* Landlock or a root of its own, seccomp, rlimits, no_new_privs, no capabilities */
@@ -45,6 +48,7 @@ struct policy {
     uint32_t            uid_base, uid_count;   /* host uids for sessions when root */
     uint8_t             require_isolation;     /* enum isolation_level */
     bool                allow_user_namespaces; /* false: act as on a host without (for tests and for hosts that forbid them) */
+    bool                network;               /* make a way out of the sessions' network namespace */
     bool                verbose;
     char                preload[POLICY_PRELOAD_MAX][48]; /* modules imported once before the first fork */
     uint32_t            preload_count;

@@ -18,8 +18,9 @@ enum zygote_message_type {
                           where there is no control group */
     ZYGOTE_ADOPT  = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
     /* zygote to server */
-    ZYGOTE_READY   = 64, /* the first message: libraries are imported. One descriptor: a memfd with the isolation report, a JSON text */
-    ZYGOTE_SPAWNED = 65, /* session, pid (of init, on the host), uid; SESSION_FD_COUNT descriptors */
+    ZYGOTE_READY        = 64, /* the first message: libraries are imported. A memfd with the isolation report, a JSON text; and, where there
+                            is a way out of the sessions' network, the socket that listens inside it */
+    ZYGOTE_SPAWNED      = 65, /* session, pid (of init, on the host), uid; SESSION_FD_COUNT descriptors */
     ZYGOTE_SPAWN_FAILED = 66, /* session, error (errno), text: what failed */
     ZYGOTE_EXITED       = 67, /* session, status (waitpid's, of init), value: 1 when the kernel's OOM killer ended a process of it */
     ZYGOTE_STATS_REPLY  = 68, /* session, stats */

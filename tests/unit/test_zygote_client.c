@@ -61,7 +61,7 @@ static void on_lost(void *arg)
     heard.lost++;
 }
 
-static const struct zygote_events events = {on_ready, on_spawned, on_message, on_lost};
+static const struct zygote_events events = {on_ready, on_spawned, on_message, NULL, on_lost};
 
 static bool is_positive(void *arg)
 {
