@@ -136,8 +136,7 @@ static bool is_named(const struct line *line, size_t name, const char *text)
 
 static bool read_header(const struct line *line, struct egress_head *ret)
 {
-    static const char *const dropped[] = {"host", "connection", "proxy-connection", "keep-alive", "proxy-authenticate",
-                                          "te",   "trailer",    "upgrade"};
+    static const char *const dropped[] = {"host", "connection", "keep-alive", "te", "trailer", "upgrade"};
     const char              *colon     = memchr(line->text, ':', line->length), *value;
     size_t                   name      = colon != NULL ? (size_t)(colon - line->text) : 0;
 
@@ -149,6 +148,8 @@ static bool read_header(const struct line *line, struct egress_head *ret)
         read_credentials(value, (size_t)(line->text + line->length - value), ret);
         return true;
     }
+    if (name > 6 && strncasecmp(line->text, "proxy-", 6) == 0)
+        return true;
     for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
         if (is_named(line, name, dropped[i]))
             return true;

@@ -21,7 +21,7 @@ static void check(const struct egress_head *head)
     if (length > 0 && (memchr(text, '\0', length) != NULL || strncasecmp(text, "proxy-", 6) == 0))
         abort();
     for (size_t i = 0; i + 8 < length; i++)
-        if (text[i] == '\n' && strncasecmp(text + i + 1, "proxy-a", 7) == 0)
+        if (text[i] == '\n' && strncasecmp(text + i + 1, "proxy-", 6) == 0)
             abort();
 }
 
