@@ -30,14 +30,19 @@ struct egress_connection {
 
 static void on_limit(evutil_socket_t fd, short what, void *arg);
 
+static void leave_grant(struct egress_connection *connection)
+{
+    if (connection->grant == NULL)
+        return;
+    TAILQ_REMOVE(&connection->grant->connections, connection, entry);
+    connection->grant->count--;
+    connection->grant = NULL;
+}
+
 static void connection_free(struct egress_connection *connection)
 {
     struct evdns_getaddrinfo_request *query = connection->query;
-    if (connection->grant != NULL) {
-        TAILQ_REMOVE(&connection->grant->connections, connection, entry);
-        connection->grant->count--;
-        connection->grant = NULL;
-    }
+    leave_grant(connection);
     if (connection->inside != NULL) {
         bufferevent_free(connection->inside);
         connection->context->open--;
@@ -116,6 +121,7 @@ static void refuse(struct egress_connection *connection, enum egress_outcome out
         return;
     }
     report(connection, outcome);
+    leave_grant(connection); /* what is left is to say why */
     (void)evtimer_del(&connection->limit);
     bufferevent_setcb(connection->inside, on_useless, on_answered, on_answer_event, connection);
     bufferevent_set_timeouts(connection->inside, &patience, &patience);

@@ -19,7 +19,7 @@ json_t *session_network_apply(struct session *session, const struct execution *e
     session->network_grant =
         egress_client_grant(settings->egress, &session->id, execution_id(execution), tenant_name(session->owner), token);
     if (session->network_grant == 0) {
-        session->notice = CLOSED;
+        session_set_notice(session, CLOSED);
         return options;
     }
     network = json_pack("{s:o, s:O}", "proxy", json_sprintf("http://penny:%s@127.0.0.1:%d", token, EGRESS_PORT), "imports",

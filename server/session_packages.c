@@ -32,7 +32,7 @@ struct session_packages {
     struct session    *session;
     struct event_base *base;
     json_t            *list; /* of layers */
-    bool               is_told;
+    bool               is_told, had_any;
     TAILQ_HEAD(, operation) operations;
     size_t            count;
     struct execution *given_to; /* whose packages are being installed; NULL when it is gone */
@@ -150,6 +150,7 @@ static void set_list(struct session_packages *packages, json_t *owned)
     json_decref(packages->list);
     packages->list    = owned;
     packages->is_told = false;
+    packages->had_any = true;
 }
 
 /* Returns false when the session would have too many. */
@@ -201,7 +202,7 @@ static json_t *state_of(const struct session *session)
 
 void session_packages_on_fresh(struct session *session)
 {
-    session->packages->is_told = json_array_size(session->packages->list) == 0;
+    session->packages->is_told = !session->packages->had_any;
 }
 
 json_t *session_packages_options(struct session *session)

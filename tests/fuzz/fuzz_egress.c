@@ -18,7 +18,7 @@ static void check(const struct egress_head *head)
         abort();
     if (head->is_connect ? length != 0 : length < 4 || memmem(text, length, "\r\n\r\n", 4) != text + length - 4)
         abort();
-    if (length > 0 && (memchr(text, '\0', length) != NULL || strncasecmp(text, "proxy-", 6) == 0))
+    if (length > 0 && (memchr(text, '\0', length) != NULL))
         abort();
     for (size_t i = 0; i + 8 < length; i++)
         if (text[i] == '\n' && strncasecmp(text + i + 1, "proxy-", 6) == 0)
