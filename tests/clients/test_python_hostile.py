@@ -236,6 +236,16 @@ def test_a_read_is_repeated_but_not_for_ever():
         assert fake.count("GET") == 4
 
 
+def test_variables_of_a_session_that_is_busy_for_a_moment():
+    busy = answer({"code": "SESSION_BUSY", "message": "busy"}, 409)
+    with FakeService(lambda r, n: [busy if n < 3 else answer({"variables": {"x": {}}})]) as fake:
+        assert client(fake).session("s").variables() == {"x": {}}
+    with FakeService(lambda r, n: [busy]) as fake:
+        with pytest.raises(package.ConflictError):
+            client(fake).session("s").execute("1", queue=False)
+        assert len(fake.requests) == 1
+
+
 def test_no_answer_is_a_timeout():
     hold = threading.Event()
     with FakeService(lambda r, n: iter(lambda: hold.wait(30) and None, None)) as fake:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Mapping, Optional
 from urllib.parse import quote, urlencode
 
 from .effects import Exchange, Flow, Sleep
-from .errors import ProtocolError, RateLimitError, SandboxConnectionError, SandboxException, ServerError, api_error
+from .errors import ConflictError, ProtocolError, RateLimitError, SandboxConnectionError, SandboxException, ServerError, api_error
 from .http1 import Request, Response
 
 
@@ -93,6 +93,8 @@ class Api:
             may = not error.sent or request.is_idempotent
         elif isinstance(error, ServerError):
             may = request.is_idempotent and error.status in (502, 503, 504)
+        elif isinstance(error, ConflictError):
+            may = request.is_idempotent and error.code == "SESSION_BUSY"  # variables, while a cell is about to end
         else:
             may = isinstance(error, RateLimitError)  # said instead of doing anything
         if not may:
