@@ -4,7 +4,7 @@
 # The server: what starts it; bytes in; the path of a request; the answers; sessions and executions on the way down to the pipes;
 # then what comes back from the pipes, its events, and the way up to the reader; last what all of them use.
 SERVER_START    := main options config config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd \
-                   supervisor child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener run server server_files handover
+                   supervisor child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener run server server_files handover keep resume
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
 SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races api_plots api_notebook \
@@ -14,10 +14,10 @@ SERVER_API      := api_execute execute_body api_executions api_sessions session_
                    compat_e2b_run compat_e2b_line compat_e2b_files \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
-SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reader session_reply session_files session_packages session_plots \
-                   stats_wait ended turn execution execution_run execution_end execution_account artifacts
-SERVER_DOWN     := egress_client pool worker worker_rule worker_ends jail workers zygote_client pipes frame frame_writer
-SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_reader notebook notebook_cell \
+SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_keep session_copies session_resume session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_race session_inspect session_reader session_reply session_files session_packages session_plots \
+                   stats_wait ended turn execution execution_run execution_end execution_keep execution_account artifacts
+SERVER_DOWN     := egress_client pool worker worker_rule worker_ends jail workers zygote_client pipes pipes_keep intake outlet frame frame_writer
+SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_keep event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
 SERVER_COMMON   := json json_slice text bytes base64 table id log
 # Commands beside the service: they are its clients.

@@ -15,7 +15,7 @@ struct child {
     int                 pidfd;                 /* of an adopted one, which is no child of ours; else -1 */
     bool                known;                 /* the server has been told of it, and is to be told of its end */
     bool                failed;                /* the server has been told that it could not be made */
-    int                 fds[SESSION_FD_COUNT]; /* the server's, until it is known */
+    int                 fds[SESSION_FD_COUNT]; /* the server's, until it is known; from then on only CONTROL */
     struct child       *next;
 };
 

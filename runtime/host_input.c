@@ -33,6 +33,11 @@ PyObject *host_input_ask(const char *payload, size_t length)
     host_event_queue(EVENT_INPUT_REQUEST, payload, length);
     host_event_flush();
     while ((present = host_request_read_interruptibly(&request)) > 0) {
+        if (request.type == REQUEST_PING) {
+            host_event_queue(EVENT_PONG, "input", 5);
+            host_event_flush();
+            continue;
+        }
         if (request.type != REQUEST_INPUT)
             _exit(HOST_EXIT_PROTOCOL);
         if (request.execution == host_cell_execution())

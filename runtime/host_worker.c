@@ -74,6 +74,12 @@ static void answer_inspect(const struct host_request *request)
     host_event_flush();
 }
 
+static void answer_ping(void)
+{
+    host_event_queue(EVENT_PONG, "idle", 4);
+    host_event_flush();
+}
+
 static void send_ready(int restored)
 {
     char text[128];
@@ -110,6 +116,7 @@ static void handle(const struct host_request *request)
         if (host_park())
             become_ready((int)host_cell_count());
         break;
+    case REQUEST_PING: answer_ping(); break;
     case REQUEST_INPUT: break; /* the cell that asked has ended meanwhile */
     default: _exit(HOST_EXIT_PROTOCOL);
     }

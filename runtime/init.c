@@ -2,6 +2,7 @@
 #include "init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -127,7 +128,7 @@ static void wake(struct member *member, pid_t pid)
 /* The server repeats what the worker said: init_member.c believes it of a child of ours only. */
 static void remember_parked(const struct init *init, struct member *member, pid_t pid)
 {
-    if (!member_add_parked(&init->members, member, pid))
+    if (members_find_parked(&init->members, pid) != member && !member_add_parked(&init->members, member, pid))
         tell(CONTROL_PARKED_EXITED, member->number, pid, 0);
 }
 
@@ -136,7 +137,12 @@ static void send_descriptors(const struct init *init)
     for (size_t i = 0; i < init->members.count; i++) {
         const struct member   *member  = init->members.list[i];
         struct control_message message = {
-            .type = CONTROL_DESCRIPTORS_REPLY, .member = member->number, .pid = member->worker, .execution = init->members.count - i - 1};
+            .type      = CONTROL_DESCRIPTORS_REPLY,
+            .member    = member->number,
+            .pid       = member->worker,
+            .status    = member->last_status,
+            .execution = init->members.count - i - 1,
+        };
         (void)fdio_send(INIT_CONTROL_FD, &message, sizeof message, &member->fds[MEMBER_FD_SERVER], MEMBER_SERVER_FDS);
     }
 }
@@ -187,7 +193,9 @@ static bool obey(struct init *init, const struct control_message *message, const
     if (message->type == CONTROL_ADOPT)
         return init_adopt(&init->members, message, fds, fd_count, tell);
     member = members_find(&init->members, message->member);
-    if (member != NULL)
+    if (member != NULL && message->type == CONTROL_LOG && fd_count == 1)
+        (void)dup3(fds[0], member->fds[MEMBER_FD_COUNT - 1], O_CLOEXEC);
+    else if (member != NULL)
         obey_member(init, member, message);
     return false;
 }
@@ -231,7 +239,8 @@ static void on_exit_of(struct init *init, pid_t pid, int status)
     struct member *member = members_find_worker(&init->members, pid);
 
     if (member != NULL) {
-        member->worker = 0;
+        member->worker      = 0;
+        member->last_status = status;
         /* what it started goes with it: a process that outlives its worker could still write into the pipes of the next */
         member_kill(&init->members, member, false);
         tell(CONTROL_WORKER_EXITED, member->number, pid, status);

@@ -17,7 +17,8 @@ enum { PARKED_MAX = 64 /* copies of one member */ };
 struct member {
     uint32_t number;
     uint64_t mark;
-    pid_t    worker; /* 0: none */
+    pid_t    worker;      /* 0: none */
+    int      last_status; /* of the last one that died */
     pid_t    parked[PARKED_MAX];
     size_t   parked_count;
     pid_t    parent;               /* the parked copy that is to bring forth its first worker; 0: it is there */

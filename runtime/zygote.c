@@ -145,7 +145,7 @@ static int start_in_jail(struct zygote *zygote, struct err *err)
         (zygote->children = children_new(&zygote->jail, err)) == NULL)
         return -1;
     zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
-    return zygote_send_ready(zygote, err);
+    return zygote_greet(zygote, err);
 }
 
 /* Returns 0, or the exit status. */

@@ -17,8 +17,8 @@ struct zygote {
     bool                 ending;
 };
 
-/* Greets the server with the isolation report. Returns 0 or -1. */
-int zygote_send_ready(struct zygote *zygote, struct err *err);
+/* Greets the server: the isolation report, then the sessions that live. Returns 0 or -1. */
+int zygote_greet(struct zygote *zygote, struct err *err);
 /* Serves until told to end. */
 void zygote_loop(struct zygote *zygote);
 /* Ends every session and returns when the last is gone. */

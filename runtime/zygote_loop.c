@@ -31,7 +31,7 @@ static void send_failed(struct zygote *zygote, uint32_t session, int error, cons
     send_message(zygote, &message, NULL, 0);
 }
 
-int zygote_send_ready(struct zygote *zygote, struct err *err)
+static int send_ready(struct zygote *zygote, struct err *err)
 {
     struct zygote_message message = {.type = ZYGOTE_READY, .pid = getpid()};
     int                   fd      = jail_report_fd(&zygote->jail, err);
@@ -149,14 +149,17 @@ static bool is_supervisors(const struct zygote *zygote, pid_t pid)
     return p != NULL && sscanf(p, ") %*c %d", &parent) == 1 && parent == getppid();
 }
 
-static void on_adopt(struct zygote *zygote, const struct zygote_message *message)
+static void on_adopt(struct zygote *zygote, const struct zygote_message *message, int control_fd)
 {
     struct zygote_message gone  = {.type = ZYGOTE_EXITED, .session = message->session};
     struct child         *child = children_add(zygote->children, message->session);
     int                   pidfd = child == NULL ? -1 : (int)syscall(SYS_pidfd_open, message->pid, 0);
 
-    if (child == NULL)
+    if (child == NULL) {
+        fdio_close(&control_fd);
         return;
+    }
+    child->fds[SESSION_FD_CONTROL] = control_fd;
     if (pidfd < 0 || !is_supervisors(zygote, message->pid)) { /* it died meanwhile */
         fdio_close(&pidfd);
         children_remove(zygote->children, child);
@@ -173,12 +176,16 @@ static void on_adopt(struct zygote *zygote, const struct zygote_message *message
 static void on_server(struct zygote *zygote)
 {
     struct zygote_message message;
-    ssize_t               n = fdio_receive(zygote->server_fd, &message, sizeof message, NULL, NULL);
+    int                   fd       = -1;
+    size_t                fd_count = 1;
+    ssize_t               n        = fdio_receive(zygote->server_fd, &message, sizeof message, &fd, &fd_count);
 
     if (n <= 0) {
         fdio_close(&zygote->server_fd);
         return;
     }
+    if (fd_count == 1 && (n != (ssize_t)sizeof message || message.type != ZYGOTE_ADOPT))
+        fdio_close(&fd);
     if (n != (ssize_t)sizeof message)
         return;
     switch ((enum zygote_message_type)message.type) {
@@ -187,7 +194,7 @@ static void on_server(struct zygote *zygote)
     case ZYGOTE_STATS: on_stats(zygote, &message); break;
     case ZYGOTE_FAMILY: on_family(zygote, &message); break;
     case ZYGOTE_LIMIT: on_limit(zygote, &message); break;
-    case ZYGOTE_ADOPT: on_adopt(zygote, &message); break;
+    case ZYGOTE_ADOPT: on_adopt(zygote, &message, fd_count == 1 ? fd : -1); break;
     default: /* not in the table of what a server may ask */ break;
     }
 }
@@ -218,7 +225,8 @@ static void on_report(struct zygote *zygote)
     message.uid     = child->session.uid;
     send_message(zygote, &message, child->fds, SESSION_FD_COUNT);
     for (int i = 0; i < SESSION_FD_COUNT; i++)
-        fdio_close(&child->fds[i]);
+        if (i != SESSION_FD_CONTROL)
+            fdio_close(&child->fds[i]);
 }
 
 static void on_exit_of(struct zygote *zygote, struct child *child, int status)
@@ -261,6 +269,24 @@ static void on_signal(struct zygote *zygote)
     }
 }
 
+static void list_one(struct child *child, void *arg)
+{
+    struct zygote_message message = {
+        .type = ZYGOTE_SESSION, .session = child->session.session, .pid = child->pid, .uid = child->session.uid};
+    if (child->known && child->fds[SESSION_FD_CONTROL] >= 0)
+        send_message(arg, &message, &child->fds[SESSION_FD_CONTROL], 1);
+}
+
+int zygote_greet(struct zygote *zygote, struct err *err)
+{
+    static const struct zygote_message listed = {.type = ZYGOTE_LISTED};
+    if (send_ready(zygote, err) < 0)
+        return -1;
+    children_each(zygote->children, list_one, zygote);
+    send_message(zygote, &listed, NULL, 0);
+    return 0;
+}
+
 /* A new server's socket comes with one byte; the end of this socket is the end of the service. */
 static void on_supervisor(struct zygote *zygote)
 {
@@ -278,7 +304,7 @@ static void on_supervisor(struct zygote *zygote)
         return;
     fdio_close(&zygote->server_fd);
     zygote->server_fd = fd;
-    if (zygote_send_ready(zygote, &err) < 0)
+    if (zygote_greet(zygote, &err) < 0)
         fprintf(stderr, "penny-zygote: %s\n", err.message);
 }
 

@@ -13,7 +13,7 @@
 
 #include "fdio.h"
 
-enum { DELAY_FIRST_MS = 100, DELAY_MAX_MS = 5000, LIVED_WELL_MS = 3000, EXIT_CANNOT_EXECUTE = 127 };
+enum { DELAY_FIRST_MS = 100, DELAY_MAX_MS = 800, LIVED_WELL_MS = 3000, EXIT_CANNOT_EXECUTE = 127 };
 
 int64_t child_now_ms(void)
 {

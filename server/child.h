@@ -9,7 +9,7 @@
 
 #include "err.h"
 
-enum { CHILD_FD_FIRST = 3, CHILD_FDS_MAX = 12 };
+enum { CHILD_FD_FIRST = 3, CHILD_FDS_MAX = 16 };
 
 struct child {
     const char *name;

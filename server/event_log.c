@@ -110,7 +110,7 @@ char *event_log_reserve(struct event_log *log, size_t payload, struct err *err)
     char *to;
 
     event_log_close_text(log);
-    if (log->batch.length >= BATCH_BYTES)
+    if (log->batch.length >= BATCH_BYTES && log->on_commit == NULL)
         event_log_flush(log);
     if (log->batch.data == NULL)
         log->batch = event_block_take();
@@ -144,7 +144,7 @@ static void deliver(struct event_log *log, const struct bytes *batch, uint64_t o
     for (size_t at = 0; at < batch->length; at += event_record_size(head.length)) {
         struct event_view view;
         memcpy(&head, batch->data + at, sizeof head);
-        if (head.kind == EVENT_RECORD_BEGIN)
+        if (head.kind >= EVENT_RECORD_BEGIN)
             continue;
         if (track == NULL || track->serial != head.serial)
             track = event_log_find(log, head.serial);
@@ -164,10 +164,14 @@ void event_log_flush(struct event_log *log)
         return;
     log->is_flushing = true;
     event_log_close_text(log);
-    while (log->batch.length > 0) {
-        struct bytes batch  = log->batch;
+    while (log->batch.length > 0 || log->is_asked) {
+        struct bytes batch;
         uint64_t     offset = log->end;
-        log->batch          = (struct bytes){0};
+        log->is_asked       = false;
+        if (log->on_commit != NULL)
+            log->on_commit(log->commit_arg);
+        batch      = log->batch;
+        log->batch = (struct bytes){0};
         log->end += batch.length;
         if (event_store_write(&log->store, offset, batch.data, batch.length) < 0)
             tell_storage(log);
@@ -270,6 +274,7 @@ void event_log_free(struct event_log *log)
         free_track(log->tracks[i]);
     free(log->tracks);
     bytes_done(&log->batch);
+    bytes_done(&log->commit);
     event_store_done(&log->store);
     free(log);
 }
@@ -321,19 +326,52 @@ static int restore_event(struct event_log *log, const struct event_record *head,
     return 0;
 }
 
+static void restore_note(const struct event_log *log, const struct event_record *head, uint64_t offset)
+{
+    struct event_track *track = event_log_find((struct event_log *)log, head->serial);
+    if (track != NULL)
+        track->note_offset = offset;
+}
+
 /* A begin record can be longer than the window (a long note): its ids are read for themselves. */
 static int restore_record(struct event_log *log, const struct event_record *head, const char *payload, uint64_t offset, struct err *err)
 {
     char start[sizeof(struct event_record_begin) + 2 * SSE_NAME_MAX];
 
+    if (head->kind == EVENT_RECORD_NOTE)
+        restore_note(log, head, offset);
     if (head->kind != EVENT_RECORD_BEGIN)
-        return payload == NULL ? 0 : restore_event(log, head, offset, err);
+        return payload == NULL || head->kind > EVENT_RECORD_BEGIN ? 0 : restore_event(log, head, offset, err);
     if (payload == NULL) {
         if (event_store_read(&log->store, offset + sizeof *head, start, sizeof start) != (ssize_t)sizeof start)
             return 0;
         payload = start;
     }
     return restore_track(log, head, payload, offset, err);
+}
+
+/* Sets *size to the end of the last commit, if there is one, and keeps what it says. Returns 0, or -1: no memory. */
+static int find_commit(struct event_log *log, uint64_t *size, struct err *err)
+{
+    struct bytes        block = event_block_take();
+    struct event_walk   walk;
+    struct event_record head;
+    const char         *payload;
+    uint64_t            offset, end = *size;
+    int                 result = block.data == NULL ? err_set(err, ENOMEM, "no memory to read an event log") : 0;
+
+    event_walk_init(&walk, &log->store, 0, *size, block.data, BLOCK_BYTES);
+    while (result == 0 && event_walk_next(&walk, &head, &payload, &offset) == EVENT_WALK_RECORD) {
+        if (head.kind != EVENT_RECORD_COMMIT || payload == NULL)
+            continue;
+        end                = walk.offset;
+        log->commit.length = 0;
+        if (!bytes_append(&log->commit, payload, head.length))
+            result = err_set(err, ENOMEM, "no memory to read an event log");
+    }
+    *size = end;
+    event_block_give(&block);
+    return result;
 }
 
 static int restore(struct event_log *log, uint64_t size, struct err *err)
@@ -361,6 +399,7 @@ struct event_log *event_log_open(int fd, const struct event_log_limits *limits, 
 {
     struct event_log *log = calloc(1, sizeof *log);
     struct stat       status;
+    uint64_t          size;
 
     if (log == NULL) {
         if (fd >= 0)
@@ -375,7 +414,7 @@ struct event_log *event_log_open(int fd, const struct event_log_limits *limits, 
     }
     if (fstat(log->store.fd, &status) < 0) {
         (void)err_errno(err, "reading an event log");
-    } else if (restore(log, (uint64_t)status.st_size, err) == 0) {
+    } else if (size = (uint64_t)status.st_size, (size == 0 || find_commit(log, &size, err) == 0) && restore(log, size, err) == 0) {
         (void)!ftruncate(log->store.fd, (off_t)log->end); /* what was cut off; harmless should it stay */
         return log;
     }

@@ -64,6 +64,14 @@ struct event_track *event_track_new(struct event_log *log, uint64_t serial, cons
 void event_track_free(struct event_track *track);
 
 /* The tracks of a log, in the order of their serials: for a server that starts again. `after` NULL: the first. NULL at the end. */
+/* As event_track_new, for an execution that had begun when its server process died before the first flush. */
+struct event_track *event_track_renew(struct event_log *log, uint64_t serial, const char *execution_id, const char *session_id,
+                                      uint32_t epoch, struct err *err);
+/* A second note, kept later. It replaces the one before; length 0 takes it away. And the same appended to *out; ENOENT: none. */
+int event_track_keep(struct event_track *track, const void *note, size_t length, struct err *err);
+int event_track_kept(const struct event_track *track, struct bytes *out, struct err *err);
+/* What can't be seen in the file of an execution that goes on after a takeover. */
+void                event_track_set_counts(struct event_track *track, uint64_t output_bytes, uint64_t dropped_bytes);
 struct event_track *event_log_next(struct event_log *log, const struct event_track *after);
 struct event_track *event_log_find(struct event_log *log, uint64_t serial);
 const char         *event_track_execution_id(const struct event_track *track);
@@ -91,6 +99,23 @@ int event_track_value(struct event_track *track, enum event_kind kind, const jso
  */
 void event_log_flush(struct event_log *log);
 bool event_log_is_dirty(const struct event_log *log); /* a flush is due */
+bool event_log_is_heavy(const struct event_log *log); /* ... and soon */
+
+/*
+ * Records that are no events (event_record.h). With a committer every flush ends with what on_commit appends, the last of which must be
+ * a COMMIT; then no flush is made by itself, since only the caller knows when what it has read stands behind what it has appended.
+ */
+void event_log_set_committer(struct event_log *log, void (*on_commit)(void *arg), void *arg);
+void event_log_commit(struct event_log *log); /* flushes, although nothing was appended */
+/* Appends. ret_at (may be NULL) names it. Returns 0 or -1 (no memory, too long). */
+int event_log_record(struct event_log *log, unsigned kind, uint64_t serial, const void *data, size_t length, uint64_t *ret_at,
+                     struct err *err);
+/* The payload of the record `at`, appended to *out. Returns 0, or -1 with err: it is not there, or not of that kind. */
+int  event_log_read(const struct event_log *log, uint64_t at, unsigned kind, struct bytes *out, struct err *err);
+void event_log_erase(struct event_log *log, uint64_t at); /* 0: none */
+int  event_log_descriptor(const struct event_log *log);   /* borrowed */
+/* Payload of the COMMIT with which the file ended when it was opened; length 0: there was none. */
+const struct bytes *event_log_last_commit(const struct event_log *log);
 
 /* What a track says of itself. */
 uint64_t event_track_last_seq(const struct event_track *track);  /* 0: no event yet; counts appended ones, flushed or not */

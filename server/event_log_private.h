@@ -23,6 +23,7 @@ struct event_track {
     struct sse_source     source;
     uint64_t              serial;
     uint64_t              begin_offset, begin_size; /* of the record that names it */
+    uint64_t              note_offset;              /* of its NOTE; 0: none */
     uint64_t              first_seq, last_seq, flushed_seq;
     uint64_t              first_offset, last_offset;               /* of the first and the last event's record */
     uint64_t              last_size;                               /* of the last record */
@@ -45,8 +46,11 @@ struct event_log {
     struct bytes            batch;       /* records to be written; the last may be open */
     struct event_track     *open_track;  /* whose text event is open; NULL: none */
     struct event_record     open_head;
-    size_t                  open_at; /* of its record, in the batch */
-    bool                    is_flushing;
+    size_t                  open_at;               /* of its record, in the batch */
+    bool                    is_flushing, is_asked; /* asked: a commit is wanted although nothing was appended */
+    void (*on_commit)(void *arg);                  /* NULL: nobody takes the session over */
+    void        *commit_arg;
+    struct bytes commit; /* payload of the last one in the file, when it was opened */
 };
 
 /* Blocks of BLOCK_BYTES, a few of which are kept; for batches and windows, which live for one wake-up. data is NULL when there is no memory. */

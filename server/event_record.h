@@ -18,6 +18,14 @@ enum {
     EVENT_RECORD_ALIGN = 8,
     EVENT_RECORD_MAGIC = 0x31766550, /* "Pev1" */
     EVENT_RECORD_BEGIN = 0x100, /* kind of the record that names an execution; its payload: struct event_record_begin and what follows it */
+    /* What is no event: for a server process that takes the session over (session_keep.h). No watcher sees them. */
+    EVENT_RECORD_NOTE    = 0x101, /* an execution's, as BEGIN's note, written later */
+    EVENT_RECORD_SESSION = 0x102,
+    EVENT_RECORD_REQUEST = 0x103,
+    EVENT_RECORD_PENDING = 0x104,
+    EVENT_RECORD_LATE    = 0x105,
+    EVENT_RECORD_COPIES  = 0x107,
+    EVENT_RECORD_COMMIT = 0x106, /* ends what one flush wrote: what stands behind the last one was never handed to anybody and is dropped */
     EVENT_RECORD_PAYLOAD_MAX = 5 * 1024 * 1024,
 };
 

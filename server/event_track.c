@@ -107,11 +107,12 @@ static int append_begin(struct event_track *track, const void *note, size_t note
     track->begin_offset = track->log->end + track->log->batch.length;
     track->begin_size   = event_record_size(head.length);
     event_log_add(track->log, &head);
+    track->log->last_serial = track->serial; /* it stands among the events of another one, then */
     return 0;
 }
 
 static struct event_track *make_track(struct event_log *log, uint64_t serial, const char *execution_id, const char *session_id,
-                                      struct err *err)
+                                      uint32_t epoch, struct err *err)
 {
     struct event_track *track = calloc(1, sizeof *track);
 
@@ -124,7 +125,7 @@ static struct event_track *make_track(struct event_log *log, uint64_t serial, co
     track->first_seq    = 1;
     track->output_limit = log->limits.output_bytes;
     track->log_limit    = log->limits.log_bytes;
-    if (sse_source_init(&track->source, new_epoch(), execution_id, session_id, err) < 0) {
+    if (sse_source_init(&track->source, epoch, execution_id, session_id, err) < 0) {
         free(track);
         return NULL;
     }
@@ -133,8 +134,8 @@ static struct event_track *make_track(struct event_log *log, uint64_t serial, co
     return track;
 }
 
-struct event_track *event_track_new(struct event_log *log, uint64_t serial, const char *execution_id, const char *session_id,
-                                    const void *note, size_t note_length, struct err *err)
+static struct event_track *begin_track(struct event_log *log, uint64_t serial, const char *execution_id, const char *session_id,
+                                       uint32_t epoch, const void *note, size_t note_length, struct err *err)
 {
     struct event_track *track;
 
@@ -142,7 +143,7 @@ struct event_track *event_track_new(struct event_log *log, uint64_t serial, cons
         (void)err_set(err, EINVAL, "execution %" PRIu64 " is in the log already, or its note is too long", serial);
         return NULL;
     }
-    track = make_track(log, serial, execution_id, session_id, err);
+    track = make_track(log, serial, execution_id, session_id, epoch, err);
     if (track == NULL)
         return NULL;
     event_store_recover(&log->store);
@@ -157,6 +158,18 @@ struct event_track *event_track_new(struct event_log *log, uint64_t serial, cons
         return NULL;
     }
     return track;
+}
+
+struct event_track *event_track_new(struct event_log *log, uint64_t serial, const char *execution_id, const char *session_id,
+                                    const void *note, size_t note_length, struct err *err)
+{
+    return begin_track(log, serial, execution_id, session_id, new_epoch(), note, note_length, err);
+}
+
+struct event_track *event_track_renew(struct event_log *log, uint64_t serial, const char *execution_id, const char *session_id,
+                                      uint32_t epoch, struct err *err)
+{
+    return begin_track(log, serial, execution_id, session_id, epoch, NULL, 0, err);
 }
 
 static bool add_index(struct event_track *track, uint64_t seq, uint64_t offset)

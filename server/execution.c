@@ -29,6 +29,11 @@ void execution_set_timer(struct execution *execution, enum phase phase, int64_t 
 {
     struct timeval after = {.tv_sec = after_us / 1000000, .tv_usec = after_us % 1000000};
     execution->phase     = phase;
+    if (execution->run != NULL) {
+        execution->run->phase       = (uint32_t)phase;
+        execution->run->timed_out   = execution->timed_out;
+        execution->run->deadline_us = execution_now_us() + after_us;
+    }
     (void)evtimer_add(&execution->timer, &after);
 }
 
@@ -123,6 +128,11 @@ void execution_set_judge(struct execution *execution, bool (*is_kept)(enum execu
     execution->is_kept   = is_kept;
     execution->judge_arg = arg;
     execution->before    = restored_to;
+}
+
+void execution_set_on_end(struct execution *execution, void (*on_end)(struct execution *execution, void *arg))
+{
+    execution->on_end = on_end;
 }
 
 void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg)

@@ -17,6 +17,7 @@
 #include "err.h"
 #include "event_log.h"
 #include "id.h"
+#include "keep.h"
 #include "outcome.h"
 #include "output.h"
 #include "tenant.h"
@@ -110,8 +111,41 @@ void execution_set_judge(struct execution *execution, bool (*is_kept)(enum execu
                          uint64_t restored_to);
 /* on_value is told of each plot and result while it runs. */
 void execution_watch_values(struct execution *execution, output_on_value on_value, void *arg);
+/* Called when it has ended, before anybody is told and before the end is written. */
+void execution_set_on_end(struct execution *execution, void (*on_end)(struct execution *execution, void *arg));
 /* Told to the client with the result: something it should know that is no part of the run. Copied; NULL: nothing. */
 void execution_set_notice(struct execution *execution, const char *notice);
+
+/* ---- for the server process that comes after this one (session_keep.h) ---- */
+
+/* What of a running one is neither in its events nor in keep_run. Zeroed before. */
+struct execution_kept {
+    uint64_t          serial; /* 0: none */
+    uint64_t          output_bytes, dropped_bytes;
+    struct text_carry carry[PIPES_STREAM_COUNT][OUTPUT_WAY_COUNT];
+    uint32_t          plots, variables, dropped;
+    uint32_t          is_dying;  /* its interpreter is dead, */
+    uint32_t          is_undone; /* or what it did is being taken back */
+};
+void execution_kept(const struct execution *execution, struct execution_kept *ret);
+/* From its start on it writes down its clock here. Before execution_start. */
+void execution_keep(struct execution *execution, struct keep_run *run);
+/* What it is to be run with, for one that waits; NULL: no memory. */
+json_t *execution_note(const struct execution *execution);
+
+/* One that the process before left in `log`. What is said of its end is in its events; of one that has not ended the caller goes on: */
+struct execution *execution_restore(struct event_base *base, struct event_track *track, struct event_log *log, const struct id *session,
+                                    const struct output_limits *limits, struct tenant *owner, execution_on_finished on_finished, void *arg,
+                                    struct err *err);
+/* ... it waits, with what its note says. Returns false when there is none. */
+bool execution_restore_waiting(struct execution *execution);
+/* ... or it runs. */
+void execution_restore_running(struct execution *execution, struct worker *worker, struct keep_run *run, const struct execution_kept *kept,
+                               bool waits_for_input);
+/* ... which has ended, and is to be undone: what it did is being taken back. */
+void execution_restore_undone(struct execution *execution);
+/* The request that was thought to be sent was not. Returns true when it is queued again; else it has ended. input: that was the request. */
+bool execution_on_unsent(struct execution *execution, bool input);
 
 /* Writes what was appended to its log, so that a new watcher finds it. */
 void execution_flush(struct execution *execution);

@@ -59,6 +59,8 @@ static int append_complete(struct execution *execution, const struct result_summ
 /* Writes the terminal event, tells who waits, and lets go of what only a running one needs. */
 static void conclude(struct execution *execution, const struct bytes *whole)
 {
+    if (execution->on_end != NULL)
+        execution->on_end(execution, execution->arg);
     event_log_flush(execution->log);
     execution_account(execution);
     if (execution->on_result != NULL)

@@ -46,9 +46,11 @@ struct execution {
     uint64_t               before; /* restored to, when not */
     struct execution_state state;
     struct outcome_death   death;
-    char                  *notice; /* owned */
-    const char            *failure_code;
-    char                   failure[256];
+    char                  *notice;                          /* owned */
+    void (*on_end)(struct execution *execution, void *arg); /* with on_finished's arg; NULL: nobody */
+    struct keep_run *run;                                   /* its own from its start on; NULL: not kept */
+    const char      *failure_code;
+    char             failure[256];
 };
 
 /* execution.c */
@@ -57,7 +59,13 @@ int64_t execution_now_us(void); /* monotonic */
 void execution_set_status(struct execution *execution, enum execution_status status);
 void execution_set_timer(struct execution *execution, enum phase phase, int64_t after_us);
 
+/* execution_keep.c */
+void execution_begin_run(struct execution *execution);                                     /* fills execution->run */
+void execution_keep_done(struct execution *execution, const char *payload, size_t length); /* EVENT_DONE of one that is to be undone */
+
 /* execution_run.c */
+void execution_run_clock(struct execution *execution);
+void execution_end_input(struct execution *execution);
 void execution_on_timer(evutil_socket_t fd, short what, void *execution);
 
 /* execution_end.c */

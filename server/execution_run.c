@@ -10,7 +10,7 @@
 #include "options.h"
 #include "wire.h"
 
-static void run_clock(struct execution *execution)
+void execution_run_clock(struct execution *execution)
 {
     execution->deadline_us = execution_now_us() + execution->left_us;
     execution_set_timer(execution, PHASE_RUN, execution->left_us);
@@ -25,6 +25,8 @@ static void rest_clock(struct execution *execution)
     execution->left_us = execution->deadline_us - execution_now_us();
     if (execution->left_us < 0)
         execution->left_us = 0;
+    if (execution->run != NULL)
+        execution->run->left_us = execution->left_us;
 }
 
 static void on_run_limit(struct execution *execution)
@@ -43,6 +45,8 @@ void execution_on_timer(evutil_socket_t fd, short what, void *arg)
     case PHASE_RUN: on_run_limit(execution); break;
     case PHASE_GRACE:
         execution->phase = PHASE_KILL; /* worker.c sees to it that it ends now, one way or the other */
+        if (execution->run != NULL)
+            execution->run->phase = PHASE_KILL;
         worker_kill_interpreter(execution->worker);
         break;
     case PHASE_STATS: execution_know_stats(execution); break;
@@ -77,7 +81,10 @@ void execution_start(struct execution *execution, struct worker *worker, uint64_
     execution->execution_count = execution_count;
     execution->started_us      = execution_now_us();
     execution_set_status(execution, EXECUTION_RUNNING);
-    if (event_track_json(execution->output.track, EVENT_KIND_START, text, (size_t)n, &err) < 0)
+    execution_begin_run(execution);
+    if (event_track_last_seq(execution->output.track) > 0)
+        n = 0; /* it was said by a process that died before it could send the code */
+    if (n > 0 && event_track_json(execution->output.track, EVENT_KIND_START, text, (size_t)n, &err) < 0)
         log_warn("execution %s: its start could not be written: %s", execution->id_text, err.message);
     if (send_to_worker(execution, extra, &err) < 0) {
         worker_end(worker, err.message);
@@ -86,11 +93,11 @@ void execution_start(struct execution *execution, struct worker *worker, uint64_
     }
     bytes_done(&execution->code);
     execution->left_us = (int64_t)execution->timeout_ms * 1000;
-    run_clock(execution);
+    execution_run_clock(execution);
 }
 
 /* Nobody can answer: the program sees the end of its input. */
-static void end_input(struct execution *execution)
+void execution_end_input(struct execution *execution)
 {
     struct err err = {0};
     if (worker_input(execution->worker, "\x04", 1, &err) < 0)
@@ -121,9 +128,10 @@ static void on_done(struct execution *execution, const struct frame *frame)
     struct err             err   = {0};
     if (outcome_from_done(&execution->outcome, frame->payload, frame->length, execution->timed_out ? execution->timeout_ms : 0, &err) < 0)
         worker_end(execution->worker, err.message); /* its end will be ours */
-    else if (execution->transactional && execution->outcome.status != EXECUTION_OK)
+    else if (execution->transactional && execution->outcome.status != EXECUTION_OK) {
+        execution_keep_done(execution, frame->payload, frame->length);
         execution_undo(execution);
-    else {
+    } else {
         if (execution->is_kept != NULL && !execution->is_kept(execution->outcome.status, execution->judge_arg))
             state = (struct execution_state){.kind = STATE_ROLLED_BACK, .restored_to = execution->before};
         execution_finish(execution, &state);
@@ -139,7 +147,7 @@ void execution_on_frame(struct execution *execution, const struct frame *frame)
         if (execution->interactive)
             on_input_request(execution, frame);
         else
-            end_input(execution);
+            execution_end_input(execution);
         break;
     case EVENT_DONE: on_done(execution, frame); break;
     default: output_value(&execution->output, frame); break;
@@ -159,6 +167,6 @@ int execution_input(struct execution *execution, const char *text, size_t length
         return -1;
     execution_set_status(execution, EXECUTION_RUNNING);
     if (execution->phase == PHASE_RUN)
-        run_clock(execution);
+        execution_run_clock(execution);
     return 0;
 }

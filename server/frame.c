@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FLAGS_KNOWN = FRAME_MORE | FRAME_RAW_PENDING, FRAME_BYTES_MAX = FRAME_HEAD_BYTES + FRAME_PAYLOAD_MAX };
+enum { FLAGS_KNOWN = FRAME_MORE | FRAME_RAW_PENDING };
 
 _Static_assert(sizeof(struct frame_head) == FRAME_HEAD_BYTES, "the head is what it is on the wire");
 
-/* One for all readers: what waits of an unfinished frame, then what one read brings. */
-static _Alignas(16) char read_buffer[FRAME_BYTES_MAX + FRAME_BUFFER_BYTES];
+/* One for all readers: what one read brings. */
+static char read_buffer[FRAME_BUFFER_BYTES];
 static bool is_reading;
 
 void frame_reader_init(struct frame_reader *reader, const struct frame_rule *rules)
@@ -25,6 +25,11 @@ void frame_reader_done(struct frame_reader *reader)
     bytes_done(&reader->rest);
     bytes_done(&reader->joined);
     reader->joined_type = 0;
+}
+
+void frame_reader_mark(struct frame_reader *reader)
+{
+    reader->handled = reader->frame_end;
 }
 
 bool frame_reader_is_inside(const struct frame_reader *reader)
@@ -109,7 +114,8 @@ static enum frame_read take_all(struct frame_reader *reader, const char *data, s
             return FRAME_READ_BAD;
         if (length - FRAME_HEAD_BYTES < head.length)
             break;
-        result = take_frame(reader, &head, data + FRAME_HEAD_BYTES, on_frame, arg, err);
+        reader->frame_end = reader->fed - (length - FRAME_HEAD_BYTES - head.length);
+        result            = take_frame(reader, &head, data + FRAME_HEAD_BYTES, on_frame, arg, err);
         if (result != FRAME_READ_EMPTY)
             return result;
         data += FRAME_HEAD_BYTES + head.length;
@@ -124,6 +130,7 @@ enum frame_read frame_reader_feed(struct frame_reader *reader, const void *data,
     struct bytes    all;
     enum frame_read result;
 
+    reader->fed += length;
     if (reader->rest.length == 0)
         return take_all(reader, data, length, on_frame, arg, err);
     all          = reader->rest;
@@ -138,12 +145,15 @@ enum frame_read frame_reader_feed(struct frame_reader *reader, const void *data,
     return result;
 }
 
-static ssize_t read_some(int fd, char *to, size_t length)
+static ssize_t read_some(const struct frame_reader *reader, int fd, size_t want, const char **ret_data)
 {
     ssize_t n;
+    if (reader->source != NULL)
+        return reader->source(fd, want, ret_data, reader->source_arg);
     do
-        n = read(fd, to, length);
+        n = read(fd, read_buffer, want < sizeof read_buffer ? want : sizeof read_buffer);
     while (n < 0 && errno == EINTR);
+    *ret_data = read_buffer;
     return n;
 }
 
@@ -163,14 +173,13 @@ static enum frame_read no_bytes(const struct frame_reader *reader, ssize_t n, st
 static enum frame_read read_frames(struct frame_reader *reader, int fd, size_t budget, frame_handler on_frame, void *arg, struct err *err)
 {
     while (budget > 0) {
-        size_t          rest = reader->rest.length, want = budget < FRAME_BUFFER_BYTES ? budget : FRAME_BUFFER_BYTES;
-        ssize_t         n = read_some(fd, read_buffer + rest, want);
+        size_t          want = budget < FRAME_BUFFER_BYTES ? budget : FRAME_BUFFER_BYTES;
+        const char     *data;
+        ssize_t         n = read_some(reader, fd, want, &data);
         enum frame_read result;
         if (n <= 0)
             return no_bytes(reader, n, err);
-        if (rest > 0)
-            memcpy(read_buffer, reader->rest.data, rest);
-        result = take_all(reader, read_buffer, rest + (size_t)n, on_frame, arg, err);
+        result = frame_reader_feed(reader, data, (size_t)n, on_frame, arg, err);
         if (result != FRAME_READ_EMPTY || (size_t)n < want)
             return result;
         budget -= (size_t)n;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "bytes.h"
 #include "err.h"
@@ -40,6 +41,12 @@ struct frame_reader {
     uint64_t                 joined_execution;
     uint8_t                  joined_type; /* 0: none */
     uint8_t                  joined_flags;
+    /* Bytes of the whole stream: fed so far; up to the end of the frame that is being handed on; up to which all has been handled, for
+       whoever marks it. */
+    uint64_t fed, frame_end, handled;
+    /* Where frame_reader_read gets its bytes, as from read(); NULL: from the descriptor. *ret_data stays valid until the next call. */
+    ssize_t (*source)(int fd, size_t want, const char **ret_data, void *arg);
+    void *source_arg;
 };
 
 enum frame_read {
@@ -57,6 +64,8 @@ enum frame_read frame_reader_read(struct frame_reader *reader, int fd, size_t bu
 /* The same for bytes that are already in memory (tests, fuzzing). Returns FRAME_READ_EMPTY, _STOPPED or _BAD. */
 enum frame_read frame_reader_feed(struct frame_reader *reader, const void *data, size_t length, frame_handler on_frame, void *arg,
                                   struct err *err);
+/* The frame that the handler has got counts as handled from now on. */
+void frame_reader_mark(struct frame_reader *reader);
 /* True while part of a frame has been read: an end of file now would be a cut. */
 bool frame_reader_is_inside(const struct frame_reader *reader);
 
@@ -65,6 +74,16 @@ enum { FRAME_BUFFER_BYTES = 256 * 1024, FRAME_WRITER_MAX = 64 * 1024 * 1024 };
 struct frame_writer {
     struct bytes queue; /* what the descriptor did not take */
     size_t       sent;  /* of the queue */
+    /* How frame_writer_flush writes, as write(); NULL: with writev() */
+    ssize_t (*write)(int fd, const void *data, size_t length, void *arg);
+    void *write_arg;
+};
+
+/* One request of several that go together. */
+struct frame_part {
+    uint8_t     type;
+    const void *payload;
+    size_t      length;
 };
 
 enum frame_write {
@@ -78,6 +97,14 @@ void frame_writer_done(struct frame_writer *writer); /* NULL is fine */
 /* Sends one request: head and payload (copied only if the descriptor does not take them at once), in FRAME_MORE parts when it is long. SIGPIPE must be ignored. */
 enum frame_write frame_writer_send(struct frame_writer *writer, int fd, uint8_t type, uint64_t execution, const void *payload,
                                    size_t length, struct err *err);
+/*
+ * As frame_writer_send for requests that fit in PIPE_BUF bytes together and go with one write: all of it is written, or nothing and
+ * FRAME_WRITE_QUEUED is returned although nothing was queued.
+ */
+enum frame_write frame_writer_send_once(int fd, uint64_t execution, const struct frame_part *parts, size_t count, struct err *err);
+/* Their bytes, heads and all, appended to *out. False: no memory, or more than FRAME_WRITER_MAX. */
+bool             frame_parts_write(uint64_t execution, const struct frame_part *parts, size_t count, struct bytes *out);
+size_t           frame_parts_size(const struct frame_part *parts, size_t count);
 enum frame_write frame_writer_flush(struct frame_writer *writer, int fd, struct err *err);
 size_t           frame_writer_pending(const struct frame_writer *writer);
 

@@ -141,11 +141,61 @@ enum frame_write frame_writer_send(struct frame_writer *writer, int fd, uint8_t 
     return queue_rest(writer, &rest, err);
 }
 
+static ssize_t write_queued(const struct frame_writer *writer, int fd, struct err *err)
+{
+    struct iovec vector = {writer->queue.data + writer->sent, frame_writer_pending(writer)};
+    ssize_t      n;
+    if (writer->write == NULL)
+        return write_some(fd, &vector, 1, err);
+    n = writer->write(fd, vector.iov_base, vector.iov_len, writer->write_arg);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    return n < 0 ? err_errno(err, "writing frames") : n;
+}
+
+size_t frame_parts_size(const struct frame_part *parts, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += parts[i].length + (parts[i].length / FRAME_PAYLOAD_MAX + 1) * FRAME_HEAD_BYTES;
+    return size;
+}
+
+bool frame_parts_write(uint64_t execution, const struct frame_part *parts, size_t count, struct bytes *out)
+{
+    if (frame_parts_size(parts, count) > FRAME_WRITER_MAX)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct rest rest = {parts[i].type, execution, parts[i].length > 0 ? parts[i].payload : "", parts[i].length, false};
+        while (!rest.ended) {
+            struct frame_head head = next_head(&rest);
+            if (!bytes_append(out, &head, sizeof head) || !bytes_append(out, rest.payload, head.length))
+                return false;
+            advance(&rest, &head);
+        }
+    }
+    return true;
+}
+
+enum frame_write frame_writer_send_once(int fd, uint64_t execution, const struct frame_part *parts, size_t count, struct err *err)
+{
+    struct frame_head heads[PARTS_PER_WRITE];
+    struct iovec      vectors[PARTS_PER_WRITE * 2];
+    ssize_t           n;
+
+    for (size_t i = 0; i < count && i < PARTS_PER_WRITE; i++) {
+        heads[i]           = (struct frame_head){(uint32_t)parts[i].length, parts[i].type, 0, 0, execution};
+        vectors[2 * i]     = (struct iovec){&heads[i], sizeof heads[i]};
+        vectors[2 * i + 1] = (struct iovec){(void *)(uintptr_t)parts[i].payload, parts[i].length};
+    }
+    n = write_some(fd, vectors, (int)(2 * count), err);
+    return n < 0 ? FRAME_WRITE_FAILED : n == 0 ? FRAME_WRITE_QUEUED : FRAME_WRITE_ALL;
+}
+
 enum frame_write frame_writer_flush(struct frame_writer *writer, int fd, struct err *err)
 {
     while (frame_writer_pending(writer) > 0) {
-        struct iovec vector = {writer->queue.data + writer->sent, frame_writer_pending(writer)};
-        ssize_t      n      = write_some(fd, &vector, 1, err);
+        ssize_t n = write_queued(writer, fd, err);
         if (n < 0)
             return FRAME_WRITE_FAILED;
         if (n == 0)

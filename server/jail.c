@@ -30,6 +30,8 @@ struct jail {
     uint32_t              last_number;
     uint32_t              oom_kills; /* that members have been told of */
     struct worker_death   death;
+    jail_on_member        on_member; /* while it is taken over */
+    void                 *found_arg;
     TAILQ_HEAD(jail_members, jail_member) members;
 };
 
@@ -44,6 +46,15 @@ static void close_control(struct jail *jail)
         (void)event_del(&jail->readable);
     jail->is_watched = false;
     fdio_close(&jail->control_fd);
+}
+
+/* Nothing more is heard of its members. */
+static void end_takeover(struct jail *jail)
+{
+    jail_on_member on_member = jail->on_member;
+    jail->on_member          = NULL;
+    if (on_member != NULL)
+        on_member(jail, NULL, NULL, jail->found_arg);
 }
 
 static void drop(struct jail *jail)
@@ -68,6 +79,7 @@ static void bury(struct jail *jail)
 {
     struct jail_member *member;
     jail->state = JAIL_GONE;
+    end_takeover(jail);
     while ((member = TAILQ_FIRST(&jail->members)) != NULL)
         member->events->on_gone(member, &jail->death);
     drop(jail);
@@ -202,17 +214,38 @@ static void on_file(struct jail *jail, const struct control_file_reply *reply, i
         fdio_close(&fd);
 }
 
+/* Returns whether it was one that is waited for; then its descriptors are owned by someone else. */
+static bool on_descriptors(struct jail *jail, const struct control_message *reply, const int *fds, size_t fd_count)
+{
+    if (jail->on_member == NULL || reply->type != CONTROL_DESCRIPTORS_REPLY || fd_count != MEMBER_SERVER_FDS)
+        return false;
+    jail->on_member(jail, reply, fds, jail->found_arg);
+    if (reply->execution != 0)
+        return true;
+    (void)evtimer_del(&jail->timer);
+    end_takeover(jail);
+    if (TAILQ_EMPTY(&jail->members))
+        end(jail);
+    return true;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct jail         *jail = arg;
     union control_packet packet;
-    int                  sent_fd  = -1;
-    size_t               fd_count = 1;
-    ssize_t              n        = fdio_receive(fd, &packet, sizeof packet, &sent_fd, &fd_count);
+    int                  fds[MEMBER_SERVER_FDS], sent_fd;
+    size_t               fd_count = MEMBER_SERVER_FDS;
+    ssize_t              n        = fdio_receive(fd, &packet, sizeof packet, fds, &fd_count);
 
     (void)what;
     if (n < 0 && errno == EAGAIN)
         return;
+    if (n == (ssize_t)sizeof packet.message && on_descriptors(jail, &packet.message, fds, fd_count))
+        return;
+    for (size_t i = 1; i < fd_count; i++)
+        fdio_close(&fds[i]);
+    sent_fd  = fd_count > 0 ? fds[0] : -1;
+    fd_count = fd_count > 0;
     if (n == (ssize_t)sizeof packet.file && packet.file.type == CONTROL_FILE_REPLY) {
         on_file(jail, &packet.file, fd_count == 1 ? sent_fd : -1);
         return;
@@ -335,12 +368,12 @@ void jail_on_zygote(struct jail *jail, bool up)
     }
     if (!up)
         return;
-    (void)zygote_client_adopt(zygote, jail->serial, jail->pid, jail->uid);
+    (void)zygote_client_adopt(zygote, jail->serial, jail->pid, jail->uid, jail->control_fd);
     if (jail->state == JAIL_ENDING)
         (void)zygote_client_kill(zygote, jail->serial);
 }
 
-static struct jail *jail_new(struct workers *workers)
+static struct jail *jail_new(struct workers *workers, uint32_t serial)
 {
     struct jail *jail = calloc(1, sizeof *jail);
     if (jail == NULL)
@@ -349,7 +382,7 @@ static struct jail *jail_new(struct workers *workers)
     jail->control_fd = -1;
     TAILQ_INIT(&jail->members);
     (void)evtimer_assign(&jail->timer, workers_base(workers), on_timer, jail);
-    jail->serial = workers_add(workers, jail);
+    jail->serial = serial == 0 ? workers_add(workers, jail) : workers_add_as(workers, serial, jail);
     if (jail->serial == 0) {
         free(jail);
         return NULL;
@@ -357,18 +390,23 @@ static struct jail *jail_new(struct workers *workers)
     return jail;
 }
 
+static struct zygote_message message_of(const struct worker_limits *limits)
+{
+    return (struct zygote_message){.memory_bytes    = limits->memory_bytes,
+                                   .workspace_bytes = limits->workspace_bytes,
+                                   .cpu_percent     = limits->cpu_percent,
+                                   .processes       = limits->processes};
+}
+
 int jail_spawn(struct workers *workers, const struct worker_limits *limits, struct jail_member *first, const struct jail_events *events,
                struct err *err)
 {
     struct jail          *jail;
-    struct zygote_message message = {.memory_bytes    = limits->memory_bytes,
-                                     .workspace_bytes = limits->workspace_bytes,
-                                     .cpu_percent     = limits->cpu_percent,
-                                     .processes       = limits->processes};
+    struct zygote_message message = message_of(limits);
 
     if (!zygote_client_is_ready(workers_zygote(workers)))
         return err_set(err, EAGAIN, "the zygote is not there at the moment");
-    jail = jail_new(workers);
+    jail = jail_new(workers, 0);
     if (jail == NULL)
         return err_set(err, ENOMEM, "no memory for a session");
     message.session = jail->serial;
@@ -380,6 +418,51 @@ int jail_spawn(struct workers *workers, const struct worker_limits *limits, stru
     *first = (struct jail_member){.jail = jail, .events = events};
     TAILQ_INSERT_TAIL(&jail->members, first, entry);
     return 0;
+}
+
+int jail_take_over(struct workers *workers, const struct zygote_message *found, const struct worker_limits *limits, int control_fd,
+                   jail_on_member on_member, void *arg, struct err *err)
+{
+    const struct control_message message = {.type = CONTROL_DESCRIPTORS};
+    struct jail                 *jail    = jail_new(workers, found->session);
+
+    if (jail == NULL) {
+        fdio_close(&control_fd);
+        return err_set(err, ENOMEM, "no memory for a session");
+    }
+    jail->state      = JAIL_UP;
+    jail->pid        = found->pid;
+    jail->uid        = found->uid;
+    jail->control_fd = control_fd;
+    jail->is_watched = event_assign(&jail->readable, workers_base(workers), control_fd, EV_READ | EV_PERSIST, on_readable, jail) == 0 &&
+                       event_add(&jail->readable, NULL) == 0;
+    if (!jail->is_watched || fdio_send(control_fd, &message, sizeof message, NULL, 0) < 0) {
+        drop(jail);
+        return err_set(err, EPIPE, "a jail can't be reached");
+    }
+    jail->limits         = message_of(limits);
+    jail->limits.session = jail->serial;
+    jail->on_member      = on_member;
+    jail->found_arg      = arg;
+    set_timer(jail);
+    return 0;
+}
+
+void jail_add_as(struct jail *jail, struct jail_member *member, uint32_t number, const struct jail_events *events)
+{
+    *member = (struct jail_member){.jail = jail, .events = events, .number = number};
+    if (number > jail->last_number)
+        jail->last_number = number;
+    TAILQ_INSERT_TAIL(&jail->members, member, entry);
+}
+
+void jail_end_unknown(struct jail *jail, uint32_t number)
+{
+    const struct control_message message = {.type = CONTROL_END_MEMBER, .member = number};
+    if (number > jail->last_number)
+        jail->last_number = number;
+    if (fdio_send(jail->control_fd, &message, sizeof message, NULL, 0) < 0)
+        fail(jail, "its init does not answer");
 }
 
 int jail_add(struct jail *jail, struct jail_member *member, const struct jail_events *events, struct err *err)

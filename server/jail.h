@@ -51,6 +51,17 @@ int jail_spawn(struct workers *workers, const struct worker_limits *limits, stru
                struct err *err);
 /* One more member; its number is set. Returns 0, or -1 with err: EAGAIN when there are FAMILY_MAX already. */
 int jail_add(struct jail *jail, struct jail_member *member, const struct jail_events *events, struct err *err);
+/*
+ * A jail of an earlier server process: `found` and the control socket (owned from then on) are the zygote's; the limits are of one member. on_member is called for each
+ * member that init names, with its descriptors in the order of CONTROL_DESCRIPTORS_REPLY (owned by the callee), which makes it a member by
+ * jail_add_as or ends it by jail_end_unknown; and at the end, or when the jail dies before, with NULL. Returns 0, or -1 with err.
+ */
+typedef void (*jail_on_member)(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS], void *arg);
+int  jail_take_over(struct workers *workers, const struct zygote_message *found, const struct worker_limits *limits, int control_fd,
+                    jail_on_member on_member, void *arg, struct err *err);
+void jail_add_as(struct jail *jail, struct jail_member *member, uint32_t number, const struct jail_events *events);
+void jail_end_unknown(struct jail *jail, uint32_t number);
+
 /* It is a member no more. Drops a jail that has none left, without ending it. */
 void jail_remove(struct jail_member *member);
 

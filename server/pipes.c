@@ -2,9 +2,12 @@
 #include "pipes.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "outlet.h"
 
 enum {
     TURN_BYTES       = 256 * 1024, /* of frames per wake-up, so that neighbours are not starved */
@@ -12,17 +15,38 @@ enum {
     RAW_DRAIN_BYTES  = 1024 * 1024, /* a child that writes on and on can't keep us in a drain */
 };
 
-static char raw_buffer[RAW_BUFFER_BYTES];
+static char event_buffer[FRAME_BUFFER_BYTES]; /* the inbox may be used anew while its frames are handled */
+
+/* The inbox must not be full in the middle of a wake-up. */
+static void make_room(struct pipes *pipes)
+{
+    if (!intake_is_full(&pipes->intake))
+        return;
+    pipes->store->on_commit(pipes->store_arg);
+    intake_restart(&pipes->intake);
+}
+
+static ssize_t read_events(int fd, size_t want, const char **ret_data, void *arg)
+{
+    struct pipes *pipes = arg;
+    const char   *data;
+    ssize_t       n = intake_read(&pipes->intake, INTAKE_EVENT, fd, want < sizeof event_buffer ? want : sizeof event_buffer, &data);
+    if (n > 0)
+        memcpy(event_buffer, data, (size_t)n);
+    *ret_data = event_buffer;
+    return n;
+}
 
 /* Reads at most `limit` bytes. Returns 0 when the pipe is empty, at its end or no longer ours to read, else what was read. */
 static size_t read_raw_once(struct pipes *pipes, enum pipes_stream stream, size_t limit)
 {
-    ssize_t n;
-    do
-        n = read(pipes->raw_fds[stream], raw_buffer, limit < sizeof raw_buffer ? limit : sizeof raw_buffer);
-    while (n < 0 && errno == EINTR);
+    const char *data;
+    ssize_t     n;
+    make_room(pipes);
+    n = intake_read(&pipes->intake, stream == PIPES_STDERR ? INTAKE_STDERR : INTAKE_STDOUT, pipes->raw_fds[stream],
+                    limit < RAW_BUFFER_BYTES ? limit : RAW_BUFFER_BYTES, &data);
     if (n > 0) {
-        pipes->events->on_raw(stream, raw_buffer, (size_t)n, pipes->arg);
+        pipes->events->on_raw(stream, data, (size_t)n, pipes->arg);
         return (size_t)n;
     }
     if (n == 0 || errno != EAGAIN) {
@@ -42,7 +66,7 @@ static bool read_raw(struct pipes *pipes, enum pipes_stream stream, size_t limit
             return false;
         if (n == 0)
             break;
-        limit -= n;
+        limit -= n < limit ? n : limit;
     }
     return true;
 }
@@ -57,6 +81,7 @@ static bool on_frame(const struct frame *frame, void *arg)
     struct pipes *pipes = arg;
     if ((frame->flags & FRAME_RAW_PENDING) != 0 && !drain_raw(pipes))
         return false;
+    frame_reader_mark(&pipes->reader);
     return pipes->events->on_frame(frame, pipes->arg);
 }
 
@@ -77,18 +102,23 @@ static int start_reading(struct pipes *pipes)
 }
 
 /* Returns what the read said; FRAME_READ_STOPPED also when the pipes are broken now. */
-static enum frame_read read_frames(struct pipes *pipes)
+static enum frame_read after_read(struct pipes *pipes, enum frame_read result, struct err *err)
 {
-    struct err      err    = {0};
-    enum frame_read result = frame_reader_read(&pipes->reader, pipes->event_fd, TURN_BYTES, on_frame, pipes, &err);
     if (result == FRAME_READ_END)
-        (void)err_set(&err, EPIPE, "the event pipe has ended");
+        (void)err_set(err, EPIPE, "the event pipe has ended");
     if (result == FRAME_READ_END || result == FRAME_READ_BAD) {
         stop_reading(pipes);
-        pipes->events->on_broken(&err, pipes->arg);
+        pipes->events->on_broken(err, pipes->arg);
         return FRAME_READ_STOPPED;
     }
     return result;
+}
+
+static enum frame_read read_frames(struct pipes *pipes)
+{
+    struct err err = {0};
+    make_room(pipes);
+    return after_read(pipes, frame_reader_read(&pipes->reader, pipes->event_fd, TURN_BYTES, on_frame, pipes, &err), &err);
 }
 
 static void on_event_readable(evutil_socket_t fd, short what, void *arg)
@@ -135,6 +165,16 @@ static void on_request_writable(evutil_socket_t fd, short what, void *arg)
         pipes->events->on_broken(&err, pipes->arg);
 }
 
+static void init_frames(struct pipes *pipes, const struct frame_rule *rules)
+{
+    frame_reader_init(&pipes->reader, rules);
+    frame_writer_init(&pipes->writer);
+    pipes->reader.source     = read_events;
+    pipes->reader.source_arg = pipes;
+    pipes->logged_to         = 0;
+    pipes->has_chain         = false;
+}
+
 int pipes_init(struct pipes *pipes, struct event_base *base, int request_fd, int event_fd, int stdout_fd, int stderr_fd,
                const struct frame_rule *rules, const struct pipes_events *events, void *arg, struct err *err)
 {
@@ -142,8 +182,7 @@ int pipes_init(struct pipes *pipes, struct event_base *base, int request_fd, int
     *pipes = (struct pipes){.events = events, .arg = arg, .request_fd = request_fd, .event_fd = event_fd, .generation = generation};
     pipes->raw_fds[PIPES_STDOUT] = stdout_fd;
     pipes->raw_fds[PIPES_STDERR] = stderr_fd;
-    frame_reader_init(&pipes->reader, rules);
-    frame_writer_init(&pipes->writer);
+    init_frames(pipes, rules);
     pipes->open = true;
     if (event_assign(&pipes->event_readable, base, event_fd, EV_READ | EV_PERSIST, on_event_readable, pipes) < 0 ||
         event_assign(&pipes->request_writable, base, request_fd, EV_WRITE | EV_PERSIST, on_request_writable, pipes) < 0 ||
@@ -168,15 +207,76 @@ void pipes_done(struct pipes *pipes)
     frame_writer_done(&pipes->writer);
 }
 
-int pipes_send(struct pipes *pipes, uint8_t type, uint64_t execution, const void *payload, size_t length, struct err *err)
+static int sent(struct pipes *pipes, enum frame_write result, struct err *err)
 {
-    enum frame_write result;
-    if (!pipes->open)
-        return err_set(err, EPIPE, "the worker is gone");
-    result = frame_writer_send(&pipes->writer, pipes->request_fd, type, execution, payload, length, err);
     if (result == FRAME_WRITE_QUEUED && event_add(&pipes->request_writable, NULL) < 0)
         return err_set(err, ENOMEM, "cannot wait for a worker's request pipe");
     return result == FRAME_WRITE_FAILED ? -1 : 0;
+}
+
+static ssize_t write_kept(int fd, const void *data, size_t length, void *arg)
+{
+    struct pipes *pipes = arg;
+    return outlet_write(pipes->intake.keep, pipes->request, fd, data, length);
+}
+
+static void note_request(struct pipes *pipes, uint64_t execution, uint32_t type, uint64_t record_at, size_t bytes)
+{
+    struct keep_request *request = pipes->request;
+    request->phase               = KEEP_STILL;
+    request->sent                = 0;
+    request->execution           = execution;
+    request->record_at           = record_at;
+    request->bytes               = bytes;
+    request->type                = type;
+    keep_order();
+    request->count++;
+    keep_order();
+}
+
+/* What does not go with one write is recorded first, so that its rest can be sent by another process. */
+static int send_long(struct pipes *pipes, uint64_t execution, const struct frame_part *parts, size_t count, struct err *err)
+{
+    struct frame_writer *writer = &pipes->writer;
+    uint64_t             at     = UINT64_MAX;
+
+    if (frame_writer_pending(writer) > 0)
+        return err_set(err, EBUSY, "the worker has not read the request before this one");
+    frame_writer_done(writer);
+    if (!frame_parts_write(execution, parts, count, &writer->queue))
+        return err_set(err, ENOBUFS, "no memory for a request of this size");
+    if (pipes->store->on_record(PIPES_RECORD_REQUEST, writer->queue.data, writer->queue.length, &at, pipes->store_arg) < 0)
+        at = UINT64_MAX;
+    note_request(pipes, execution, parts[count - 1].type, at, writer->queue.length);
+    writer->write     = write_kept;
+    writer->write_arg = pipes;
+    return sent(pipes, frame_writer_flush(writer, pipes->request_fd, err), err);
+}
+
+static int send_kept(struct pipes *pipes, uint64_t execution, const struct frame_part *parts, size_t count, struct err *err)
+{
+    enum frame_write result;
+    if (pipes_need_commit(pipes)) /* else what made us send this would make another process send it again */
+        pipes->store->on_commit(pipes->store_arg);
+    if (frame_parts_size(parts, count) > PIPE_BUF || frame_writer_pending(&pipes->writer) > 0)
+        return send_long(pipes, execution, parts, count, err);
+    note_request(pipes, execution, parts[count - 1].type, 0, 0);
+    result = frame_writer_send_once(pipes->request_fd, execution, parts, count, err);
+    return result == FRAME_WRITE_QUEUED ? send_long(pipes, execution, parts, count, err) : sent(pipes, result, err);
+}
+
+int pipes_send(struct pipes *pipes, uint64_t execution, const struct frame_part *parts, size_t count, struct err *err)
+{
+    int result = 0;
+    if (!pipes->open)
+        return err_set(err, EPIPE, "the worker is gone");
+    if (pipes->request != NULL)
+        return send_kept(pipes, execution, parts, count, err);
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = sent(
+            pipes, frame_writer_send(&pipes->writer, pipes->request_fd, parts[i].type, execution, parts[i].payload, parts[i].length, err),
+            err);
+    return result;
 }
 
 void pipes_drain(struct pipes *pipes)
@@ -188,7 +288,8 @@ void pipes_drain(struct pipes *pipes)
         return;
     do
         result = read_frames(pipes);
-    while (result == FRAME_READ_MORE && ++turns < RAW_DRAIN_BYTES / TURN_BYTES * 4);
+    while ((result == FRAME_READ_MORE || (result == FRAME_READ_EMPTY && waiting_bytes(pipes->event_fd) > 0)) &&
+           ++turns < RAW_DRAIN_BYTES / TURN_BYTES * 4);
     if (generation == pipes->generation && !drain_raw(pipes))
         return;
     if (generation == pipes->generation)
@@ -203,8 +304,7 @@ void pipes_reset(struct pipes *pipes)
     (void)event_del(&pipes->request_writable);
     frame_reader_done(&pipes->reader);
     frame_writer_done(&pipes->writer);
-    frame_reader_init(&pipes->reader, rules);
-    frame_writer_init(&pipes->writer);
+    init_frames(pipes, rules);
 }
 
 void pipes_pause(struct pipes *pipes, bool paused)
@@ -216,4 +316,42 @@ void pipes_pause(struct pipes *pipes, bool paused)
         stop_reading(pipes);
     else
         (void)start_reading(pipes);
+}
+
+static int send_rest(struct pipes *pipes, const char *rest, size_t length, struct err *err)
+{
+    if (length == 0)
+        return 0;
+    if (!bytes_append(&pipes->writer.queue, rest, length))
+        return err_set(err, ENOMEM, "no memory for the rest of a request");
+    pipes->writer.write     = write_kept;
+    pipes->writer.write_arg = pipes;
+    return sent(pipes, frame_writer_flush(&pipes->writer, pipes->request_fd, err), err);
+}
+
+int pipes_resume(struct pipes *pipes, const struct pipes_position *position, const struct bytes *pending, const char *rest,
+                 size_t rest_length, struct err *err)
+{
+    unsigned   generation = pipes->generation;
+    struct err broken     = {0};
+
+    if (send_rest(pipes, rest, rest_length, err) < 0)
+        return -1;
+    pipes->has_chain  = position->has_pending != 0;
+    pipes->chain_at   = position->pending_at;
+    pipes->chain_base = -(int64_t)position->pending_skip;
+    pipes->logged_to  = pending->length;
+    (void)intake_replay(&pipes->intake, position->turn, position->covered);
+    if (pending->length > 0)
+        (void)after_read(pipes, frame_reader_feed(&pipes->reader, pending->data, pending->length, on_frame, pipes, &broken), &broken);
+    while (generation == pipes->generation && intake_is_replaying(&pipes->intake)) {
+        switch (intake_next_source(&pipes->intake)) {
+        case INTAKE_EVENT: on_event_readable(pipes->event_fd, 0, pipes); break;
+        case INTAKE_STDOUT: on_raw_readable(pipes->raw_fds[PIPES_STDOUT], 0, pipes); break;
+        case INTAKE_STDERR: on_raw_readable(pipes->raw_fds[PIPES_STDERR], 0, pipes); break;
+        }
+    }
+    if (generation == pipes->generation)
+        pipes->events->on_turn(pipes->arg);
+    return 0;
 }

@@ -16,8 +16,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "bytes.h"
 #include "err.h"
 #include "frame.h"
+#include "intake.h"
+#include "keep.h"
 
 enum pipes_stream { PIPES_STDOUT, PIPES_STDERR, PIPES_STREAM_COUNT };
 
@@ -26,6 +29,21 @@ struct pipes_events {
     void (*on_raw)(enum pipes_stream stream, const char *data, size_t length, void *arg);
     void (*on_turn)(void *arg);                          /* all that one wake-up brought has been handed on */
     void (*on_broken)(const struct err *err, void *arg); /* a frame out of the table, a pipe that ended or failed: the pipes read no more */
+};
+
+/* Where what must outlive this process is written: the session's event log. */
+enum pipes_record { PIPES_RECORD_PENDING, PIPES_RECORD_REQUEST };
+struct pipes_store {
+    int (*on_record)(enum pipes_record kind, const void *data, size_t length, uint64_t *ret_at, void *arg);
+    void (*on_commit)(void *arg); /* now: the inbox is full */
+};
+
+/* Up to where all that was read has been handed on, for a commit. */
+struct pipes_position {
+    uint64_t turn;
+    uint32_t covered, has_pending;
+    uint64_t pending_at, pending_skip,
+        pending_length; /* bytes that were read and not handled: the last record of them, see pipes_pending */
 };
 
 struct pipes {
@@ -39,6 +57,17 @@ struct pipes {
     bool                       open;
     bool                       paused;
     bool                       raw_ended[PIPES_STREAM_COUNT];
+    /* For the process that comes after this one. */
+    struct intake             intake;
+    struct keep_request      *request; /* NULL: nothing is kept */
+    const struct pipes_store *store;
+    void                     *store_arg;
+    uint64_t                  covered_turn; /* by the last commit */
+    uint32_t                  covered;
+    uint64_t                  logged_to; /* of the reader's stream: recorded as pending */
+    uint64_t                  chain_at;
+    int64_t                   chain_base; /* where in the stream the first of the chained records begins */
+    bool                      has_chain;
 };
 
 /* Starts reading. `rules`: see frame.h, borrowed. The descriptors stay the caller's. Returns 0 or -1. */
@@ -46,8 +75,24 @@ int  pipes_init(struct pipes *pipes, struct event_base *base, int request_fd, in
                 const struct frame_rule *rules, const struct pipes_events *events, void *arg, struct err *err);
 void pipes_done(struct pipes *pipes); /* stops reading and writing; twice is fine */
 
-/* Sends one request. Never blocks. Returns 0, or -1 with err. */
-int pipes_send(struct pipes *pipes, uint8_t type, uint64_t execution, const void *payload, size_t length, struct err *err);
+/* Sends requests that go together. Never blocks. Returns 0, or -1 with err. */
+int pipes_send(struct pipes *pipes, uint64_t execution, const struct frame_part *parts, size_t count, struct err *err);
+
+/* From now on nothing that comes or goes is lost with this process. All is borrowed. */
+void pipes_keep(struct pipes *pipes, struct keep *keep, uint32_t seat, struct keep_request *request, const struct pipes_store *store,
+                void *arg);
+/* Records what is pending and says where the pipes stand. Returns 0 or -1. */
+int pipes_commit(struct pipes *pipes, struct pipes_position *ret);
+/* Something was read that no commit covers. */
+bool pipes_need_commit(const struct pipes *pipes);
+/* One record of pending bytes: the bytes, and where the one before it is (false: it is the first). */
+bool pipes_pending(const struct bytes *record, const char **ret_data, size_t *ret_length, uint64_t *ret_before);
+/*
+ * After pipes_keep, in the process that takes over: goes on where the position says. `pending` are the bytes that it names; `rest` is what
+ * had not been sent of a long request. May call back at once.
+ */
+int pipes_resume(struct pipes *pipes, const struct pipes_position *position, const struct bytes *pending, const char *rest,
+                 size_t rest_length, struct err *err);
 
 /* Reads and hands on what is in all pipes now; for when the worker has died. */
 void pipes_drain(struct pipes *pipes);

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "result.h"
 
@@ -13,15 +15,24 @@ struct reading {
     struct bytes  parts; /* of a value that came in parts */
     struct bytes  last;  /* the terminal event's value */
     bool          failed, missing;
+    int64_t       last_ms; /* of the terminal event: when */
     unsigned      streams; /* RESULT_TEXT_*, of the text alone */
-    uint64_t      next_seq;
+    uint64_t      next_seq, part_seq;
+    void (*on_value)(enum event_kind kind, const json_t *value, uint64_t seq, void *arg); /* nothing but values is wanted, and by it */
+    void *arg;
 };
 
 static bool add_value(struct reading *reading, enum event_kind kind, const char *text, size_t length)
 {
     json_error_t error;
     json_t      *value = json_loadb(text, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-    bool         fine  = value != NULL && result_add_value(&reading->result, kind, text, length, value);
+    bool         fine;
+    if (reading->on_value != NULL && value != NULL) {
+        reading->on_value(kind, value, reading->part_seq != 0 ? reading->part_seq : reading->next_seq - 1, reading->arg);
+        json_decref(value);
+        return true;
+    }
+    fine = value != NULL && result_add_value(&reading->result, kind, text, length, value);
     json_decref(value);
     return fine;
 }
@@ -49,11 +60,15 @@ static bool add_part(struct reading *reading, const char *text, size_t length)
     json_t      *part = json_loadb(text, length, JSON_ALLOW_NUL, &error), *chunk = json_object_get(part, "chunk");
     json_int_t   index = json_integer_value(json_object_get(part, "part")), count = json_integer_value(json_object_get(part, "parts"));
     bool         fine = json_is_string(chunk);
-    if (index == 0)
+    if (index == 0) {
         reading->parts.length = 0;
+        reading->part_seq     = reading->next_seq - 1;
+    }
     fine = fine && bytes_append(&reading->parts, json_string_value(chunk), json_string_length(chunk));
     if (fine && index + 1 == count)
         fine = add_value(reading, kind_named(json_string_value(json_object_get(part, "type"))), reading->parts.data, reading->parts.length);
+    if (index + 1 == count)
+        reading->part_seq = 0;
     json_decref(part);
     return fine;
 }
@@ -73,6 +88,23 @@ static bool take(struct reading *reading, enum event_kind kind, const char *text
     }
 }
 
+/* Behind its data an event says when it was made: "timestamp":"2024-05-06T07:08:09.123Z". */
+static int64_t time_of(const struct event_view *event)
+{
+    static const char name[] = "\"timestamp\":\"";
+    struct tm         utc    = {0};
+    int               ms     = 0;
+    const char       *at = NULL, *next = event->json;
+    while ((next = memmem(next, event->json_length - (size_t)(next - event->json), name, sizeof name - 1)) != NULL)
+        at = next += sizeof name - 1;
+    if (at == NULL || event->json_length - (size_t)(at - event->json) < sizeof "2024-05-06T07:08:09.123Z" ||
+        sscanf(at, "%d-%d-%dT%d:%d:%d.%d", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &ms) != 7)
+        return 0;
+    utc.tm_year -= 1900;
+    utc.tm_mon -= 1;
+    return (int64_t)timegm(&utc) * 1000 + ms;
+}
+
 static bool on_event(const struct event_view *event, void *arg)
 {
     struct reading *reading = arg;
@@ -81,6 +113,10 @@ static bool on_event(const struct event_view *event, void *arg)
     if (event->seq != reading->next_seq)
         reading->missing = true;
     reading->next_seq = event->seq + 1;
+    if (event_kind_is_terminal(event->kind))
+        reading->last_ms = time_of(event);
+    if (reading->on_value != NULL && event->kind != EVENT_KIND_PLOT && event->kind != EVENT_KIND_RESULT && event->kind != EVENT_KIND_PART)
+        return true;
     if (!event_view_data(event, &text, &length) || !take(reading, event->kind, text, length))
         reading->missing = true;
     return true;
@@ -214,4 +250,58 @@ int result_read_text(struct event_track *track, unsigned streams, struct bytes *
         result = err_set(err, ENOMEM, "no memory for the text");
     bytes_done(&reading.last);
     return result;
+}
+
+/* ---- for a server process that takes over ---- */
+
+static void take_string(char *to, size_t room, const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    (void)snprintf(to, room, "%s", text != NULL ? text : "");
+}
+
+int result_read_end(struct event_track *track, struct result_end *ret)
+{
+    struct reading reading = {0};
+    struct err     err     = {0};
+    json_error_t   error;
+    json_t        *brief  = NULL;
+    int            result = read_from(track, event_track_last_seq(track) - 1, &reading, &err);
+
+    *ret = (struct result_end){.failed = reading.failed};
+    if (result == 0 && reading.last.length > 0)
+        brief = json_loadb(reading.last.data, reading.last.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    take_string(ret->status, sizeof ret->status, brief, "status");
+    take_string(ret->message, sizeof ret->message, brief, "message");
+    ret->ended_ms     = reading.last_ms;
+    ret->execution_ms = number(json_object_get(brief, "metrics"), "executionTime");
+    result            = brief != NULL ? 0 : -1;
+    json_decref(brief);
+    bytes_done(&reading.last);
+    bytes_done(&reading.parts);
+    result_done(&reading.result);
+    return result;
+}
+
+int result_read_so_far(struct event_track *track, struct result *result)
+{
+    struct reading reading = {.result = *result};
+    struct err     err     = {0};
+    int            failed  = event_track_last_seq(track) > 0 ? read_from(track, 0, &reading, &err) : 0;
+
+    *result = reading.result;
+    result->cut |= reading.missing;
+    bytes_done(&reading.last);
+    bytes_done(&reading.parts);
+    return failed;
+}
+
+void result_read_values(struct event_track *track, void (*on_value)(enum event_kind kind, const json_t *value, uint64_t seq, void *arg),
+                        void               *arg)
+{
+    struct reading reading = {.on_value = on_value, .arg = arg};
+    struct err     err     = {0};
+    if (event_track_last_seq(track) > 0)
+        (void)read_from(track, 0, &reading, &err);
+    bytes_done(&reading.parts);
 }

@@ -22,6 +22,7 @@
 #include "loop_lag.h"
 #include "metrics.h"
 #include "pool.h"
+#include "resume.h"
 #include "route.h"
 #include "server_files.h"
 #include "service_status.h"
@@ -54,6 +55,8 @@ struct server {
     struct tenants        *tenants;
     struct http_tls       *tls; /* NULL: plain HTTP */
     struct loop_lag       *lag;
+    struct keep           *keep;
+    struct resume         *resume;
     int64_t                started_ms; /* since 1970 */
     struct event          *supervisor_readable, *limit, *ticker;
     bool                   stopping, announced;
@@ -241,6 +244,7 @@ static void fill_settings(const struct server *server, struct sessions_settings 
                               .log             = {.output_bytes = policies->output_bytes,
                                                   .log_bytes    = policies->output_bytes * 3,
                                                   .retain_bytes = policies->output_bytes * 4},
+                              .keep            = server->keep,
     };
     (void)snprintf(settings->profile, sizeof settings->profile, "%s", server->config->profile);
 }
@@ -310,10 +314,29 @@ static int start_http(struct server *server, struct err *err)
     http_set_on_answer(server->http, on_answer, server);
     http_set_tls(server->http, server->tls);
     http_stream_bodies(server->http, route_is_streamed);
-    for (size_t i = 0; i < server->config->listen_count; i++)
-        if (http_add_listener(server->http, SERVER_LISTEN_FD + (int)i, err) < 0)
-            return -1;
     return 0;
+}
+
+/* Who was connected to the process before this one is let in when all is there again. */
+static void on_resumed(size_t resumed, size_t lost, void *arg)
+{
+    struct server *server = arg;
+    struct err     err    = {0};
+    if (resumed + lost > 0)
+        log_warn("the server process is a new one: %zu sessions go on, %zu are lost", resumed, lost);
+    for (size_t i = 0; i < server->config->listen_count; i++) {
+        if (http_add_listener(server->http, SERVER_LISTEN_FD + (int)i, &err) < 0) {
+            log_error("%s", err.message);
+            (void)event_base_loopbreak(server->base);
+        }
+    }
+}
+
+static int start_kept(struct server *server, struct err *err)
+{
+    const int stage_fds[4] = {SERVER_STAGE_FD, SERVER_STAGE_FD + 1, SERVER_STAGE_FD + 2, SERVER_STAGE_FD + 3};
+    server->keep           = keep_open(SERVER_KEEP_FD, stage_fds, err);
+    return server->keep != NULL ? 0 : -1;
 }
 
 /* What must be there before the first request: keys, certificate, audit log. */
@@ -345,14 +368,16 @@ static int start(struct server *server, struct err *err)
     if (drop_privileges(server->config, err) < 0)
         return -1;
     server->base = new_base(err);
-    if (server->base == NULL || start_files(server, err) < 0 || start_core(server, err) < 0 || start_http(server, err) < 0)
+    if (server->base == NULL || start_kept(server, err) < 0 || start_files(server, err) < 0 || start_core(server, err) < 0 ||
+        start_http(server, err) < 0)
         return -1;
     server->limit               = evtimer_new(server->base, on_drain_limit, server);
     server->supervisor_readable = event_new(server->base, SERVER_SUPERVISOR_FD, EV_READ | EV_PERSIST, on_supervisor, server);
     if (server->limit == NULL || server->supervisor_readable == NULL || evutil_make_socket_nonblocking(SERVER_SUPERVISOR_FD) < 0 ||
         event_add(server->supervisor_readable, NULL) < 0)
         return err_set(err, ENOMEM, "cannot watch the supervisor's socket");
-    return 0;
+    server->resume = resume_start(server->keep, server->workers, server->sessions, server->tenants, on_resumed, server, err);
+    return server->resume != NULL ? 0 : -1;
 }
 
 static void finish(struct server *server)
@@ -361,6 +386,7 @@ static void finish(struct server *server)
     router_free(server->router);
     static_close(server->files);
     sessions_free(server->sessions);
+    resume_free(server->resume);
     watcher_hub_free(server->watchers);
     packages_free(server->packages);
     egress_client_free(server->egress);
@@ -369,6 +395,7 @@ static void finish(struct server *server)
     workers_free(server->workers);
     audit_close();
     tenants_free(server->tenants);
+    keep_close(server->keep);
     http_tls_free(server->tls);
     loop_lag_free(server->lag);
     if (server->limit != NULL)

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "log.h"
 #include "session_given.h"
+#include "session_keep.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "watcher.h"
@@ -27,6 +28,7 @@ void session_touch(struct session *session)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     session->last_activity_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     session->active_ms        = monotonic_ms();
+    session_keep(session);
 }
 
 void session_set_state(struct session *session, enum session_state state)
@@ -71,20 +73,8 @@ static void fill(struct session *session, const struct session_request *request)
     session->changed_ms = session->created_us / 1000;
 }
 
-static bool has_parts(const struct session *session)
+void session_begin(struct session *session, struct sessions *sessions)
 {
-    return session->inspections != NULL && session->checkpoints != NULL && session->reader != NULL && session->forks != NULL &&
-           session->files != NULL && session->packages != NULL && session->plots != NULL;
-}
-
-struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
-{
-    struct session *session = calloc(1, sizeof *session);
-    if (session == NULL) {
-        worker_release(worker);
-        (void)err_set(err, ENOMEM, "no memory for a session");
-        return NULL;
-    }
     session->node.session = session;
     session->sessions     = sessions;
     session->state        = SESSION_RECOVERING;
@@ -92,19 +82,38 @@ struct session *session_new(struct sessions *sessions, const struct session_requ
     TAILQ_INIT(&session->queue);
     TAILQ_INIT(&session->races);
     stats_wait_init(&session->stats, sessions_base(sessions));
+}
+
+bool session_make_parts(struct session *session, enum checkpoint_mode mode)
+{
+    struct event_base *base = sessions_base(session->sessions);
+    session->inspections    = session_inspect_new(base);
+    session->reader         = session_reader_new(session);
+    session->forks          = session_forks_new();
+    session->checkpoints    = session_checkpoints_new(session, base, mode);
+    session->files          = session_files_new(session, base);
+    session->packages       = session_packages_new(session, base);
+    session->plots          = session_plots_new(sessions_settings(session->sessions)->output.plots);
+    return session->inspections != NULL && session->checkpoints != NULL && session->reader != NULL && session->forks != NULL &&
+           session->files != NULL && session->packages != NULL && session->plots != NULL;
+}
+
+struct session *session_new(struct sessions *sessions, const struct session_request *request, struct worker *worker, struct err *err)
+{
+    struct session *session = calloc(1, sizeof *session);
+    bool            has_parts;
+    if (session == NULL) {
+        worker_release(worker);
+        (void)err_set(err, ENOMEM, "no memory for a session");
+        return NULL;
+    }
+    session_begin(session, sessions);
     fill(session, request);
-    session->inspections = session_inspect_new(sessions_base(sessions));
-    session->reader      = session_reader_new(session);
-    session->forks       = session_forks_new();
-    session->checkpoints =
-        session_checkpoints_new(session, sessions_base(sessions),
-                                request->has_checkpoints ? request->checkpoints : sessions_settings(sessions)->policies->checkpoint_mode);
-    session->files    = session_files_new(session, sessions_base(sessions));
-    session->packages = session_packages_new(session, sessions_base(sessions));
-    session->plots    = session_plots_new(sessions_settings(sessions)->output.plots);
-    session->log      = has_parts(session) ? open_log(session, worker, err) : NULL;
-    if (session->log == NULL) {
-        if (!has_parts(session))
+    has_parts    = session_make_parts(session, request->has_checkpoints ? request->checkpoints
+                                                                        : sessions_settings(sessions)->policies->checkpoint_mode);
+    session->log = has_parts ? open_log(session, worker, err) : NULL;
+    if (session->log == NULL || session_keep_begin(session) < 0) {
+        if (session->log != NULL || !has_parts)
             (void)err_set(err, ENOMEM, "no memory for a session");
         worker_release(worker);
         session_free(session);
@@ -118,6 +127,7 @@ void session_free(struct session *session)
 {
     if (session == NULL)
         return;
+    session_keep_end(session);
     stats_wait_done(&session->stats);
     session_packages_free(session->packages);
     session->packages = NULL;
@@ -128,6 +138,7 @@ void session_free(struct session *session)
     session_checkpoints_free(session->checkpoints);
     session_plots_free(session->plots);
     session_given_cancel(session);
+    bytes_done(&session->copies);
     json_decref(session->uploads);
     session_files_free(session->files);
     pool_cancel(session->claim);
@@ -156,6 +167,9 @@ void session_inherit(struct session *session, const struct session *parent, cons
     session->uploads      = json_true(); /* whatever the others of the family have written since is none of its next cell's doing */
     session->memory_bytes = parent->memory_bytes;
     session_packages_copy(session, parent);
+    session_keep(session);
+    session_keep_values(session);
+    event_log_commit(session->log);
 }
 
 void session_end(struct session *session, const char *reason, void (*on_gone)(void *arg), void *arg)
@@ -165,6 +179,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session->on_gone  = on_gone;
     session->gone_arg = arg;
     session_set_state(session, SESSION_ENDED);
+    session_keep_end(session);
     session->ended_ms = json_time_now();
     session->is_kept |= strcmp(reason, "failed") == 0; /* nobody expected it: what came of its executions can be asked for */
     sessions_on_ended(session->sessions, session, reason);
@@ -197,6 +212,7 @@ void session_set_deadline(struct session *session, int64_t in_ms, bool pauses)
     session->deadline_at_ms = in_ms > 0 ? session->last_activity_us / 1000 + in_ms : 0;
     session->pauses         = pauses;
     session->paused         = false;
+    session_keep(session);
 }
 
 void session_pause(struct session *session)
@@ -204,6 +220,7 @@ void session_pause(struct session *session)
     session->paused         = true;
     session->deadline_ms    = 0;
     session->deadline_at_ms = 0;
+    session_keep(session);
 }
 
 /* Nobody has to be there when the deadline passes: it is enough that whoever looks sees it. */
@@ -236,6 +253,7 @@ int session_update(struct session *session, json_t *metadata, json_t *variables)
         session->variables      = merged;
         session->variables_sent = false;
     }
+    session_keep_values(session);
     return 0;
 }
 

@@ -220,6 +220,7 @@ enum checkpoint_end session_checkpoint_drop(struct session *session, const char 
     }
     worker_drop_copy(session->worker, one->pid);
     checkpoints_remove(&own->all, one);
+    event_log_commit(session->log);
     return CHECKPOINT_DONE;
 }
 

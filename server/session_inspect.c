@@ -9,6 +9,7 @@
 #include "json.h"
 #include "log.h"
 #include "metrics.h"
+#include "session_keep.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "wire.h"
@@ -257,6 +258,26 @@ bool session_inspect_waits(const struct session *session)
     return session->inspections->count > 0;
 }
 
+void session_inspect_on_unsent(struct session *session)
+{
+    inspection_free(session->inspections->running); /* nobody waits for it */
+    session->inspections->running = NULL;
+}
+
+void session_inspect_resume(struct session *session)
+{
+    struct inspections *all        = session->inspections;
+    struct inspection  *inspection = calloc(1, sizeof *inspection);
+    if (inspection == NULL) {
+        worker_end(session->worker, "no memory to hear an answer");
+        return;
+    }
+    *inspection = (struct inspection){.session = session, .changes = true, .gives = session->variables != NULL};
+    (void)evtimer_assign(&inspection->timer, all->base, on_timer, inspection);
+    all->running = inspection;
+    set_timer(inspection, PHASE_RUN, INSPECT_LIMIT_MS);
+}
+
 bool session_inspect_runs(const struct session *session)
 {
     return session->inspections->running != NULL;
@@ -298,6 +319,7 @@ static void note_change(struct session *session, const struct inspection *inspec
     if (inspection->gives) {
         json_decref(session->variables);
         session->variables = NULL;
+        session_keep_values(session);
     }
     if (inspection->gives || (inspection->changes && done)) {
         session_note_change(session); /* there is something now that a death would lose */

@@ -72,6 +72,10 @@ bool session_inspect_waits(const struct session *session);
 /* The interpreter has died: what it was asked is answered by session_inspect_on_state. */
 void session_inspect_on_exit(struct session *session);
 void session_inspect_on_state(struct session *session, const struct execution_state *after);
+/* The process before this one had asked something: its answer is nobody's, but has to come. */
+void session_inspect_resume(struct session *session);
+/* What was asked has never reached the interpreter. */
+void session_inspect_on_unsent(struct session *session);
 /* Answers all, as GONE. */
 void session_inspect_end_all(struct session *session);
 

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "session_inspect.h"
+#include "session_keep.h"
 #include "session_private.h"
 #include "sessions.h"
 
@@ -151,6 +152,7 @@ static void set_list(struct session_packages *packages, json_t *owned)
     packages->list    = owned;
     packages->is_told = false;
     packages->had_any = true;
+    session_keep_values(packages->session);
 }
 
 /* Returns false when the session would have too many. */
@@ -185,6 +187,12 @@ void session_packages_copy(struct session *session, const struct session *from)
 {
     if (json_array_size(from->packages->list) > 0)
         set_list(session->packages, json_copy(from->packages->list));
+}
+
+void session_packages_restore(struct session *session, json_t *list)
+{
+    if (json_array_size(list) > 0)
+        set_list(session->packages, json_incref(list));
 }
 
 /* {"layers": [...], "imports": [...]}, as packages.py wants it. */

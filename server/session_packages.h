@@ -51,6 +51,9 @@ json_t       *session_packages_names(const struct session *session); /* ["name==
 /* What another session has, this one, which has run nothing yet, gets too. */
 void session_packages_copy(struct session *session, const struct session *from);
 
+/* What the session had in the server process before this one. */
+void session_packages_restore(struct session *session, json_t *list);
+
 /* For session*.c. */
 struct session_packages;
 struct session_packages *session_packages_new(struct session *session, struct event_base *base); /* NULL: no memory */

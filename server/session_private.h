@@ -3,6 +3,7 @@
 #define PENNY_SESSION_PRIVATE_H
 
 #include "bytes.h"
+#include "keep.h"
 #include "pool.h"
 #include "session.h"
 #include "session_checkpoints.h"
@@ -42,7 +43,12 @@ struct session {
     unsigned              failed_starts;
     bool                  is_kept; /* although ended, for a while */
     struct bytes          late[PIPES_STREAM_COUNT];
-    char                 *notice; /* for the next execution; owned */
+    char                 *notice;                     /* for the next execution; owned */
+    bool                  late_changed, late_is_kept; /* since the last commit; there is a record of it, */
+    uint64_t              late_at, request_at;        /* here; of the last long request */
+    struct bytes          copies;                     /* as recorded last, */
+    uint64_t              copies_at;                  /* here */
+    struct keep_seat     *seat;                       /* what another process goes on with; NULL: ended */
     uint64_t              memory_bytes, cpu_us, jail_cpu_us;
     uint32_t              oom_kills;
     double                execution_ms;
@@ -72,6 +78,8 @@ struct session {
 };
 
 /* session.c */
+void session_begin(struct session *session, struct sessions *sessions);      /* a zeroed one */
+bool session_make_parts(struct session *session, enum checkpoint_mode mode); /* after its owner, limits and times; false: no memory */
 void session_touch(struct session *session);
 /* The only writer of the state. */
 void session_set_state(struct session *session, enum session_state state);
@@ -89,9 +97,14 @@ struct execution *session_add_execution(struct session *session, const struct ex
 /* Options that the session adds to those of its next execution, which is told them from now on; owned, NULL: none. */
 json_t *session_own_options(struct session *session);
 
+void session_on_finished(struct execution *execution, void *session);
+void session_on_run_end(struct execution *execution, void *session);
+void session_on_value(enum event_kind kind, const json_t *value, uint64_t seq, void *session);
+
 /* session_worker.c */
 void session_take_worker(struct session *session, struct worker *worker);     /* a ready one */
 void session_exchange_worker(struct session *session, struct worker *worker); /* a ready one; the former is ended */
 void session_tell_gone(struct session *session);                              /* no process of it is left */
+void session_own_worker(struct session *session);                             /* is told from now on what session->worker does */
 
 #endif

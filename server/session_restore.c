@@ -128,6 +128,7 @@ static void on_restored(struct session *session)
     json_decref(session->uploads);
     session->uploads    = json_true(); /* it does not know what has become of the files since */
     session->changed_ms = json_time_now();
+    event_log_commit(session->log);
     session_checkpoints_answer(session, is_it ? CHECKPOINT_DONE : CHECKPOINT_GONE, target);
     park_again(session);
 }
@@ -200,6 +201,7 @@ void session_restore_begin(struct session *session, struct checkpoint *wanted)
     session->checkpoints->wanted     = wanted;
     session->checkpoints->started_us = metrics_now_us();
     session_set_state(session, SESSION_RECOVERING);
+    event_log_commit(session->log); /* whoever takes over is to know what the interpreter dies for */
     worker_kill_interpreter(session->worker);
 }
 
@@ -218,6 +220,7 @@ bool session_restore_fresh(struct session *session)
     own->wanted      = NULL;
     own->wants_fresh = true;
     own->state       = 0;
+    event_log_commit(session->log);
     if (session->worker == NULL)
         return false;
     switch (worker_state(session->worker)) {

@@ -6,6 +6,7 @@
 
 #include "json.h"
 #include "session_given.h"
+#include "session_keep.h"
 #include "session_limits.h"
 #include "session_network.h"
 #include "session_private.h"
@@ -40,6 +41,7 @@ json_t *session_own_options(struct session *session)
         (void)json_object_set_new(options, "profile", json_string(session->profile));
     session->variables_sent = session->variables != NULL;
     session->profile_sent   = true;
+    session_keep(session);
     return options;
 }
 
@@ -48,14 +50,29 @@ static void deliver_late(struct session *session)
     for (int i = 0; i < PIPES_STREAM_COUNT; i++) {
         if (session->late[i].length > 0)
             execution_on_raw(session->running, (enum pipes_stream)i, session->late[i].data, session->late[i].length);
+        session->late_changed |= session->late[i].length > 0;
         bytes_done(&session->late[i]);
     }
 }
 
-static void on_value(enum event_kind kind, const json_t *value, uint64_t seq, void *arg)
+void session_on_value(enum event_kind kind, const json_t *value, uint64_t seq, void *arg)
 {
     struct session *session = arg;
     session_plots_note(session->plots, execution_id(session->running), kind, value, seq);
+}
+
+/* What it leaves is noted together with its end. */
+void session_on_run_end(struct execution *execution, void *arg)
+{
+    struct session *session = arg;
+    if (session->running != execution || execution_state(execution)->kind != STATE_KEPT)
+        return;
+    session_note_execution(session, execution_outcome(execution));
+    if (session->variables_sent) {
+        json_decref(session->variables);
+        session->variables = NULL;
+        session_keep_values(session);
+    }
 }
 
 static void start(struct session *session, struct execution *execution)
@@ -63,8 +80,11 @@ static void start(struct session *session, struct execution *execution)
     json_t *options = session_network_apply(session, execution, session_limits_apply(session, execution, session_own_options(session)));
 
     session->running = execution;
+    if (session_is_seated(session))
+        execution_keep(execution, &session->seat->run);
     sessions_on_start(session->sessions, session);
-    execution_watch_values(execution, on_value, session);
+    execution_watch_values(execution, session_on_value, session);
+    execution_set_on_end(execution, session_on_run_end);
     execution_set_notice(execution, session->notice);
     session_set_notice(session, NULL);
     execution_start(execution, session->worker, ++session->executions, options);
@@ -121,19 +141,14 @@ static void on_run_ended(struct session *session, struct execution *execution)
         session->jail_cpu_us += outcome->cpu_user_us + outcome->cpu_system_us;
     if (outcome->memory_bytes > 0)
         session->memory_bytes = outcome->memory_bytes;
-    if (execution_state(execution)->kind == STATE_KEPT) {
-        session_note_execution(session, outcome);
-        if (session->variables_sent) {
-            json_decref(session->variables);
-            session->variables = NULL;
-        }
-    }
     session->variables_sent = false;
     session->changed_ms     = json_time_now();
+    if (session->seat != NULL)
+        session->seat->run.serial = 0;
     sessions_on_stop(session->sessions, session);
 }
 
-static void on_finished(struct execution *execution, void *arg)
+void session_on_finished(struct execution *execution, void *arg)
 {
     struct session *session = arg;
     if (execution == session->running)
@@ -213,7 +228,7 @@ struct execution *session_submit(struct session *session, const struct execution
         (void)err_set(err, ENOBUFS, "%zu executions wait in this session already", session->queue_count);
         return NULL;
     }
-    execution = session_add_execution(session, request, on_finished, session, err);
+    execution = session_add_execution(session, request, session_on_finished, session, err);
     if (execution == NULL)
         return NULL;
     if (on_result != NULL)
@@ -223,6 +238,8 @@ struct execution *session_submit(struct session *session, const struct execution
     sessions_on_queued(session->sessions, 1);
     session_touch(session);
     session_go_on(session);
+    if (!execution_has_ended(execution) && (session->running != execution || execution_label(execution) != NULL))
+        session_keep_waiting(session, execution);
     return execution;
 }
 

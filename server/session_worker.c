@@ -4,6 +4,7 @@
 
 #include "fdio.h"
 #include "log.h"
+#include "session_keep.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "wire.h"
@@ -26,6 +27,7 @@ static void keep_late(struct session *session, enum pipes_stream stream, const c
 {
     struct bytes *late     = &session->late[stream];
     bool          is_asked = session_inspect_runs(session) || session_park_runs(session) || session_fork_parks(session);
+    session->late_changed  = true;
     if (late->length >= LATE_MAX && is_asked)
         return; /* pausing would keep the answer back; what a __repr__ prints without end is nobody's */
     if (!bytes_append(late, data, length))
@@ -37,6 +39,13 @@ static void keep_late(struct session *session, enum pipes_stream stream, const c
 static bool takes_output(const struct session *session)
 {
     return session->running != NULL && !execution_is_dying(session->running);
+}
+
+/* Long output in one wake-up does not pile up in memory. */
+static void relieve(struct session *session)
+{
+    if (session->log != NULL && event_log_is_heavy(session->log))
+        event_log_flush(session->log);
 }
 
 static void on_frame(const struct frame *frame, void *arg)
@@ -54,6 +63,7 @@ static void on_frame(const struct frame *frame, void *arg)
         session_inspect_on_reply(session, frame);
     else if (frame->type == EVENT_STDOUT || frame->type == EVENT_STDERR)
         keep_late(session, frame->type == EVENT_STDERR ? PIPES_STDERR : PIPES_STDOUT, frame->payload, frame->length);
+    relieve(session);
 }
 
 static void on_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
@@ -63,13 +73,12 @@ static void on_raw(enum pipes_stream stream, const char *data, size_t length, vo
         execution_on_raw(session->running, stream, data, length);
     else
         keep_late(session, stream, data, length);
+    relieve(session);
 }
 
 static void on_turn(void *arg)
 {
-    struct session *session = arg;
-    if (event_log_is_dirty(session->log))
-        event_log_flush(session->log);
+    session_keep_turn(arg);
 }
 
 static void on_interpreter_exit(int status, void *arg)
@@ -84,6 +93,7 @@ static void on_interpreter_exit(int status, void *arg)
     session_inspect_on_exit(session);
     session_fork_on_death(session);
     session_restore_on_exit(session);
+    session_keep(session);
 }
 
 static void on_copy_gone(int32_t pid, int status, void *arg)
@@ -110,6 +120,7 @@ static void on_stats(const struct session_stats *stats, void *arg)
     session->memory_bytes = stats->memory_bytes;
     if (session->running != NULL)
         execution_on_stats(session->running, stats, oom, cpu_us);
+    session_keep(session);
     stats_wait_answer(&session->stats, stats);
 }
 
@@ -155,6 +166,7 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
 {
     struct session *session = arg;
     session->worker         = NULL;
+    session_keep_worker(session);
     if (session->state == SESSION_ENDED) {
         session_tell_gone(session);
         return;
@@ -173,13 +185,19 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
 static const struct worker_events worker_events = {on_ready, on_frame,     on_raw,      on_turn, on_interpreter_exit,
                                                    on_stats, on_jail_gone, on_copy_gone};
 
+void session_own_worker(struct session *session)
+{
+    worker_set_owner(session->worker, &worker_events, session);
+    worker_set_file_receiver(session->worker, session_files_on_reply, session);
+}
+
 void session_take_worker(struct session *session, struct worker *worker)
 {
     session->worker      = worker;
     session->oom_kills   = 0;
     session->jail_cpu_us = 0;
-    worker_set_owner(worker, &worker_events, session);
-    worker_set_file_receiver(worker, session_files_on_reply, session);
+    session_own_worker(session);
+    session_keep_worker(session);
     on_ready(session);
 }
 

@@ -8,6 +8,7 @@
 
 #include "json.h"
 #include "metrics.h"
+#include "log.h"
 #include "sessions_private.h"
 #include "table.h"
 
@@ -142,6 +143,29 @@ void sessions_on_leaving(struct sessions *sessions, struct session *session)
     session_node(session)->leaves = true;
     TAILQ_INSERT_TAIL(&sessions->leaving, session_node(session), leaving);
     event_active(sessions->leave, 0, 0);
+}
+
+int sessions_take_over(struct sessions *sessions, struct session *session)
+{
+    if (table_put(sessions->by_id, session_id(session), session) < 0)
+        return -1;
+    sessions->totals.sessions++;
+    tenant_count_session(session_owner(session), 1);
+    return 0;
+}
+
+void sessions_note_lost(struct sessions *sessions, const struct keep_seat *seat, struct tenant *owner)
+{
+    struct ended_session record = {.id               = seat->id,
+                                   .reason           = "failed",
+                                   .owner            = owner,
+                                   .created_us       = seat->created_us,
+                                   .last_activity_us = seat->last_activity_us,
+                                   .ended_ms         = json_time_now()};
+    char                 text[ID_TEXT_BYTES];
+    id_format(&seat->id, text);
+    log_error("session %s did not outlive the server process: its jail is gone too", text);
+    ended_add(sessions->ended, &record);
 }
 
 void sessions_on_gone(struct sessions *sessions)
@@ -312,7 +336,7 @@ struct checkpoint_budget *sessions_checkpoint_budget(struct sessions *sessions)
 
 uint64_t sessions_next_serial(struct sessions *sessions)
 {
-    return ++sessions->last_serial;
+    return keep_next_serial(sessions->settings.keep);
 }
 
 int sessions_add_execution(struct sessions *sessions, struct execution *execution)

@@ -12,6 +12,7 @@
 #include "err.h"
 #include "event_log.h"
 #include "id.h"
+#include "keep.h"
 #include "output.h"
 #include "policies.h"
 #include "pool.h"
@@ -29,6 +30,7 @@ struct sessions_settings {
     struct egress_client   *egress;   /* likewise */
     struct output_limits    output;
     struct event_log_limits log;
+    struct keep            *keep; /* borrowed; NULL: sessions do not outlive this process */
 };
 
 struct sessions;
@@ -57,6 +59,10 @@ int sessions_check_room(const struct sessions *sessions, const struct tenant *ow
 /* The fork of a session on a ready worker (owned from then on, also on failure). Returns NULL with err. */
 struct session *sessions_add_fork(struct sessions *sessions, const struct session *parent, const struct session_request *request,
                                   struct worker *worker, const struct fork_moment *moment, struct err *err);
+/* One of the server process before this one (session_resume.h), the sessions' from then on. Returns 0, or -1: no memory. */
+int sessions_take_over(struct sessions *sessions, struct session *session);
+/* One of them that could not be had back. */
+void sessions_note_lost(struct sessions *sessions, const struct keep_seat *seat, struct tenant *owner);
 
 /* The living ones in no particular order. */
 void   sessions_each(struct sessions *sessions, void (*on_value)(void *session, void *arg), void *arg);

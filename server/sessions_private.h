@@ -32,7 +32,6 @@ struct sessions {
     TAILQ_HEAD(birth_list, birth) births;
     size_t                   birth_count;
     struct sessions_totals   totals;
-    uint64_t                 last_serial;
     struct checkpoint_budget checkpoint_budget; /* of all sessions together */
     struct event            *sweep, *bury, *leave;
     bool                     draining;

@@ -21,6 +21,7 @@
 #include "fdio.h"
 #include "handover.h"
 #include "installer.h"
+#include "keep.h"
 #include "listener.h"
 #include "log.h"
 #include "orphans.h"
@@ -40,6 +41,8 @@ enum {
     EXIT_REFUSED   = 3, /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
 };
 
+enum { KEPT_FDS = SERVER_LISTEN_FD - SERVER_KEEP_FD, KEEP_SPARE = 64, STAGE_BYTES = 1024 * 1024 };
+
 enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPED };
 
 struct supervisor {
@@ -49,6 +52,7 @@ struct supervisor {
     enum phase             phase;
     bool                   had_terminal; /* at the start */
     int                    listen_fds[CONFIG_LISTEN_MAX];
+    int                    keep_fds[KEPT_FDS]; /* what outlives the server process */
     int                    signal_fd;
     int                    policy_fd;
     struct state_dir       state_dir;
@@ -120,8 +124,9 @@ static int start_server(struct supervisor *s, struct err *err)
         return -1;
     }
     fds[0] = theirs;
-    memcpy(fds + 1, s->listen_fds, s->config->listen_count * sizeof(int));
-    result = child_start(&s->server, "/proc/self/exe", argv, fds, 1 + s->config->listen_count, SIGKILL, err);
+    memcpy(fds + 1, s->keep_fds, sizeof s->keep_fds);
+    memcpy(fds + 1 + KEPT_FDS, s->listen_fds, s->config->listen_count * sizeof(int));
+    result = child_start(&s->server, "/proc/self/exe", argv, fds, 1 + KEPT_FDS + s->config->listen_count, SIGKILL, err);
     close(theirs);
     return result;
 }
@@ -420,6 +425,19 @@ static void raise_descriptor_limit(void)
     }
 }
 
+static int make_kept(struct supervisor *s, struct err *err)
+{
+    s->keep_fds[0] = keep_make(s->policies->concurrent_sessions + KEEP_SPARE, err);
+    if (s->keep_fds[0] < 0)
+        return -1;
+    for (int i = 1; i < KEPT_FDS; i += 2) {
+        if (pipe2(s->keep_fds + i, O_CLOEXEC | O_NONBLOCK) < 0)
+            return err_errno(err, "cannot make the server process's pipes");
+        (void)fcntl(s->keep_fds[i], F_SETPIPE_SZ, STAGE_BYTES); /* smaller is slower, not wrong */
+    }
+    return 0;
+}
+
 static int prepare(struct supervisor *s, struct err *err)
 {
     struct policy policy;
@@ -429,7 +447,7 @@ static int prepare(struct supervisor *s, struct err *err)
         return err_errno(err, "cannot execute the zygote %s", s->config->zygote_path);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
         return err_errno(err, "cannot become a subreaper");
-    if (open_signals(s, err) < 0 || listener_open_all(s->config, s->listen_fds, err) < 0)
+    if (open_signals(s, err) < 0 || make_kept(s, err) < 0 || listener_open_all(s->config, s->listen_fds, err) < 0)
         return -1;
     if (state_dir_make(&s->state_dir, s->config->state_dir, err) < 0)
         return -1;
@@ -454,6 +472,8 @@ static void finish(struct supervisor *s)
     package_dir_remove(&s->package_dir);
     state_dir_remove(&s->state_dir);
     fdio_close(&s->policy_fd);
+    for (int i = 0; i < KEPT_FDS; i++)
+        fdio_close(&s->keep_fds[i]);
     fdio_close(&s->signal_fd);
     close_listeners(s);
 }
@@ -463,6 +483,8 @@ int supervisor_run(struct config *config, const struct policies *policies, char 
     struct supervisor s = {.config = config, .policies = policies, .argv = argv, .signal_fd = -1, .policy_fd = -1};
     for (size_t i = 0; i < CONFIG_LISTEN_MAX; i++)
         s.listen_fds[i] = -1;
+    for (int i = 0; i < KEPT_FDS; i++)
+        s.keep_fds[i] = -1;
     child_init(&s.server, "server process");
     child_init(&s.zygote, "zygote");
     child_init(&s.egress, "egress process");

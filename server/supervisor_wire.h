@@ -23,7 +23,10 @@ struct supervisor_packet {
     char text[255];
 };
 
-/* The server process is executed with its end of the socketpair here, and the listening sockets from the next number on. */
-enum { SERVER_SUPERVISOR_FD = 3, SERVER_LISTEN_FD = 4 };
+/*
+ * The server process is executed with its end of the socketpair here, what outlives it (keep.h: the memory and two pipes, each with its
+ * read end first) from the next number on, then the listening sockets.
+ */
+enum { SERVER_SUPERVISOR_FD = 3, SERVER_KEEP_FD = 4, SERVER_STAGE_FD = 5, SERVER_LISTEN_FD = 9 };
 
 #endif

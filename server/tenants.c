@@ -78,7 +78,7 @@ static int read_environment(struct tenants *tenants, struct err *err)
 
 /* ---- all of it ---- */
 
-static struct tenant *named(const struct tenants *tenants, const char *name)
+struct tenant *tenants_named(const struct tenants *tenants, const char *name)
 {
     for (size_t i = 0; i < tenants->count; i++) {
         if (strcmp(tenants->tenant[i]->name, name) == 0)
@@ -89,7 +89,7 @@ static struct tenant *named(const struct tenants *tenants, const char *name)
 
 static int apply(struct tenants *tenants, const struct tenant_line *line, struct err *err)
 {
-    struct tenant *tenant = named(tenants, line->name);
+    struct tenant *tenant = tenants_named(tenants, line->name);
     if (tenant == NULL) {
         tenant = tenants->count < TENANTS_MAX ? malloc(sizeof *tenant) : NULL;
         if (tenant == NULL)
@@ -164,7 +164,7 @@ static int check(const struct tenants *tenants, const struct lines *lines, struc
             same += strcmp(lines->line[i].name, tenants->environment[j].name) == 0;
         if (same > TENANT_KEYS_MAX)
             return err_set(err, 0, "%s has more than %d keys", lines->line[i].name, TENANT_KEYS_MAX);
-        new_names += before == 0 && named(tenants, lines->line[i].name) == NULL;
+        new_names += before == 0 && tenants_named(tenants, lines->line[i].name) == NULL;
     }
     return tenants->count + new_names <= TENANTS_MAX ? 0 : err_set(err, E2BIG, "there were more than %d names", TENANTS_MAX);
 }

@@ -33,6 +33,8 @@ int tenants_load(struct tenants *tenants, const char *text, size_t length, struc
 bool tenants_are_there(const struct tenants *tenants);
 /* Whose key it is; NULL: nobody's. How long that takes does not depend on how much of the key is right. */
 struct tenant *tenants_find(struct tenants *tenants, const char *key, size_t length);
+/* NULL: there is no such name. */
+struct tenant *tenants_named(const struct tenants *tenants, const char *name);
 size_t         tenants_count(const struct tenants *tenants); /* with a key */
 
 /* `penny-sandbox key NAME`. Returns 0, or -1 with err. */

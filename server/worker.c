@@ -27,7 +27,9 @@ struct worker {
     int                         fds[SESSION_FD_COUNT]; /* that of CONTROL is the jail's */
     struct pipes                pipes;
     struct event                timer;
-    struct worker_death         death;
+    bool                        is_unsure; /* whether it has the request that it seems to have */
+    void (*on_unsent)(enum worker_state was, void *arg);
+    struct worker_death death;
     void (*on_file)(const struct control_file_reply *reply, int fd, void *arg); /* NULL: nobody */
     void *on_file_arg;
 };
@@ -116,6 +118,23 @@ void worker_release(struct worker *worker)
     end(worker);
 }
 
+/* What was sent before the ping would have been answered before it. */
+static bool on_pong(struct worker *worker, const struct frame *frame)
+{
+    enum worker_state was        = worker->state;
+    bool              waits      = frame->length == 5 && memcmp(frame->payload, "input", 5) == 0;
+    unsigned          generation = worker->pipes.generation;
+
+    if (!worker->is_unsure || (was != WORKER_BUSY && was != WORKER_INSPECTING && was != WORKER_PARKING))
+        return true;
+    worker->is_unsure = false;
+    if (was == WORKER_PARKING)
+        (void)evtimer_del(&worker->timer);
+    set_state(worker, waits ? WORKER_INPUT : WORKER_IDLE);
+    worker->on_unsent(was, worker->arg);
+    return generation == worker->pipes.generation;
+}
+
 static bool on_frame(const struct frame *frame, void *arg)
 {
     struct worker *worker     = arg;
@@ -129,6 +148,10 @@ static bool on_frame(const struct frame *frame, void *arg)
         worker_end(worker, reason);
         return false;
     }
+    if (frame->type == EVENT_PONG)
+        return on_pong(worker, frame);
+    if (worker_rule_names_execution(frame->type) || frame->type == EVENT_PARKED)
+        worker->is_unsure = false;
     if (frame->type == EVENT_READY) {
         (void)evtimer_del(&worker->timer);
         set_state(worker, WORKER_IDLE);
@@ -382,13 +405,12 @@ int worker_take_log(struct worker *worker)
 int worker_execute(struct worker *worker, uint64_t execution, const char *setup, size_t setup_length, const char *code, size_t code_length,
                    struct err *err)
 {
+    const struct frame_part parts[] = {{REQUEST_SETUP, setup, setup_length}, {REQUEST_EXECUTE, code, code_length}};
     if (worker->state != WORKER_IDLE)
         return err_set(err, EBUSY, "the worker is %s", worker_state_name(worker->state));
     pipes_pause(&worker->pipes, false);
     worker->execution = execution;
-    if (setup != NULL && pipes_send(&worker->pipes, REQUEST_SETUP, execution, setup, setup_length, err) < 0)
-        return -1;
-    if (pipes_send(&worker->pipes, REQUEST_EXECUTE, execution, code, code_length, err) < 0)
+    if (pipes_send(&worker->pipes, execution, setup != NULL ? parts : parts + 1, setup != NULL ? 2 : 1, err) < 0)
         return -1;
     set_state(worker, WORKER_BUSY);
     return 0;
@@ -396,11 +418,12 @@ int worker_execute(struct worker *worker, uint64_t execution, const char *setup,
 
 int worker_inspect(struct worker *worker, uint64_t serial, const char *request, size_t length, struct err *err)
 {
+    const struct frame_part part = {REQUEST_INSPECT, request, length};
     if (worker->state != WORKER_IDLE)
         return err_set(err, EBUSY, "the worker is %s", worker_state_name(worker->state));
     pipes_pause(&worker->pipes, false);
     worker->execution = serial;
-    if (pipes_send(&worker->pipes, REQUEST_INSPECT, serial, request, length, err) < 0)
+    if (pipes_send(&worker->pipes, serial, &part, 1, err) < 0)
         return -1;
     set_state(worker, WORKER_INSPECTING);
     return 0;
@@ -408,10 +431,11 @@ int worker_inspect(struct worker *worker, uint64_t serial, const char *request, 
 
 int worker_park(struct worker *worker, struct err *err)
 {
+    static const struct frame_part part = {REQUEST_PARK, "", 0};
     if (worker->state != WORKER_IDLE)
         return err_set(err, EBUSY, "the worker is %s", worker_state_name(worker->state));
     pipes_pause(&worker->pipes, false);
-    if (pipes_send(&worker->pipes, REQUEST_PARK, 0, NULL, 0, err) < 0)
+    if (pipes_send(&worker->pipes, 0, &part, 1, err) < 0)
         return -1;
     set_state(worker, WORKER_PARKING);
     set_timer(worker, PARK_LIMIT_S);
@@ -420,10 +444,11 @@ int worker_park(struct worker *worker, struct err *err)
 
 int worker_input(struct worker *worker, const char *text, size_t length, struct err *err)
 {
+    const struct frame_part part = {REQUEST_INPUT, text, length};
     if (worker->state != WORKER_INPUT)
         return err_set(err, EBUSY, "no input is waited for");
     set_state(worker, WORKER_BUSY);
-    return pipes_send(&worker->pipes, REQUEST_INPUT, worker->execution, text, length, err);
+    return pipes_send(&worker->pipes, worker->execution, &part, 1, err);
 }
 
 static void control_pid(struct worker *worker, enum control_type type, int32_t pid)
@@ -448,15 +473,23 @@ void worker_drop_copy(struct worker *worker, int32_t pid)
     control_pid(worker, CONTROL_DROP, pid);
 }
 
+/* Before an order is given by which READY will come: another process must know what it takes over. */
+static void commit(struct worker *worker)
+{
+    if (worker->pipes.store != NULL)
+        worker->pipes.store->on_commit(worker->pipes.store_arg);
+}
+
 void worker_wake_copy(struct worker *worker, int32_t pid)
 {
     /* What the former one started goes first, as in worker_respawn. */
+    worker->waking_pid = pid;
+    set_state(worker, WORKER_WAKING);
+    commit(worker);
     control(worker, CONTROL_KILL_WORKER);
     control_pid(worker, CONTROL_WAKE, pid);
     if (worker->state == WORKER_ENDING)
         return;
-    worker->waking_pid = pid;
-    set_state(worker, WORKER_WAKING);
     set_timer(worker, WAKE_LIMIT_S);
 }
 
@@ -476,11 +509,12 @@ void worker_kill_interpreter(struct worker *worker)
 void worker_respawn(struct worker *worker)
 {
     /* Its children first, so that none of them writes where the new one does. */
+    set_state(worker, WORKER_STARTING);
+    commit(worker);
     control(worker, CONTROL_KILL_WORKER);
     control(worker, CONTROL_RESPAWN);
     if (worker->state == WORKER_ENDING)
         return;
-    set_state(worker, WORKER_STARTING);
     set_timer(worker, START_LIMIT_S);
 }
 
@@ -512,4 +546,111 @@ bool worker_limit_cpu(struct worker *worker, uint32_t cpu_percent)
 void worker_pause(struct worker *worker)
 {
     pipes_pause(&worker->pipes, true);
+}
+
+/* ---- for the process that comes after this one, and from the one before ---- */
+
+void worker_keep(struct worker *worker, struct keep *keep, uint32_t seat, struct keep_request *request, const struct pipes_store *store,
+                 void *arg)
+{
+    pipes_keep(&worker->pipes, keep, seat, request, store, arg);
+}
+
+int worker_commit(struct worker *worker, struct pipes_position *ret)
+{
+    return pipes_commit(&worker->pipes, ret);
+}
+
+bool worker_needs_commit(const struct worker *worker)
+{
+    return pipes_need_commit(&worker->pipes);
+}
+
+uint64_t worker_execution(const struct worker *worker)
+{
+    return worker->execution;
+}
+
+int32_t worker_waking(const struct worker *worker)
+{
+    return worker->waking_pid;
+}
+
+void worker_place(const struct worker *worker, uint32_t *ret_jail, uint32_t *ret_member)
+{
+    *ret_jail   = jail_serial(worker->member.jail);
+    *ret_member = worker->member.number;
+}
+
+void worker_give_log(struct worker *worker, int log_fd)
+{
+    const struct control_message message = {.type = CONTROL_LOG, .member = worker->member.number};
+    if (worker->state != WORKER_ENDING && worker->state != WORKER_SPAWNING &&
+        jail_send(worker->member.jail, &message, sizeof message, &log_fd, 1) < 0)
+        worker_end(worker, "the session's init does not answer");
+}
+
+struct worker *worker_take_over(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS],
+                                const struct worker_events *events, void *arg, struct err *err)
+{
+    static const enum session_fd order[MEMBER_SERVER_FDS] = {SESSION_FD_REQUEST, SESSION_FD_EVENT, SESSION_FD_STDOUT, SESSION_FD_STDERR,
+                                                             SESSION_FD_LOG};
+    struct worker               *worker                   = worker_new(jail_workers(jail), events, arg, err);
+    if (worker == NULL) {
+        for (int i = 0; i < MEMBER_SERVER_FDS; i++)
+            fdio_close(&(int){fds[i]});
+        return NULL;
+    }
+    for (int i = 0; i < MEMBER_SERVER_FDS; i++)
+        worker->fds[order[i]] = fds[i];
+    jail_add_as(jail, &worker->member, reply->member, &jail_events);
+    set_state(worker, WORKER_STARTING);
+    return worker;
+}
+
+int worker_open(struct worker *worker, struct err *err)
+{
+    return watch(worker, err);
+}
+
+static int ping(const struct worker *worker, struct err *err)
+{
+    static const struct frame_part part = {REQUEST_PING, "", 0};
+    return frame_writer_send_once(worker->fds[SESSION_FD_REQUEST], 0, &part, 1, err) == FRAME_WRITE_ALL ? 0 : -1;
+}
+
+static void restore_state(struct worker *worker, const struct worker_past *past)
+{
+    worker->execution  = past->execution;
+    worker->is_unsure  = past->unsure;
+    worker->on_unsent  = past->on_unsent;
+    worker->waking_pid = past->waking_pid;
+    set_state(worker, past->state);
+    if (past->state == WORKER_STARTING)
+        set_timer(worker, START_LIMIT_S);
+    if (past->state == WORKER_PARKING)
+        set_timer(worker, PARK_LIMIT_S);
+    if (past->state == WORKER_WAKING)
+        set_timer(worker, WAKE_LIMIT_S);
+}
+
+int worker_resume(struct worker *worker, const struct worker_past *past)
+{
+    struct err err = {0};
+    if (worker->state == WORKER_ENDING)
+        return -1;
+    restore_state(worker, past);
+    if ((past->unsure && ping(worker, &err) < 0) ||
+        pipes_resume(&worker->pipes, past->position, past->pending, past->rest, past->rest_length, &err) < 0) {
+        worker_end(worker, err.message[0] != '\0' ? err.message : "its request pipe is full");
+        return -1;
+    }
+    return worker->state != WORKER_ENDING ? 0 : -1;
+}
+
+void worker_interpreter_is_gone(struct worker *worker, int status)
+{
+    if (worker->state == WORKER_ABSENT) /* the process before this one had seen it, and done nothing about it yet */
+        set_state(worker, WORKER_IDLE);
+    on_interpreter_exit(worker, status);
 }

@@ -21,6 +21,7 @@
 
 struct workers; /* workers.h */
 struct worker;
+struct jail; /* jail.h */
 
 /* Of one jail; 0: the policy's. */
 struct worker_limits {
@@ -70,6 +71,42 @@ void worker_end(struct worker *worker, const char *reason);
 enum worker_state worker_state(const struct worker *worker);
 /* The descriptor of the event log (zygote_wire.h); the caller owns it from then on. -1 when it was taken. */
 int worker_take_log(struct worker *worker);
+
+/* From now on nothing of this worker is lost with the server process (pipes.h). All is borrowed. */
+void     worker_keep(struct worker *worker, struct keep *keep, uint32_t seat, struct keep_request *request, const struct pipes_store *store,
+                     void *arg);
+int      worker_commit(struct worker *worker, struct pipes_position *ret); /* see pipes_commit */
+bool     worker_needs_commit(const struct worker *worker);
+uint64_t worker_execution(const struct worker *worker); /* of the request that it has, or had last */
+int32_t  worker_waking(const struct worker *worker);    /* while WAKING: which copy */
+void     worker_place(const struct worker *worker, uint32_t *ret_jail, uint32_t *ret_member);
+/* Init keeps this log (borrowed) in the place of its own. */
+void worker_give_log(struct worker *worker, int log_fd);
+
+/*
+ * A member of a jail that is taken over (jail.h), with the descriptors init has given back (owned from then on, also on failure). Nothing is
+ * read before worker_resume; on_gone may come. Returns NULL with err.
+ */
+struct worker *worker_take_over(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS],
+                                const struct worker_events *events, void *arg, struct err *err);
+/* Before worker_keep: its pipes can be read from now on. Returns 0 or -1. */
+int worker_open(struct worker *worker, struct err *err);
+/* After worker_resume: there is no interpreter. */
+void worker_interpreter_is_gone(struct worker *worker, int status);
+/* What it was doing, as far as that is known. unsure: the last request may not have been sent; it is found out. */
+struct worker_past {
+    enum worker_state state;
+    uint64_t          execution;
+    int32_t           waking_pid;
+    bool              unsure;
+    void (*on_unsent)(enum worker_state was, void *arg); /* the owner's: the request that seemed to have brought it there was not sent */
+    const struct pipes_position *position;
+    const struct bytes          *pending;
+    const char                  *rest; /* of a long request */
+    size_t                       rest_length;
+};
+/* After worker_keep: it goes on. May call back at once. Returns 0, or -1: it was ended. */
+int worker_resume(struct worker *worker, const struct worker_past *past);
 
 /* When IDLE: runs a cell. `setup` may be NULL. Returns 0, or -1 with err. */
 int worker_execute(struct worker *worker, uint64_t execution, const char *setup, size_t setup_length, const char *code, size_t code_length,

@@ -12,6 +12,7 @@ static const struct frame_rule rules[256] = {
     [EVENT_INPUT_REQUEST] = {.limit = 64 * KB},
     [EVENT_DONE]          = {.limit = 1 * MB},
     [EVENT_REPLY]         = {.limit = 16 * MB},
+    [EVENT_PONG]          = {.limit = 16},
     [EVENT_PARKED]        = {.limit = 4 * KB},
 };
 
@@ -34,6 +35,7 @@ static const uint16_t permitted[256] = {
     [EVENT_INPUT_REQUEST] = RUNNING, /* again, after an interrupted one */
     [EVENT_DONE]          = RUNNING,
     [EVENT_REPLY]         = STATE(WORKER_INSPECTING),
+    [EVENT_PONG]          = ANY_TIME, /* worker.c knows whether one is due */
     [EVENT_PARKED]        = STATE(WORKER_PARKING),
 };
 

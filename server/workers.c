@@ -21,6 +21,9 @@ struct workers {
     void (*on_way_out)(int fd, void *arg);
     void *way_out_arg;
     void *arg;
+    void (*on_found)(const struct zygote_message *message, int control_fd, void *arg); /* NULL: none are expected */
+    void (*on_listed)(void *arg);
+    void *found_arg;
 };
 
 static void on_spawned(void *arg, const struct zygote_message *message, const int fds[SESSION_FD_COUNT])
@@ -89,13 +92,48 @@ static void on_way_out(void *arg, int fd)
         fdio_close(&fd);
 }
 
-static const struct zygote_events zygote_events = {on_ready, on_spawned, on_message, on_way_out, on_lost};
-
 void workers_on_way_out(struct workers *workers, void (*on_fd)(int fd, void *arg), void *arg)
 {
     workers->on_way_out  = on_fd;
     workers->way_out_arg = arg;
 }
+
+static void on_session(void *arg, const struct zygote_message *message, int control_fd)
+{
+    struct workers *workers = arg;
+    if (table_get(workers->by_serial, &message->session) == NULL && workers->on_found != NULL) {
+        workers->on_found(message, control_fd, workers->found_arg);
+        return;
+    }
+    fdio_close(&control_fd);
+    if (table_get(workers->by_serial, &message->session) == NULL)
+        (void)zygote_client_kill(workers->zygote, message->session); /* of the pool of an earlier process, or half made */
+}
+
+static void on_listed(void *arg)
+{
+    struct workers *workers       = arg;
+    void (*on_listed)(void *arg_) = workers->on_listed;
+    workers->on_found             = NULL;
+    workers->on_listed            = NULL;
+    if (on_listed != NULL)
+        on_listed(workers->found_arg);
+}
+
+void workers_end(struct workers *workers, uint32_t serial)
+{
+    (void)zygote_client_kill(workers->zygote, serial);
+}
+
+void workers_expect(struct workers *workers, void (*on_found)(const struct zygote_message *message, int control_fd, void *arg),
+                    void (*on_all)(void *arg), void *arg)
+{
+    workers->on_found  = on_found;
+    workers->on_listed = on_all;
+    workers->found_arg = arg;
+}
+
+static const struct zygote_events zygote_events = {on_ready, on_spawned, on_message, on_way_out, on_session, on_listed, on_lost};
 
 struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, void *arg), void *arg, struct err *err)
 {
@@ -181,6 +219,11 @@ uint32_t workers_add(struct workers *workers, struct jail *jail)
         serial = ++workers->last_serial;
     while (serial == 0 || table_get(workers->by_serial, &serial) != NULL);
     return table_put(workers->by_serial, &serial, jail) < 0 ? 0 : serial;
+}
+
+uint32_t workers_add_as(struct workers *workers, uint32_t serial, struct jail *jail)
+{
+    return table_get(workers->by_serial, &serial) == NULL && table_put(workers->by_serial, &serial, jail) == 0 ? serial : 0;
 }
 
 void workers_remove(struct workers *workers, uint32_t serial)

@@ -23,11 +23,18 @@ bool          workers_zygote_is_up(const struct workers *workers);
 const json_t *workers_isolation(const struct workers *workers); /* the zygote's report, borrowed; NULL before it came */
 size_t        workers_count(const struct workers *workers);     /* jails not yet gone, with those that are being ended */
 
+/* What the next list from the zygote names and is no jail here: on_found is called for each (owns the descriptor), then on_all. Once. */
+void workers_expect(struct workers *workers, void (*on_found)(const struct zygote_message *message, int control_fd, void *arg),
+                    void (*on_all)(void *arg), void *arg);
+/* Ends a jail that is none here. */
+void workers_end(struct workers *workers, uint32_t serial);
+
 /* For jail.c. */
 struct event_base    *workers_base(const struct workers *workers);
 struct zygote_client *workers_zygote(const struct workers *workers);
 struct jail          *workers_find(const struct workers *workers, uint32_t serial);
-uint32_t              workers_add(struct workers *workers, struct jail *jail); /* its number; 0: no memory */
+uint32_t              workers_add(struct workers *workers, struct jail *jail);                     /* its number; 0: no memory */
+uint32_t              workers_add_as(struct workers *workers, uint32_t serial, struct jail *jail); /* as workers_add */
 void                  workers_remove(struct workers *workers, uint32_t serial);
 
 #endif

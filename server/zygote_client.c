@@ -17,6 +17,7 @@ enum { QUEUE_MAX = 65536, PACKETS_PER_WAKEUP = 64, REPORT_BYTES_MAX = 1 << 20 };
 struct waiting {
     TAILQ_ENTRY(waiting) entry;
     struct zygote_message message;
+    int                   fd; /* -1: none */
 };
 
 struct zygote_client {
@@ -35,6 +36,7 @@ static void drop_first(struct zygote_client *client)
     struct waiting *first = TAILQ_FIRST(&client->queue);
     TAILQ_REMOVE(&client->queue, first, entry);
     client->queued--;
+    fdio_close(&first->fd);
     free(first);
 }
 
@@ -93,7 +95,13 @@ static void dispatch(struct zygote_client *client, const struct zygote_message *
         client->events->on_spawned(client->arg, message, fds);
         return;
     }
-    if (message->type == ZYGOTE_READY) {
+    if (message->type == ZYGOTE_SESSION && fd_count == 1) {
+        client->events->on_session(client->arg, message, fds[0]);
+        return;
+    }
+    if (message->type == ZYGOTE_LISTED) {
+        client->events->on_listed(client->arg);
+    } else if (message->type == ZYGOTE_READY) {
         client->ready = true;
         client->events->on_ready(client->arg, fd_count > 0 ? read_report(fds[0]) : NULL);
         if (client->events->on_way_out != NULL) {
@@ -150,7 +158,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     while (!TAILQ_EMPTY(&client->queue)) {
         struct waiting *first = TAILQ_FIRST(&client->queue);
-        if (fdio_send(fd, &first->message, sizeof first->message, NULL, 0) < 0) {
+        if (fdio_send(fd, &first->message, sizeof first->message, &first->fd, first->fd >= 0 ? 1 : 0) < 0) {
             if (errno == EAGAIN)
                 return;
             lose(client);
@@ -161,28 +169,34 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)event_del(client->writable);
 }
 
-static int enqueue(struct zygote_client *client, const struct zygote_message *message)
+static int enqueue(struct zygote_client *client, const struct zygote_message *message, int fd)
 {
     struct waiting *waiting = client->queued < QUEUE_MAX ? calloc(1, sizeof *waiting) : NULL;
     if (waiting == NULL)
         return -1;
     waiting->message = *message;
+    waiting->fd      = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
     TAILQ_INSERT_TAIL(&client->queue, waiting, entry);
     client->queued++;
     return event_add(client->writable, NULL);
 }
 
-static int send_message(struct zygote_client *client, const struct zygote_message *message)
+static int send_with(struct zygote_client *client, const struct zygote_message *message, int fd)
 {
     if (client->fd < 0)
         return -1;
     if (TAILQ_EMPTY(&client->queue)) {
-        if (fdio_send(client->fd, message, sizeof *message, NULL, 0) == 0)
+        if (fdio_send(client->fd, message, sizeof *message, &fd, fd >= 0 ? 1 : 0) == 0)
             return 0;
         if (errno != EAGAIN)
             return -1; /* the end of the socket is seen by the reader */
     }
-    return enqueue(client, message);
+    return enqueue(client, message, fd);
+}
+
+static int send_message(struct zygote_client *client, const struct zygote_message *message)
+{
+    return send_with(client, message, -1);
 }
 
 static int send_short(struct zygote_client *client, uint32_t type, uint32_t session)
@@ -264,8 +278,8 @@ int zygote_client_family(struct zygote_client *client, struct zygote_message lim
     return client->ready ? send_message(client, &limits_and_session) : -1;
 }
 
-int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid)
+int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid, int control_fd)
 {
     struct zygote_message message = {.type = ZYGOTE_ADOPT, .session = session, .pid = pid, .uid = uid};
-    return send_message(client, &message);
+    return send_with(client, &message, control_fd);
 }

@@ -21,6 +21,8 @@ struct zygote_events {
     void (*on_message)(void *arg, const struct zygote_message *message); /* SPAWN_FAILED, EXITED, STATS_REPLY */
     void (*on_way_out)(void *arg,
                        int   fd); /* comes after on_ready, with the socket inside the sessions' network (owned) or -1; may be NULL */
+    void (*on_session)(void *arg, const struct zygote_message *message, int control_fd); /* one that an earlier server process had */
+    void (*on_listed)(void *arg);                                                        /* that were all of them */
     void (*on_lost)(void *arg); /* the socket has ended: answers outstanding will not come */
 };
 
@@ -38,6 +40,7 @@ int zygote_client_kill(struct zygote_client *client, uint32_t session);
 int zygote_client_stats(struct zygote_client *client, uint32_t session);
 int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent); /* 0: no limit */
 int zygote_client_family(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t members);
-int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid);
+int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent);                      /* 0: no limit */
+int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid, int control_fd); /* fd is borrowed */
 
 #endif

@@ -45,6 +45,8 @@ enum request_type {
     REQUEST_INPUT   = 3, /* UTF-8 text that answers EVENT_INPUT_REQUEST, without the newline; U+0004 alone: there is no more input */
     REQUEST_INSPECT = 4, /* JSON {"op": "list"|"get"|"set"|"delete"|"clear"|"names"|..., ...} between cells; answered by EVENT_REPLY */
     REQUEST_PARK    = 5, /* between cells: fork a parked copy of the interpreter; answered by EVENT_PARKED */
+    REQUEST_PING    = 6, /* empty: answered by EVENT_PONG when it is read, which is between cells or while a cell waits for input. By what
+                            has come before it a server that took the session over knows which request its predecessor still sent */
 };
 
 /* Worker to server. */
@@ -65,6 +67,7 @@ enum event_type {
     EVENT_REPLY         = 72, /* JSON answer to REQUEST_INSPECT: {"ok":true,...} or {"ok":false,"error":{type,message}} */
     EVENT_PARKED        = 73, /* JSON {"pid":n,"executionCount":n,"channel":bool,"cpu":us} or {"pid":0,"reason":"..."} when it can't
                                  be done truthfully. "channel" false: code of the session has closed the channel, no member can come of it */
+    EVENT_PONG          = 74, /* to REQUEST_PING: "input" while a cell waits for REQUEST_INPUT, else "idle" */
 };
 
 /*
@@ -90,14 +93,15 @@ enum control_type {
                                  Answer: CONTROL_WORKER_STARTED and the worker's EVENT_READY with "restored", or CONTROL_ADOPT_FAILED */
     CONTROL_END_MEMBER  = 11, /* SIGKILL to every process of the member, parked copies included; there is no such member any more.
                                  Answer: CONTROL_MEMBER_GONE. The last one's end is the session's */
+    CONTROL_LOG         = 12, /* one descriptor: the log to keep for this member instead of the one it was made with */
     /* init to server */
     CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
     CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */
     CONTROL_PARKED_EXITED  = 66, /* `pid`, `status` */
     CONTROL_FILE_REPLY     = 68, /* struct control_file_reply */
     CONTROL_DESCRIPTORS_REPLY =
-        67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's. `execution`: how
-               many members' replies are still to come */
+        67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's, or 0 and
+               `status` as the last one left it. `execution`: how many members' replies are still to come */
     CONTROL_MEMBER_GONE  = 69, /* no process of it is left */
     CONTROL_ADOPT_FAILED = 70, /* `status`: an errno. There is no such member */
 };

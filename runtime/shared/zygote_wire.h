@@ -16,7 +16,8 @@ enum zygote_message_type {
     ZYGOTE_LIMIT  = 6, /* session, cpu_percent: from now on (0: no limit). No answer; nothing where there is no control group */
     ZYGOTE_FAMILY = 7, /* session, value: how many members (wire.h) share its jail; memory_bytes.. as in SPAWN, of one. No answer; nothing
                           where there is no control group */
-    ZYGOTE_ADOPT  = 5, /* a new zygote is handed a living session: session, pid, uid; no descriptors. No answer but a later EXITED */
+    ZYGOTE_ADOPT  = 5, /* a new zygote is handed a living session: session, pid, uid; one descriptor, SESSION_FD_CONTROL, to keep. No
+                         answer but a later EXITED */
     /* zygote to server */
     ZYGOTE_READY        = 64, /* the first message: libraries are imported. A memfd with the isolation report, a JSON text; and, where there
                             is a way out of the sessions' network, the socket that listens inside it */
@@ -24,13 +25,16 @@ enum zygote_message_type {
     ZYGOTE_SPAWN_FAILED = 66, /* session, error (errno), text: what failed */
     ZYGOTE_EXITED       = 67, /* session, status (waitpid's, of init), value: 1 when the kernel's OOM killer ended a process of it */
     ZYGOTE_STATS_REPLY  = 68, /* session, stats */
+    ZYGOTE_SESSION      = 69, /* after READY, to a server process that is new: a session that lives: session, pid, uid; one descriptor,
+                                 SESSION_FD_CONTROL, over which init gives the others */
+    ZYGOTE_LISTED       = 70, /* that were all */
 };
 
 /*
  * Order of the descriptors of a session in SPAWNED; the server's ends. All are O_CLOEXEC and O_NONBLOCK where that means something.
  * RLIMIT_NOFILE can be as low as 20,000 even for root, so a server with thousands of idle sessions may close STDOUT, STDERR and LOG of
  * a session that is idle: init keeps duplicates and sends them again when asked (CONTROL_DESCRIPTORS in wire.h).
- * The zygote keeps no descriptor of a session: it kills by pid, as the parent that has not reaped yet.
+ * The zygote keeps a duplicate of CONTROL, so that the session outlives the server process: init ends when nobody holds it any more.
  */
 enum session_fd {
     SESSION_FD_REQUEST, /* pipe, write end */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@ static struct zygote_client *client;
 static struct fake_zygote    fake;
 
 static struct {
-    int      ready, lost, spawned, failed, exited, stats;
+    int      ready, lost, spawned, failed, exited, stats, sessions, listed;
     char     level[16];
     uint32_t last_session;
 } heard;
@@ -61,7 +62,22 @@ static void on_lost(void *arg)
     heard.lost++;
 }
 
-static const struct zygote_events events = {on_ready, on_spawned, on_message, NULL, on_lost};
+static void on_session(void *arg, const struct zygote_message *message, int control_fd)
+{
+    (void)arg;
+    heard.last_session = message->session;
+    heard.sessions++;
+    assert_true(control_fd >= 0);
+    fdio_close(&control_fd);
+}
+
+static void on_listed(void *arg)
+{
+    (void)arg;
+    heard.listed++;
+}
+
+static const struct zygote_events events = {on_ready, on_spawned, on_message, NULL, on_session, on_listed, on_lost};
 
 static bool is_positive(void *arg)
 {
@@ -134,7 +150,7 @@ static void test_without_a_zygote_nothing_can_be_sent(void **state)
     assert_int_equal(zygote_client_spawn(client, &message), -1);
     assert_int_equal(zygote_client_kill(client, 1), -1);
     assert_int_equal(zygote_client_stats(client, 1), -1);
-    assert_int_equal(zygote_client_adopt(client, 1, 2, 3), -1);
+    assert_int_equal(zygote_client_adopt(client, 1, 2, 3, -1), -1);
     fake.command_fd = -1;
     fake.pid        = 0;
 }
@@ -184,6 +200,23 @@ static void test_a_new_socket_replaces_a_dead_one(void **state)
     fake_run_until(base, is_positive, &heard.spawned);
 }
 
+static void test_sessions_of_an_earlier_process_are_named(void **state)
+{
+    const struct zygote_message session = {.type = ZYGOTE_SESSION, .session = 77, .pid = 5}, listed = {.type = ZYGOTE_LISTED};
+    int                         ends[2];
+    struct err                  err = {0};
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    assert_int_equal(zygote_client_attach(client, ends[0], &err), 0);
+    assert_int_equal(fdio_send(ends[1], &session, sizeof session, &ends[1], 1), 0);
+    assert_int_equal(fdio_send(ends[1], &listed, sizeof listed, NULL, 0), 0);
+    fake_run_until(base, is_positive, &heard.listed);
+    assert_int_equal(heard.sessions, 1);
+    assert_int_equal(heard.last_session, 77);
+    fdio_close(&ends[1]);
+}
+
 static void test_descriptors_that_do_not_fit_make_a_failed_spawn(void **state)
 {
     (void)state;
@@ -205,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_without_a_zygote_nothing_can_be_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_the_socket_does_not_take_waits_in_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_new_socket_replaces_a_dead_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sessions_of_an_earlier_process_are_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descriptors_that_do_not_fit_make_a_failed_spawn, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("zygote_client", tests, NULL, NULL);
