@@ -9,9 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { STOP_ROUNDS_MAX = 100, KILL_ROUNDS_MAX = 1000, DESCENDANTS_MAX = 4096, DEPTH_MAX = 64 };
+enum { STOP_ROUNDS_MAX = 100, KILL_ROUNDS_MAX = 5000, DESCENDANTS_MAX = 4096, DEPTH_MAX = 64 };
 
 /* One signal to all that are meant. */
 struct sweep {
@@ -100,9 +101,13 @@ static int sweep_children(const struct sweep *sweep, pid_t parent, int depth)
 /* Again and again, until there is nobody left to send it to. Returns false when that did not come to an end, or -1 in *ret_sent: no /proc. */
 static bool sweep_all(bool own_namespace, const struct sweep *sweep, int rounds, int *ret_sent)
 {
-    *ret_sent = 1;
-    for (int round = 0; round<rounds && * ret_sent> 0; round++)
+    const struct timespec moment = {.tv_nsec = 200000};
+    *ret_sent                    = 1;
+    for (int round = 0; round<rounds && * ret_sent> 0; round++) {
+        if (round > 1)
+            (void)nanosleep(&moment, NULL); /* they need the processor to die */
         *ret_sent = own_namespace ? sweep_visible(sweep) : sweep_children(sweep, getpid(), 0);
+    }
     return *ret_sent == 0;
 }
 
@@ -112,11 +117,10 @@ bool processes_kill(bool own_namespace, bool (*is_spared)(pid_t pid, void *arg),
     int          sent;
     bool         done;
 
-    if (own_namespace && is_spared == NULL) {
+    if (own_namespace && is_spared == NULL)
         (void)kill(-1, SIGKILL); /* atomic over the namespace: no fork bomb outruns it */
-        return true;
-    }
-    (void)sweep_all(own_namespace, &sweep, STOP_ROUNDS_MAX, &sent);
+    else
+        (void)sweep_all(own_namespace, &sweep, STOP_ROUNDS_MAX, &sent);
     sweep.signal = SIGKILL;
     done         = sweep_all(own_namespace, &sweep, KILL_ROUNDS_MAX, &sent);
     if (sent < 0 && own_namespace)

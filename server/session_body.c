@@ -147,8 +147,7 @@ static json_t *write_limits(const struct session_info *info, const struct polici
 static json_t *write_family(const struct session_info *info, const json_t *isolation)
 {
     bool has_group = json_is_true(json_object_get(json_object_get(json_object_get(isolation, "layers"), "cgroupMemory"), "active"));
-    return json_pack("{s:I, s:b, s:s}", "sessions", (json_int_t)info->family, "filesShared", 1, "limits",
-                     has_group ? "sum" : "one");
+    return json_pack("{s:I, s:b, s:s}", "sessions", (json_int_t)info->family, "filesShared", 1, "limits", has_group ? "sum" : "one");
 }
 
 json_t *session_body_write(const struct session *session, const struct policies *policies, const json_t *isolation)

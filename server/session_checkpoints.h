@@ -19,9 +19,10 @@
 #include "session.h"
 
 enum {
-    CHECKPOINT_QUEUE_MAX = 32,   /* requests that wait, per session */
-    CHECKPOINT_WAIT_MS   = 1000, /* for the cell that runs */
-    CHECKPOINT_REASON    = 200,  /* bytes of a text why there is no copy */
+    CHECKPOINT_QUEUE_MAX  = 32,   /* requests that wait, per session */
+    CHECKPOINT_WAIT_MS    = 1000, /* for the cell that runs */
+    CHECKPOINT_IDLE_WAITS = 10,   /* so many times as long for what is no cell */
+    CHECKPOINT_REASON     = 200,  /* bytes of a text why there is no copy */
 };
 
 enum checkpoint_end {

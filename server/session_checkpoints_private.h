@@ -21,6 +21,7 @@ struct checkpoint_request {
     struct session      *session;
     bool                 is_rollback;
     char                *which; /* the name; for a rollback id, name or NULL */
+    unsigned             waits;
     struct event         timer;
     checkpoint_on_answer on_answer; /* NULL: who asked has left */
     void                *arg;

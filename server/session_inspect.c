@@ -116,8 +116,13 @@ static void leave_queue(struct inspection *inspection)
     all->count--;
 }
 
+/* What is no cell's doing (a copy being taken, an interpreter coming back) takes moments; a slow machine is no reason to say "busy". */
 static void on_wait_limit(struct inspection *inspection)
 {
+    if (inspection->session->running == NULL && metrics_now_us() - inspection->asked_us < INSPECT_IDLE_WAIT_MS * 1000) {
+        set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS);
+        return;
+    }
     leave_queue(inspection);
     answer_without(inspection, INSPECT_BUSY);
 }
@@ -134,13 +139,20 @@ static struct inspection *take_reading(struct inspections *all)
 
 static void on_copy_answer(const struct frame *frame, const struct reader_moment *moment, void *arg)
 {
-    struct inspection   *inspection = take_reading(((struct session *)arg)->inspections);
+    struct session      *session    = arg;
+    struct inspection   *inspection = take_reading(session->inspections);
     json_t              *json       = frame != NULL ? load(frame) : NULL;
-    struct inspect_reply reply      = {.end = INSPECT_BUSY};
-    if (json_is_object(json))
-        reply = (struct inspect_reply){
-            .end = INSPECT_ANSWERED, .json = json, .text = frame->payload, .length = frame->length, .moment = moment};
-    answer(inspection, &reply);
+    struct inspect_reply reply      = {.end = INSPECT_ANSWERED, .json = json, .moment = moment};
+    if (json_is_object(json)) {
+        reply.text   = frame->payload;
+        reply.length = frame->length;
+        answer(inspection, &reply);
+    } else { /* it has died over it, or before: what is left is to wait for the interpreter */
+        TAILQ_INSERT_HEAD(&session->inspections->waiting, inspection, entry);
+        session->inspections->count++;
+        set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS);
+        session_go_on(session);
+    }
     json_decref(json);
 }
 
@@ -149,14 +161,15 @@ static void on_soon(struct inspection *inspection)
 {
     struct session     *session = inspection->session;
     struct inspections *all     = session->inspections;
-    char               *text    = all->reading == NULL ? json_dumps(inspection->request, JSON_COMPACT) : NULL;
+    bool                may     = session->running != NULL && all->reading == NULL;
+    char               *text    = may ? json_dumps(inspection->request, JSON_COMPACT) : NULL;
     if (text != NULL && session_reader_ask(session->reader, text, on_copy_answer, session)) {
         leave_queue(inspection);
         all->reading           = inspection;
         inspection->started_us = metrics_now_us();
         set_timer(inspection, PHASE_READ, INSPECT_READ_MS);
-    } else if (all->reading != NULL && metrics_now_us() - inspection->asked_us < INSPECT_WAIT_MS * 1000) {
-        set_timer(inspection, PHASE_SOON, INSPECT_SOON_MS); /* another question is just being answered */
+    } else if ((session->running == NULL || all->reading != NULL) && metrics_now_us() - inspection->asked_us < INSPECT_WAIT_MS * 1000) {
+        set_timer(inspection, PHASE_SOON, INSPECT_SOON_MS); /* no cell, or another question is just being answered */
     } else {
         set_timer(inspection, PHASE_WAIT, INSPECT_WAIT_MS - INSPECT_SOON_MS);
     }

@@ -19,12 +19,13 @@
 #include "session_reader.h"
 
 enum {
-    INSPECT_QUEUE_MAX = 32,   /* per session */
-    INSPECT_WAIT_MS   = 1000, /* for the cell that runs */
-    INSPECT_SOON_MS   = 8,    /* likewise, when a copy may answer */
-    INSPECT_READ_MS   = 5000, /* for that copy's answer */
-    INSPECT_LIMIT_MS  = 15000,
-    INSPECT_GRACE_MS  = 2000, /* from the interrupt to the interpreter's end */
+    INSPECT_QUEUE_MAX    = 32,    /* per session */
+    INSPECT_WAIT_MS      = 1000,  /* for the cell that runs */
+    INSPECT_IDLE_WAIT_MS = 10000, /* for what is no cell */
+    INSPECT_SOON_MS      = 8,     /* likewise, when a copy may answer */
+    INSPECT_READ_MS      = 5000,  /* for that copy's answer */
+    INSPECT_LIMIT_MS     = 15000,
+    INSPECT_GRACE_MS     = 2000, /* from the interrupt to the interpreter's end */
 };
 
 enum inspect_end {
