@@ -64,6 +64,8 @@ json_t *execution_note(const struct execution *execution)
                              (json_int_t)execution->use.cpu_percent, "includeVariables", (int)execution->output.include_variables,
                              "interactive", (int)execution->interactive, "transactional", (int)execution->transactional, "files",
                              execution->files != NULL, "made", (json_int_t)execution->made_us, "madeAt", (json_int_t)execution->made_at_ms);
+    if (note != NULL && execution->use.network)
+        (void)json_object_set_new(note, "network", json_true());
     if (note != NULL && execution->status == EXECUTION_QUEUED)
         (void)json_object_set_new(note, "code",
                                   json_stringn(execution->code.data != NULL ? execution->code.data : "", execution->code.length));
@@ -158,6 +160,7 @@ static void take_note(struct execution *execution, const json_t *note)
     execution->packages                 = json_incref(json_object_get(note, "packages"));
     execution->use.memory_bytes         = (uint64_t)json_integer_value(json_object_get(note, "memory"));
     execution->use.cpu_percent          = (uint32_t)json_integer_value(json_object_get(note, "cpu"));
+    execution->use.network              = json_is_true(json_object_get(note, "network"));
     execution->made_at_ms               = (int64_t)json_integer_value(json_object_get(note, "madeAt"));
     execution->timeout_ms               = (uint32_t)json_integer_value(json_object_get(note, "timeout"));
     execution->grace_ms                 = (uint32_t)json_integer_value(json_object_get(note, "grace"));

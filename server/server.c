@@ -59,7 +59,7 @@ struct server {
     struct resume         *resume;
     int64_t                started_ms; /* since 1970 */
     struct event          *supervisor_readable, *limit, *ticker;
-    bool                   stopping, announced;
+    bool                   stopping, announced, is_resumed, has_first;
     unsigned               idle_ticks;
 };
 
@@ -73,14 +73,22 @@ static void tell_supervisor(char type, const char *text)
         log_error("cannot tell the supervisor: %s", strerror(errno));
 }
 
-static void on_first_worker(void *arg)
+/* Requests are answered, and a first session can be had, or not. */
+static void announce(struct server *server)
 {
-    struct server *server  = arg;
-    const char    *failure = pool_failure(server->pool);
-    if (server->announced)
+    const char *failure;
+    if (server->announced || !server->is_resumed || !server->has_first)
         return;
+    failure           = pool_failure(server->pool);
     server->announced = true;
     tell_supervisor(failure == NULL ? SUPERVISOR_READY : SUPERVISOR_FAILED, failure != NULL ? failure : "");
+}
+
+static void on_first_worker(void *arg)
+{
+    struct server *server = arg;
+    server->has_first     = true;
+    announce(server);
 }
 
 static void on_zygote(bool up, void *arg)
@@ -155,6 +163,27 @@ static void drain(struct server *server)
     sessions_drain(server->sessions, on_idle, server);
 }
 
+static void on_yield_limit(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    audit_close();
+    _exit(0); /* no end of anything: the next process goes on where this one is, as after a kill */
+}
+
+/* Another server process takes over. What was answered has a moment to leave; what comes from now on waits for the other one. */
+static void yield(struct server *server)
+{
+    static const struct timeval moment = {.tv_usec = 100000};
+    log_info("another server process goes on");
+    http_stop_listening(server->http);
+    event_free(server->limit);
+    server->limit = evtimer_new(server->base, on_yield_limit, server);
+    if (server->limit == NULL || evtimer_add(server->limit, &moment) < 0)
+        on_yield_limit(-1, 0, server);
+}
+
 /* SIGHUP has reached the supervisor. */
 static void take_files(struct server *server, const struct supervisor_packet *packet, const int *fds, size_t fd_count)
 {
@@ -189,6 +218,8 @@ static void on_supervisor(evutil_socket_t fd, short what, void *arg)
         stop(server);
     else if (packet.type == SUPERVISOR_DRAIN)
         drain(server);
+    else if (packet.type == SUPERVISOR_YIELD)
+        yield(server);
     else if (packet.type == SUPERVISOR_FILES)
         take_files(server, &packet, fds, fd_count);
     else if (packet.type == SUPERVISOR_ZYGOTE && fd_count == 1 && workers_attach_zygote(server->workers, fds[0], &err) < 0)
@@ -328,8 +359,11 @@ static void on_resumed(size_t resumed, size_t lost, void *arg)
         if (http_add_listener(server->http, SERVER_LISTEN_FD + (int)i, &err) < 0) {
             log_error("%s", err.message);
             (void)event_base_loopbreak(server->base);
+            return;
         }
     }
+    server->is_resumed = true;
+    announce(server);
 }
 
 static int start_kept(struct server *server, struct err *err)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -36,6 +37,7 @@ const char SUPERVISOR_ARGUMENT[] = "--as-server-process";
 enum {
     STOP_SLACK_MS  = 10000,
     ZYGOTE_STOP_MS = 10000,
+    YIELD_MS       = 2000, /* what a server process that is to be replaced has for its last writes */
     ARGUMENTS_MAX  = 256,
     INSTALLERS_MAX = 8,
     EXIT_REFUSED   = 3, /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
@@ -45,12 +47,18 @@ enum { KEPT_FDS = SERVER_LISTEN_FD - SERVER_KEEP_FD, KEEP_SPARE = 64, STAGE_BYTE
 
 enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPED };
 
+/* NONE; the server process was asked to leave; its successor is to get ready. */
+enum upgrade { UPGRADE_NONE, UPGRADE_SERVER, UPGRADE_STARTED };
+
 struct supervisor {
     struct config         *config;
     const struct policies *policies;
     char                 **argv;
     enum phase             phase;
     bool                   had_terminal; /* at the start */
+    enum upgrade           upgrade;
+    bool                   from_disk;         /* what lies at `program` is started, and not what we are */
+    char                   program[PATH_MAX]; /* the executable's path, where another one may be put */
     int                    listen_fds[CONFIG_LISTEN_MAX];
     int                    keep_fds[KEPT_FDS]; /* what outlives the server process */
     int                    signal_fd;
@@ -60,6 +68,7 @@ struct supervisor {
     struct child           server, zygote;
     struct child           installers[INSTALLERS_MAX];
     struct child           egress;
+    int64_t                yield_ms;    /* when the server process is killed for want of leaving; 0: it was not asked to */
     int64_t                deadline_ms; /* while draining: when what still runs is killed */
     struct err             failure;     /* why the start failed */
 };
@@ -126,7 +135,8 @@ static int start_server(struct supervisor *s, struct err *err)
     fds[0] = theirs;
     memcpy(fds + 1, s->keep_fds, sizeof s->keep_fds);
     memcpy(fds + 1 + KEPT_FDS, s->listen_fds, s->config->listen_count * sizeof(int));
-    result = child_start(&s->server, "/proc/self/exe", argv, fds, 1 + KEPT_FDS + s->config->listen_count, SIGKILL, err);
+    result = child_start(&s->server, s->from_disk ? s->program : "/proc/self/exe", argv, fds, 1 + KEPT_FDS + s->config->listen_count,
+                         SIGKILL, err);
     close(theirs);
     return result;
 }
@@ -204,6 +214,41 @@ static void fail_start(struct supervisor *s, const char *format, const char *nam
     s->phase = PHASE_STOPPED;
 }
 
+/*
+ * The server process leaves and another one goes on with its sessions; when that is ready, the zygote is replaced likewise: never both at
+ * once, since they are what keeps the sessions alive. Both are executed from the disk, where newer ones may lie.
+ */
+static void upgrade(struct supervisor *s)
+{
+    if (s->phase != PHASE_SERVING || s->server.pid == 0 || s->upgrade != UPGRADE_NONE)
+        return;
+    log_info("SIGUSR2: %s and %s are started anew", s->program, s->config->zygote_path);
+    s->upgrade   = UPGRADE_SERVER;
+    s->from_disk = true;
+    s->yield_ms  = child_now_ms() + YIELD_MS;
+    tell(&s->server, SUPERVISOR_YIELD, NULL);
+}
+
+static void upgrade_zygote(struct supervisor *s)
+{
+    s->upgrade = UPGRADE_NONE;
+    if (s->zygote.pid != 0)
+        (void)kill(s->zygote.pid, SIGKILL); /* asked to end it would end its sessions */
+}
+
+/* One from the disk that can't go on is followed by one like us. */
+static void on_server_exit(struct supervisor *s)
+{
+    s->yield_ms = 0;
+    if (s->upgrade == UPGRADE_SERVER)
+        s->upgrade = UPGRADE_STARTED;
+    else if (s->upgrade == UPGRADE_STARTED) {
+        log_error("the new server process did not get ready; the former version goes on");
+        s->upgrade   = UPGRADE_NONE;
+        s->from_disk = false;
+    }
+}
+
 static void on_child_exit(struct supervisor *s, struct child *child, int status)
 {
     bool wanted = s->phase == PHASE_SERVING;
@@ -217,10 +262,12 @@ static void on_child_exit(struct supervisor *s, struct child *child, int status)
     child_on_exit(child, wanted);
     if (s->phase == PHASE_STARTING)
         fail_start(s, "the %s %s before the service was ready", child->name, text);
-    else if (wanted)
+    else if (wanted && !(child == &s->server && s->upgrade == UPGRADE_SERVER))
         log_error("the %s %s; it is started again%s", child->name, text, child->delay_ms > 200 ? " after a pause, since it died soon" : "");
     if (child == &s->server && s->phase == PHASE_DRAINING)
         s->phase = PHASE_STOPPED;
+    if (child == &s->server)
+        on_server_exit(s);
 }
 
 static void reap(struct supervisor *s)
@@ -293,6 +340,8 @@ static void on_signal(struct supervisor *s)
         return;
     if (info.ssi_signo == SIGCHLD)
         reap(s);
+    else if (info.ssi_signo == SIGUSR2)
+        upgrade(s);
     else if (info.ssi_signo == SIGHUP && s->phase == PHASE_SERVING)
         on_hangup(s);
     else if (info.ssi_signo == SIGHUP)
@@ -329,6 +378,8 @@ static void on_server_packet(struct supervisor *s)
     else if (packet.type == SUPERVISOR_READY && s->phase == PHASE_STARTING) {
         s->phase = PHASE_SERVING;
         announce(s);
+    } else if (packet.type == SUPERVISOR_READY && s->upgrade == UPGRADE_STARTED) {
+        upgrade_zygote(s);
     } else if (packet.type == SUPERVISOR_EGRESS && fd_count == 1) {
         start_egress(s, fds);
     } else if (packet.type == SUPERVISOR_INSTALL && fd_count == 2) {
@@ -355,7 +406,7 @@ static void restart_what_is_due(struct supervisor *s)
 
 static int next_timeout(const struct supervisor *s)
 {
-    int64_t next = s->phase == PHASE_DRAINING ? s->deadline_ms : 0, now = child_now_ms();
+    int64_t next = s->phase == PHASE_DRAINING ? s->deadline_ms : s->yield_ms, now = child_now_ms();
     if (s->server.retry_ms > next)
         next = s->server.retry_ms;
     if (s->zygote.retry_ms > next)
@@ -375,6 +426,8 @@ static void loop(struct supervisor *s)
             on_server_packet(s);
         if (polled[0].revents != 0)
             on_signal(s);
+        if (s->yield_ms != 0 && s->server.pid != 0 && child_now_ms() >= s->yield_ms)
+            (void)kill(s->server.pid, SIGKILL); /* nothing is lost by that */
         if (s->phase == PHASE_SERVING)
             restart_what_is_due(s);
         if (s->phase == PHASE_DRAINING && child_now_ms() >= s->deadline_ms)
@@ -409,6 +462,7 @@ static int open_signals(struct supervisor *s, struct err *err)
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
     (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGUSR2);
     (void)sigaddset(&set, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return err_errno(err, "cannot block signals");
@@ -443,6 +497,8 @@ static int prepare(struct supervisor *s, struct err *err)
     struct policy policy;
     raise_descriptor_limit();
     s->had_terminal = has_terminal();
+    if (readlink("/proc/self/exe", s->program, sizeof s->program - 1) < 0)
+        return err_errno(err, "cannot find the executable");
     if (access(s->config->zygote_path, X_OK) < 0)
         return err_errno(err, "cannot execute the zygote %s", s->config->zygote_path);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

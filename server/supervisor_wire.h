@@ -10,6 +10,7 @@ enum supervisor_packet_type {
     SUPERVISOR_ZYGOTE = 'Z', /* one descriptor: a socket to the zygote, which replaces any former one */
     SUPERVISOR_DRAIN  = 'D', /* accept no more, let running executions end within drain_ms, then end everything and exit */
     SUPERVISOR_STOP   = 'S', /* as DRAIN, without waiting for executions */
+    SUPERVISOR_YIELD  = 'Y', /* another server process is to go on: write what waits to be written, and exit; sessions stay */
     SUPERVISOR_FILES  = 'F', /* the first packet of all, and again on SIGHUP: descriptors as text says (handover.h) */
     /* server to supervisor */
     SUPERVISOR_READY   = 'R', /* requests are answered and a session can be had */
