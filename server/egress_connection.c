@@ -23,8 +23,9 @@ struct egress_connection {
     struct event                      limit; /* of resolving and connecting */
     struct egress_head                head;
     uint64_t                          sent, received;
-    bool                              is_open;   /* bytes are passed on */
-    bool                              is_ending; /* what is in the other buffer is still to be written */
+    bool                              is_answered; /* it was refused, and has been told so */
+    bool                              is_open;     /* bytes are passed on */
+    bool                              is_ending;   /* what is in the other buffer is still to be written */
     bool                              has_query;
 };
 
@@ -122,6 +123,10 @@ static void refuse(struct egress_connection *connection, enum egress_outcome out
     }
     report(connection, outcome);
     leave_grant(connection); /* what is left is to say why */
+    connection->is_answered = true;
+    if (connection->outside != NULL)
+        bufferevent_free(connection->outside);
+    connection->outside = NULL;
     (void)evtimer_del(&connection->limit);
     bufferevent_setcb(connection->inside, on_useless, on_answered, on_answer_event, connection);
     bufferevent_set_timeouts(connection->inside, &patience, &patience);
@@ -227,6 +232,7 @@ static void open_up(struct egress_connection *connection)
     bufferevent_setcb(connection->inside, on_read, on_written, on_event, connection);
     bufferevent_setcb(connection->outside, on_read, on_written, on_event, connection);
     bufferevent_set_timeouts(connection->outside, &silence, NULL);
+    bufferevent_set_timeouts(connection->inside, NULL, &silence);
     bufferevent_setwatermark(connection->inside, EV_READ, 0, BUFFER_BYTES);
     bufferevent_setwatermark(connection->outside, EV_READ, 0, BUFFER_BYTES);
     (void)bufferevent_enable(connection->inside, EV_READ | EV_WRITE);
@@ -267,6 +273,8 @@ static void on_resolved(int result, struct evutil_addrinfo *found, void *arg)
     connection->query     = NULL;
     if (connection->inside == NULL) { /* gone meanwhile */
         free(connection);
+    } else if (connection->is_answered) {
+        /* it took too long */
     } else if (result != 0 || found == NULL) {
         refuse(connection, EGRESS_UNRESOLVED);
     } else {

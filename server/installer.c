@@ -240,7 +240,8 @@ static void install(struct installer *installer)
     else if (watched == 0 && status > 1)
         (void)err_set(&err, 0, "the installer ended with status %d", status);
     else if (watched == 0 && status == 0)
-        (void)installer_layers_publish(installer->place, installer->config->package_dir, installer->policies->packages.install_bytes, &err);
+        (void)installer_layers_publish(installer->place, installer->config->package_dir, installer->policies->packages.install_bytes,
+                                       installer->policies->packages.layers_bytes, &err);
     tell_end(err.message[0] != '\0' || status != 0 ? "failed" : "published", err.message);
 }
 

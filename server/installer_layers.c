@@ -98,13 +98,20 @@ static int publish(const char *name, const char *path, void *arg, struct err *er
     return err_errno(err, "cannot put %.80s among the layers", name);
 }
 
-int installer_layers_publish(const char *place, const char *package_dir, uint64_t most, struct err *err)
+int installer_layers_publish(const char *place, const char *package_dir, uint64_t most, uint64_t most_in_all, struct err *err)
 {
+    char     layers[PATH_MAX];
+    uint64_t bytes;
+
     walk_bytes = walk_entries = 0;
     if (each_layer(place, settle, NULL, err) < 0)
         return -1;
     if (walk_bytes > most)
         return err_set(err, EFBIG, "it takes %llu bytes; at most %llu are allowed", (unsigned long long)walk_bytes,
                        (unsigned long long)most);
+    bytes = walk_bytes;
+    (void)snprintf(layers, sizeof layers, "%s/layers", package_dir);
+    if (bytes > 0 && bytes + installer_layers_bytes(layers) > most_in_all)
+        return err_set(err, ENOSPC, "all that was installed here takes as much room as it may; the operator can remove layers");
     return each_layer(place, publish, (void *)package_dir, err);
 }

@@ -380,9 +380,9 @@ static int compare(const void *one, const void *other)
 /* The request as text, the same for the same: what is wanted, and what it must go with, each sorted. */
 static char *make_key(const json_t *requirements, const json_t *present)
 {
-    size_t      count = json_array_size(requirements), i;
-    const char *items[PACKAGES_PER_REQUEST];
-    json_t     *all = json_array(), *item;
+    size_t      count                       = json_array_size(requirements), i;
+    const char *items[PACKAGES_PER_REQUEST] = {NULL};
+    json_t     *all                         = json_array(), *item;
     char       *text;
 
     json_array_foreach(requirements, i, item) items[i] = json_string_value(item);

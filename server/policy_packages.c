@@ -133,6 +133,7 @@ static int read_limits(struct policy_packages *packages, const struct policy_fil
     } limits[] = {
         {{"limits", "maxInstallTime"}, 120000, 1000, 3600000, &packages->install_time_ms, NULL},
         {{"limits", "maxInstallSize"}, 500 << 20, 4096, UINT64_C(1) << 40, NULL, &packages->install_bytes},
+        {{"limits", "maxLayersSize"}, UINT64_C(10) << 30, 4096, UINT64_C(1) << 46, NULL, &packages->layers_bytes},
         {{"limits", "maxFileSize"}, 256 << 20, 4096, UINT64_C(1) << 40, NULL, &packages->file_bytes},
         {{"limits", "maxInstallMemory"}, 1 << 30, 128 << 20, UINT64_C(1) << 40, NULL, &packages->memory_bytes},
         {{"limits", "maxConcurrentInstalls"}, 2, 1, 8, &packages->concurrent_installs, NULL},

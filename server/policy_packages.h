@@ -14,6 +14,7 @@ struct policy_packages {
     bool     listed_dependencies; /* a dependency must be on the list, too */
     uint32_t install_time_ms;
     uint64_t install_bytes, file_bytes, memory_bytes;
+    uint64_t layers_bytes; /* of all layers together */
     uint32_t concurrent_installs;
     uint32_t per_session;
     uint32_t resolution_ms; /* for how long the same request gets the same versions */

@@ -405,3 +405,24 @@ def test_a_wrong_section_stops_the_start(make_server, tmp_path, section):
         server.start()
 
 
+
+
+def test_a_host_that_does_not_take_connections_in_time(make_server, site, tmp_path):
+    """Its queue is full and nobody accepts: the proxy gives up, and what comes late is nobody's any more."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for s in waiting:
+            s.setblocking(False)
+            s.connect_ex(("127.0.0.1", port))
+        server = make_server(**options(site, tmp_path, allowedDomains=[f"silent.test:{port}", "site.test"], timeout=700)).start()
+        if not server.client.health()["isolation"]["network"]["active"]:
+            pytest.skip("no way out here")
+        session = server.client.session()
+        assert fetch(server.client, f"http://silent.test:{port}/", session).startswith("504")
+        for s in waiting:
+            s.close()
+    assert fetch(server.client, f"http://site.test:{site.port}/", session).startswith("{")
+    assert server.process_named("--as-egress-process")

@@ -63,7 +63,7 @@ static void test_a_plain_tree(void **state)
     (void)state;
     assert_int_equal(chmod(at("layers/a-1.0/a.py"), 04777), 0);
     assert_true(installer_layers_bytes(place) > 0);
-    assert_int_equal(installer_layers_publish(place, dir.path, 100, &err), 0);
+    assert_int_equal(installer_layers_publish(place, dir.path, 100, 1 << 20, &err), 0);
     assert_int_equal(stat(published("a-1.0/a.py"), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0644);
     assert_int_equal(stat(published("a-1.0"), &st), 0);
@@ -74,17 +74,17 @@ static void test_the_first_of_a_name_stays(void **state)
 {
     struct stat st;
     (void)state;
-    assert_int_equal(installer_layers_publish(place, dir.path, 100, &err), 0);
+    assert_int_equal(installer_layers_publish(place, dir.path, 100, 1 << 20, &err), 0);
     assert_int_equal(mkdir(at("layers/a-1.0"), 0700), 0);
     put("layers/a-1.0/a.py", 20);
-    assert_int_equal(installer_layers_publish(place, dir.path, 100, &err), 0);
+    assert_int_equal(installer_layers_publish(place, dir.path, 100, 1 << 20, &err), 0);
     assert_int_equal(stat(published("a-1.0/a.py"), &st), 0);
     assert_int_equal(st.st_size, 10);
 }
 
 static void refused(void)
 {
-    assert_int_equal(installer_layers_publish(place, dir.path, 100, &err), -1);
+    assert_int_equal(installer_layers_publish(place, dir.path, 100, 1 << 20, &err), -1);
     assert_int_not_equal(err.message[0], '\0');
     assert_int_equal(access(published("a-1.0"), F_OK), -1);
 }
@@ -94,6 +94,13 @@ static void test_too_much(void **state)
     (void)state;
     put("layers/a-1.0/b.py", 91);
     refused();
+}
+
+static void test_too_much_in_all(void **state)
+{
+    (void)state;
+    assert_int_equal(installer_layers_publish(place, dir.path, 100, 12, &err), -1); /* the directories count, too */
+    assert_int_equal(access(published("a-1.0"), F_OK), -1);
 }
 
 static void test_a_link(void **state)
@@ -130,19 +137,15 @@ static void test_nothing_at_all(void **state)
 {
     (void)state;
     package_dir_remove_tree(at("layers"));
-    assert_int_equal(installer_layers_publish(place, dir.path, 100, &err), 0);
+    assert_int_equal(installer_layers_publish(place, dir.path, 100, 1 << 20, &err), 0);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {TEST(test_a_plain_tree),
-                                       TEST(test_the_first_of_a_name_stays),
-                                       TEST(test_too_much),
-                                       TEST(test_a_link),
-                                       TEST(test_a_second_name_of_a_file),
-                                       TEST(test_a_pipe),
-                                       TEST(test_a_name_that_is_no_layers),
-                                       TEST(test_nothing_at_all)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_plain_tree),  TEST(test_the_first_of_a_name_stays), TEST(test_too_much), TEST(test_too_much_in_all),
+        TEST(test_a_link),        TEST(test_a_second_name_of_a_file),   TEST(test_a_pipe),   TEST(test_a_name_that_is_no_layers),
+        TEST(test_nothing_at_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
