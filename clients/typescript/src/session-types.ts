@@ -154,6 +154,7 @@ export interface Checkpoint {
 
 export interface RolledBack {
     checkpointId: string;
+    name?: string;
     /** executionCount */
     restoredTo: number;
 }

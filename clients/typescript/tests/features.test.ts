@@ -40,7 +40,7 @@ feature('checkpoints and rollback', '/api/v1/sessions/{id}/checkpoints', async (
     assert.equal(saved.name, 'one');
     await session.execute('x = 2\nlist(generator)');
     assert.deepEqual((await session.listCheckpoints()).map(({ id }) => id), [saved.id]);
-    assert.deepEqual(await session.rollback(saved.id), { checkpointId: saved.id, restoredTo: saved.executionCount });
+    assert.deepEqual(await session.rollback(saved.id), { checkpointId: saved.id, name: 'one', restoredTo: saved.executionCount });
     assert.equal((await session.execute('print(x, list(generator))')).output.stdout, '1 [1, 2]\n');
     await session.deleteCheckpoint(saved.id);
     assert.deepEqual(await session.listCheckpoints(), []);
