@@ -98,7 +98,8 @@ static int lift(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, INIT_FD_COUNT);
 }
 
-static int arrange(const struct ends *ends, int report_fd, struct err *err)
+/* Before the layers: one of them limits how many descriptors there may be, and the zygote has some for each session. */
+static int lift_all(const struct ends *ends, int report_fd, int ret_lifted[INIT_FD_COUNT], struct err *err)
 {
     const int *server                = ends->server;
     int        null_fd               = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -114,13 +115,17 @@ static int arrange(const struct ends *ends, int report_fd, struct err *err)
                                         server[SESSION_FD_STDOUT],
                                         server[SESSION_FD_STDERR],
                                         server[SESSION_FD_LOG]};
-    int        lifted[INIT_FD_COUNT];
 
     for (int i = 0; i < INIT_FD_COUNT; i++) {
-        lifted[i] = lift(wanted[i]);
-        if (lifted[i] < 0)
+        ret_lifted[i] = lift(wanted[i]);
+        if (ret_lifted[i] < 0)
             return err_errno(err, "session descriptor %d", i);
     }
+    return 0;
+}
+
+static int place(const int lifted[INIT_FD_COUNT], struct err *err)
+{
     for (int i = 0; i < INIT_FD_COUNT; i++) {
         /* 0 to 2 survive exec, as a program expects; the rest are the session's own business */
         if (dup3(lifted[i], i, i <= 2 ? 0 : O_CLOEXEC) < 0)
@@ -133,13 +138,14 @@ static _Noreturn void child_main(const struct jail *jail, const struct jail_sess
 {
     struct err err = {0};
     char       go  = 0;
+    int        lifted[INIT_FD_COUNT];
 
     fdio_close(&ends->admit_fd); /* or the read below would never see a zygote that gave up */
     (void)setsid();              /* Ctrl-C at the server's terminal is not for sessions */
     if (fdio_read_exact(ends->admitted_fd, &go, 1) != 1)
         _exit(1);
-    /* the layers first: they use descriptors whose numbers are about to be taken */
-    if (jail_enter(jail, session, &err) < 0 || arrange(ends, report_fd, &err) < 0) {
+    /* the layers before the fixed numbers: they use descriptors whose numbers are about to be taken */
+    if (lift_all(ends, report_fd, lifted, &err) < 0 || jail_enter(jail, session, &err) < 0 || place(lifted, &err) < 0) {
         spawn_report_send(report_fd, session->session, err.code != 0 ? err.code : EPERM, err.message);
         _exit(1);
     }

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from harness import until
+from harness import until, write_policies
 
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 NOBODY = str(uuid.UUID(int=7))
@@ -257,3 +257,12 @@ def test_stats_of_a_session_that_is_busy(client, session):
     live = client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["live"]
     assert live["processes"] >= 2 and "disk" in live
     client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
+
+
+def test_more_sessions_than_one_session_may_have_descriptors(make_server, tmp_path):
+    """The service has descriptors for each of them, and a session's own limit says nothing about that."""
+    policies = write_policies(tmp_path, resources={"process": {"maxOpenFiles": 64}})
+    client = make_server(env={"SANDBOX_POLICY_DIR": policies, "SANDBOX_POOL_SIZE": "4"}).start().client
+    sessions = [client.session() for _ in range(100)]
+    assert client.stdout("print(1)", sessions[-1]) == "1\n"
+    assert client.expect(200, "GET", "/api/v1/sessions")["total"] == 100

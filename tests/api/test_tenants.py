@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import Client, until
+from harness import ROOT, Client, until
 
 
 class Keyed(Client):
@@ -319,3 +319,31 @@ def test_time_for_looking_at_things_is_processor_time_too(keyed_server):
     assert alice.post("/api/v1/execute", {"code": "1", "sessionId": session}).status == 429
     shown = alice.expect(200, "GET", f"/api/v1/sessions/{session}")
     assert "variables" not in shown, "the session itself can be seen, what costs time is left out"
+
+
+ROUTES = sorted(set(re.findall(r'\{HTTP_([A-Z]+), "([^"]*\{[^"]+)"', (ROOT / "server/route_table.c").read_text())))
+
+
+def test_no_route_reaches_what_is_another_s(keyed_server):
+    """Every route with an id in it, asked by a key whose it is not, answers as if there were no such thing; and nothing has happened."""
+    server = keyed_server(line("alice") + line("bob"))
+    alice, bob = Keyed(server, KEYS["alice"]), Keyed(server, KEYS["bob"])
+    session = alice.session()
+    done = alice.execute("x = 1\nopen('f', 'w').write('secret')\nimport matplotlib.pyplot as plt\nplt.plot([1]); plt.show()", session)
+    plot = alice.expect(200, "GET", f"/api/v1/sessions/{session}/plots")["plots"][0]["id"]
+    running = alice.start("input()", alice.session())
+    until(lambda: alice.execution(running)["status"] == "inputRequired", "it waits")
+    tried = 0
+    for method, pattern in ROUTES:
+        if "{id}" not in pattern and "{sessionId}" not in pattern:
+            continue
+        for id in (session, done["executionId"], running):
+            path = re.sub(r"\{(\w+)(?:\.\.\.)?\}", lambda m: {"id": id, "sessionId": id, "name": "x", "path": "f", "plotId": plot}.get(m[1], id), pattern)
+            answer = bob.request(method, path, {} if method in ("POST", "PUT", "PATCH") else None)
+            assert answer.status >= 400 and b"secret" not in answer.body, (method, path, answer)
+            assert answer.status in (404, 400, 415) or (answer.status, answer.json.get("message")) == (502, "The sandbox is not running"), (method, path, answer)
+            tried += 1
+    assert tried > 60
+    assert alice.execution(running)["status"] == "inputRequired", "nobody has interrupted or answered it"
+    assert alice.stdout("print(x, open('f').read())", session) == "1 secret\n"
+    alice.expect(202, "DELETE", f"/api/v1/executions/{running}")
