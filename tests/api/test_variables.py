@@ -396,8 +396,9 @@ def test_while_a_cell_runs(variables, client):
     with client.events(execution) as events:
         events.next("stdout", "up")
         answer = client.get(variables.path)
-        assert answer.status == 409 and answer.json["code"] == "SESSION_BUSY"
-        assert variables.put({"b": 1}).status == 409
+        assert answer.status == 200 and answer.json["stale"] is True and set(answer.json["variables"]) == {"a"}, "by a copy"
+        answer = variables.put({"b": 1})
+        assert answer.status == 409 and answer.json["code"] == "SESSION_BUSY", "what changes must wait"
         client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
         events.result()
     assert set(variables.list()) == {"a"}, "what was refused has not happened later"
