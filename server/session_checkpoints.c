@@ -196,11 +196,12 @@ static void begin_rollback(struct session *session)
 bool session_checkpoints_go_on(struct session *session)
 {
     struct session_checkpoints *own = session->checkpoints;
-    while (own->running == NULL && !TAILQ_EMPTY(&own->waiting)) {
-        own->running = TAILQ_FIRST(&own->waiting);
-        remove_request(own, own->running);
-        (void)evtimer_del(&own->running->timer);
-        if (own->running->is_rollback)
+    struct checkpoint_request  *first;
+    while (own->running == NULL && (first = TAILQ_FIRST(&own->waiting)) != NULL) {
+        remove_request(own, first);
+        (void)evtimer_del(&first->timer);
+        own->running = first;
+        if (first->is_rollback)
             begin_rollback(session);
         else
             begin_named(session);

@@ -30,15 +30,15 @@ void fake_core_init(struct fake_core *core)
                                       .memory_per_execution_bytes = 512 << 20,
                                       .cpu_percent                = 100};
     *core         = (struct fake_core){
-        .pool_size = 2,
-        .settings  = {.max_sessions    = 100,
-                      .max_queue       = 8,
-                      .idle_timeout_ms = MINUTE_MS,
-                      .sweep_ms        = 20,
-                      .profile         = "standard",
-                      .policies        = &core_policies,
-                      .output          = {.plots = 3, .variables = 5, .plot_bytes = 100000, .variable_bytes = 1000},
-                      .log             = {.output_bytes = 1000000, .log_bytes = 4000000, .retain_bytes = 4000000}},
+                .pool_size = 2,
+                .settings  = {.max_sessions    = 100,
+                              .max_queue       = 8,
+                              .idle_timeout_ms = MINUTE_MS,
+                              .sweep_ms        = 20,
+                              .profile         = "standard",
+                              .policies        = &core_policies,
+                              .output          = {.plots = 3, .variables = 5, .plot_bytes = 100000, .variable_bytes = 1000},
+                              .log             = {.output_bytes = 1000000, .log_bytes = 4000000, .retain_bytes = 4000000}},
     };
 }
 
