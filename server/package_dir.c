@@ -3,23 +3,78 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <dirent.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WALK_FDS = 16 };
+#include "fdio.h"
 
-static int make_fresh(struct package_dir *dir, const char *parent)
+enum { WALK_FDS = 16, TRIES = 10 };
+
+#define PREFIX "penny-layers-"
+
+/* A directory of ours that nobody holds a lock on is that of a service that was killed. */
+static void remove_if_left(const char *path)
 {
-    int n = snprintf(dir->path, sizeof dir->path, "%s/penny-packages-XXXXXX", parent);
+    struct stat st;
+    int         fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        package_dir_remove_tree(path);
+    fdio_close(&fd);
+}
+
+static void remove_left(const char *parent)
+{
+    DIR           *list = opendir(parent);
+    struct dirent *entry;
+    char           path[PATH_MAX];
+    while (list != NULL && (entry = readdir(list)) != NULL) {
+        if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0 &&
+            snprintf(path, sizeof path, "%s/%s", parent, entry->d_name) < (int)sizeof path)
+            remove_if_left(path);
+    }
+    if (list != NULL)
+        (void)closedir(list);
+}
+
+/* Between its making and its lock another's start could take it for left: then it is made again. */
+static bool lock(struct package_dir *dir)
+{
+    struct stat held, named;
+    dir->lock_fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->lock_fd >= 0 && flock(dir->lock_fd, LOCK_EX | LOCK_NB) == 0 && fstat(dir->lock_fd, &held) == 0 &&
+        stat(dir->path, &named) == 0 && held.st_ino == named.st_ino)
+        return true;
+    fdio_close(&dir->lock_fd);
+    return false;
+}
+
+static int make_once(struct package_dir *dir, const char *parent)
+{
+    int n = snprintf(dir->path, sizeof dir->path, "%s/" PREFIX "XXXXXX", parent);
     if (n < 0 || (size_t)n >= sizeof dir->path) {
         errno = ENAMETOOLONG;
         return -1;
     }
     return mkdtemp(dir->path) != NULL ? 0 : -1;
+}
+
+static int make_fresh(struct package_dir *dir, const char *parent)
+{
+    remove_left(parent);
+    for (int i = 0; i < TRIES; i++) {
+        if (make_once(dir, parent) < 0)
+            return -1;
+        if (lock(dir))
+            return 0;
+    }
+    return -1;
 }
 
 static int make_anywhere(struct package_dir *dir, struct err *err)
@@ -38,7 +93,8 @@ static int make_named(struct package_dir *dir, const char *wanted, struct err *e
 {
     struct stat st;
     char       *absolute;
-    dir->ours = false;
+    dir->ours    = false;
+    dir->lock_fd = -1;
     if (mkdir(wanted, 0755) < 0 && errno != EEXIST)
         return err_errno(err, "cannot make the package directory %s", wanted);
     if (stat(wanted, &st) < 0)
@@ -103,5 +159,6 @@ void package_dir_remove(struct package_dir *dir)
         package_dir_remove_tree(dir->path);
     else
         remove_staging(dir);
+    fdio_close(&dir->lock_fd);
     dir->path[0] = '\0';
 }

@@ -12,10 +12,18 @@
 
 struct package_dir {
     char path[256];
-    bool ours; /* made by us under a name of our own: removed at the end */
+    bool ours;    /* made by us under a name of our own: removed at the end */
+    int  lock_fd; /* while this lives, nobody takes the directory for a dead service's; -1: it is not ours */
 };
 
-/* Makes `wanted` where it does not exist, or a fresh directory under /var/tmp, $TMPDIR or /run when wanted is "". Returns 0 or -1. */
+/* To begin with. */
+#define PACKAGE_DIR_INIT                                                                                                                   \
+    {                                                                                                                                      \
+        .lock_fd = -1                                                                                                                      \
+    }
+
+/* Makes `wanted` where it does not exist, or a fresh directory under /var/tmp, $TMPDIR or /run when wanted is "", where it first
+ * removes what services of ours that were killed have left. Returns 0 or -1. */
 int  package_dir_make(struct package_dir *dir, const char *wanted, struct err *err);
 void package_dir_remove(struct package_dir *dir); /* if it is ours; what installations have left behind in any case */
 

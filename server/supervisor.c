@@ -536,7 +536,8 @@ static void finish(struct supervisor *s)
 
 int supervisor_run(struct config *config, const struct policies *policies, char **argv, struct err *err)
 {
-    struct supervisor s = {.config = config, .policies = policies, .argv = argv, .signal_fd = -1, .policy_fd = -1};
+    struct supervisor s = {
+        .config = config, .policies = policies, .argv = argv, .signal_fd = -1, .policy_fd = -1, .package_dir = PACKAGE_DIR_INIT};
     for (size_t i = 0; i < CONFIG_LISTEN_MAX; i++)
         s.listen_fds[i] = -1;
     for (int i = 0; i < KEPT_FDS; i++)

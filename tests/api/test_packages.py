@@ -205,6 +205,33 @@ def test_packages_outlive_the_interpreter(client):
     assert client.stdout("import penny_good; print(penny_good.version)", session) == "2.0\n"
 
 
+def test_packages_are_not_rolled_back(client):
+    session = client.session()
+    client.execute("x = 1", session)
+    made = client.expect(201, "POST", f"/api/v1/sessions/{session}/checkpoints", {"name": "before"})
+    install(client, session, "penny-good")
+    client.execute("import penny_good; x = 2", session)
+    client.expect(200, "POST", f"/api/v1/sessions/{session}/rollback", {"checkpointId": made["id"]})
+    assert client.stdout("import penny_good; print(x, penny_good.version)", session) == "1 2.0\n"
+    after = client.expect(201, "POST", f"/api/v1/sessions/{session}/checkpoints", {"name": "with"})
+    client.expect(200, "POST", "/api/v1/packages/uninstall", {"sessionId": session, "packages": ["penny-good"]})
+    client.expect(200, "POST", f"/api/v1/sessions/{session}/rollback", {"checkpointId": after["id"]})
+    refused = client.execute("import penny_good", session)
+    assert refused["status"] == "rejected" and names(client, session) == [], refused
+
+
+def test_a_fork_has_its_parents_packages_and_then_its_own(client):
+    session = client.session(packages=["penny-good"])
+    client.execute("x = 1", session)
+    fork = client.expect(201, "POST", f"/api/v1/sessions/{session}/fork", {"count": 1})["sessions"][0]["id"]
+    assert names(client, fork) == ["penny-good==2.0"]
+    install(client, fork, "penny-web")
+    assert client.stdout("import penny_good, penny_web; print(x)", fork) == "1\n"
+    assert client.execute("import penny_web", session)["status"] == "rejected" and names(client, session) == ["penny-good==2.0"]
+    client.expect(202, "POST", f"/api/v1/sessions/{fork}/restart", {})
+    assert client.stdout("import penny_good; print(penny_good.version)", fork) == "2.0\n"
+
+
 def test_uninstall(client):
     session = client.session(packages=["penny-good", "penny-web"])
     client.execute("import penny_good", session)

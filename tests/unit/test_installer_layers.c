@@ -15,7 +15,7 @@
 #include "package_dir.h"
 
 static char               place[300], path[700];
-static struct package_dir dir;
+static struct package_dir dir = PACKAGE_DIR_INIT;
 static struct err         err;
 
 static const char *at(const char *name)
@@ -140,12 +140,30 @@ static void test_nothing_at_all(void **state)
     assert_int_equal(installer_layers_publish(place, dir.path, 100, 1 << 20, &err), 0);
 }
 
+static void test_what_a_killed_service_has_left(void **state)
+{
+    struct package_dir other = PACKAGE_DIR_INIT, third = PACKAGE_DIR_INIT;
+    (void)state;
+    assert_int_equal(package_dir_make(&other, "", &err), 0);
+    assert_int_equal(access(dir.path, F_OK), 0); /* it lives */
+    assert_int_equal(close(other.lock_fd), 0);   /* as its end would */
+    assert_int_equal(package_dir_make(&third, "", &err), 0);
+    assert_int_equal(access(other.path, F_OK), -1);
+    package_dir_remove(&third);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-    const struct CMUnitTest tests[] = {
-        TEST(test_a_plain_tree),  TEST(test_the_first_of_a_name_stays), TEST(test_too_much), TEST(test_too_much_in_all),
-        TEST(test_a_link),        TEST(test_a_second_name_of_a_file),   TEST(test_a_pipe),   TEST(test_a_name_that_is_no_layers),
-        TEST(test_nothing_at_all)};
+    const struct CMUnitTest tests[] = {TEST(test_a_plain_tree),
+                                       TEST(test_the_first_of_a_name_stays),
+                                       TEST(test_too_much),
+                                       TEST(test_too_much_in_all),
+                                       TEST(test_a_link),
+                                       TEST(test_a_second_name_of_a_file),
+                                       TEST(test_a_pipe),
+                                       TEST(test_a_name_that_is_no_layers),
+                                       TEST(test_what_a_killed_service_has_left),
+                                       TEST(test_nothing_at_all)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
