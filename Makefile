@@ -46,6 +46,7 @@ ABSENT  := $(filter-out $(SERVER) $(SHARED) $(RUNTIME),$(patsubst %,server/%.c,$
 # ---- What is needed --------------------------------------------------------------------------------------------------
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 20
+CHAOS_SECONDS ?= 300
 # Where objects and executables go; `make asan` and the compilers' checks call this Makefile again with another place.
 O ?= build
 
@@ -95,7 +96,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 .DELETE_ON_ERROR:
-.PHONY: help run build programs venv web test unit fuzzers bench fuzz asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
+.PHONY: help run build programs venv web test unit fuzzers bench fuzz chaos asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
         packages-run packages-test packages-check
 
 help:
@@ -105,6 +106,7 @@ help:
 	@echo 'make bench   measure, beside what people use today (about three minutes); figures in build/bench.json'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
+	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
 	@echo 'V=1 shows the commands; PYTHON=/usr/bin/python3 chooses the interpreter.'
 
@@ -199,7 +201,7 @@ run: packages-run
 	$(Q)$(MAKE) venv web
 	@exec build/penny-sandbox
 
-PYTEST_PLACES := $(wildcard tests/runtime tests/api tests/jail tests/clients)
+PYTEST_PLACES := $(wildcard tests/runtime tests/api tests/jail tests/chaos tests/clients)
 NODE_PLACES   := clients/typescript web tests/e2e
 test: packages-test
 	$(Q)$(MAKE) $(PARALLEL) programs unit
@@ -220,6 +222,12 @@ asan: packages-check
 	$(Q)$(MAKE) venv
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)build/venv-test/bin/python tests/run.py --build build/asan --unit '$(UNIT_TESTS:build/%=build/asan/%)' --pytest '$(wildcard tests/api)' $(T)
+
+chaos: packages-test
+	$(Q)$(MAKE) $(PARALLEL) programs
+	$(Q)$(MAKE) venv
+	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
+	$(Q)CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) PENNY_BUILD=$(CURDIR)/build build/venv-test/bin/python -m pytest -q -s --timeout 0 tests/chaos
 
 fuzz: packages-check
 	$(Q)$(MAKE) $(PARALLEL) O=build/fuzz CC=clang HARDEN='-O1 -fPIE' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzzers
