@@ -17,7 +17,7 @@ enum {
     RESULTS_KEPT_MS = 5 * 60 * 1000, /* and one whose results may be asked for, */
     RESULTS_KEPT    = 1000,          /* the newest of these */
     COPIES_SAVED_US = 300 * 1000,    /* time for checkpoints that can be saved up by all sessions together */
-    COPIES_SHARE    = 80,            /* of each processor's time, in thousandths */
+    COPIES_SHARE    = 60,            /* of each processor's time, in thousandths */
 };
 
 static int64_t monotonic_ms(void)

@@ -131,6 +131,16 @@ def test_several_deaths_in_a_row(session):
     assert session.says(PROBE) == "[1, 2] 2 True True kept 0 b'abc'\n"
 
 
+def test_what_waits_behind_a_death_runs_on_the_restored_state(session):
+    session.run("x = 1")
+    session.is_held()
+    executions = [session.client.start(code, session.id) for code in ("x = 2\nimport os\nos._exit(1)", "print(x)", "x += 10\nprint(x)")]
+    until(lambda: session.client.execution(executions[-1])["status"] == "ok", "all have run")
+    results = [session.client.execution(e)["result"] for e in executions]
+    assert (results[0]["state"], results[0]["restoredTo"]) == ("rolledBack", 1)
+    assert [r["output"]["stdout"] for r in results[1:]] == ["1\n", "11\n"]
+
+
 def test_a_death_without_anything_to_lose(session):
     result = session.run("import os\nos._exit(1)")
     assert (result["state"], result["restoredTo"]) == ("rolledBack", 0)

@@ -135,8 +135,8 @@ def creates(service, rounds, pool):
     return {"first_output": summary(texts), "whole": summary(ends)}
 
 
-def trips(service, connections, count):
-    sessions = [service.client.session() for _ in range(connections)]
+def trips(service, connections, count, **fields):
+    sessions = [service.client.session(**fields) for _ in range(connections)]
     for session in sessions:
         for _ in range(3):
             service.client.execute("x = 0", session)
@@ -146,6 +146,16 @@ def trips(service, connections, count):
     for session in sessions:
         service.client.delete_session(session)
     return {**summary(times), "per_second": count / seconds}
+
+
+def checkpoints(service, connections, count, rounds=3):
+    """Back-to-back cells with copies taken as the budget allows, beside none: by turns, since the machine is never twice the same."""
+    each = {"off": [], "adaptive": []}
+    for n in range(rounds):
+        for mode in sorted(each, reverse=n % 2):
+            each[mode].append(trips(service, connections, count, checkpoints=mode)["per_second"])
+    figures = {f"{mode}_per_second": statistics.median(values) for mode, values in each.items()}
+    return {**figures, "ratio": statistics.median(a / o for a, o in zip(each["adaptive"], each["off"]))}
 
 
 def streaming(service, rounds=3):
@@ -185,6 +195,8 @@ def measure():
             found["warm"] = creates(warm, 200, POOL)
             say("x += 1 over one connection and over 16")
             found["increment_1"], found["increment_16"] = trips(warm, 1, 5000), trips(warm, 16, 30000)
+            say("the same with checkpoints off")
+            found["checkpoints_1"], found["checkpoints_16"] = checkpoints(warm, 1, 20000), checkpoints(warm, 16, 60000)
             say("a million printed lines")
             found["stream"] = streaming(warm)
             say(f"{SESSIONS} idle sessions")
@@ -228,6 +240,7 @@ def table(found):
     lines += [
         "", f"a million printed lines, streamed      {stream['lines_per_second'] / 1e6:.2f} M lines/s, {stream['bytes_per_second'] / 1e6:.0f} MB/s ({stream['lines']:,} lines)",
         f"memory per idle session, {idle['sessions']:,} alive    {idle['bytes_each'] / 2**20:.2f} MB      ipykernel {kernel['memory_bytes'] / 2**20:.0f} MB (without numpy)",
+        f"x += 1 with checkpoints adaptive to off {found['checkpoints_1']['ratio']:.2f} of it on one connection, {found['checkpoints_16']['ratio']:.2f} on 16",
         f"sessions created one after the other   {idle['creates_per_second']:,.0f}/s, deleted {idle['deletes_per_second']:,.0f}/s",
         f"{found['machine']['cores']} cores, {found['machine']['cpu']}, Linux {found['machine']['kernel']}, isolation tier: {found['tier']}",
     ]
