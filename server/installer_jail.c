@@ -109,8 +109,6 @@ static void allow_all(int ruleset_fd, const struct config *config, const struct 
     for (i = 0; i < sizeof device / sizeof *device; i++)
         allow(ruleset_fd, device[i], LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     /* the virtual environment and the interpreter it links to: <venv>/bin/python, <base>/bin/python3 */
-    (void)snprintf(path, sizeof path, "%s/../..", config->python);
-    allow(ruleset_fd, path, READ);
     (void)snprintf(path, sizeof path, "%.*s/..", (int)(strrchr(config->python, '/') - config->python), config->python);
     allow(ruleset_fd, path, READ);
     if (realpath(config->python, real) != NULL && strncmp(real, "/usr/", 5) != 0) {

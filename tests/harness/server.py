@@ -138,8 +138,9 @@ class Server:
         return found[0] if len(found) == 1 else None
 
     def server_pid(self):
-        found = [p for p in processes.children(self.pid) if not processes.name(p).startswith(("penny-zygote", "penny-init", "penny-installer"))
-                 and "penny-zygote" not in processes.command(p) and "--as-installer" not in processes.command(p)]
+        found = [p for p in processes.children(self.pid) if not processes.name(p).startswith(("penny-zygote", "penny-init", "penny-installer", "penny-egress"))
+                 and "penny-zygote" not in processes.command(p) and "--as-installer" not in processes.command(p)
+                 and "--as-egress" not in processes.command(p)]
         return found[0] if len(found) == 1 else None
 
     def signal(self, number=signal.SIGTERM):
