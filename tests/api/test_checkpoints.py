@@ -190,7 +190,7 @@ def test_children_of_the_dead_one_end(session):
     session.run("x = 1")
     session.run("import os, subprocess\nsubprocess.Popen(['sh', '-c', 'while :; do echo noise; done'])\nos._exit(1)")
     assert session.says("print(x)") == "1\n"
-    assert session.stats()["live"]["processes"] <= 3, "init, the interpreter, its copy"
+    until(lambda: session.stats()["live"]["processes"] <= 3, "only init, the interpreter and its copy are left")
 
 
 def test_what_user_code_does_to_its_copies(session):
@@ -594,7 +594,7 @@ def test_variables_while_a_cell_runs(session):
         assert "family" not in session.client.expect(200, "GET", session.path), "who reads is no fork"
         answer = session.client.request("PUT", f"{session.path}/variables", {"x": 7})
         assert answer.status == 409 and answer.json["code"] == "SESSION_BUSY", "what changes must wait"
-        assert session.stats()["live"]["processes"] == 3, "no reader stays"
+        until(lambda: session.stats()["live"]["processes"] == 3, "no reader stays")
     print("ms:", [round(t * 1000, 1) for t in times])
     assert sorted(times)[2] < 0.5, times  # 50 ms are promised; a busy machine is given more
     found = session.client.expect(200, "GET", f"{session.path}/variables")
