@@ -9,14 +9,20 @@
 #include <stdint.h>
 
 struct checkpoint_budget {
-    int64_t left_us; /* negative: overdrawn */
-    int64_t at_us;   /* monotonic */
-    int64_t most_us; /* that can be saved up */
-    int64_t share;   /* in thousandths of the time that passes */
+    int64_t left;  /* thousandths of microseconds; negative: overdrawn */
+    int64_t most;  /* that can be saved up, likewise */
+    int64_t at_us; /* monotonic */
+    int64_t share; /* in thousandths of the time that passes */
+    int64_t brief_us;
 };
 
-/* Full. */
-void checkpoint_budget_init(struct checkpoint_budget *budget, int64_t most_us, int64_t share, int64_t now_us);
+enum { BUDGET_BRIEF_US = 5000 };
+
+/*
+ * Full. Of a time between two calls that is shorter than BUDGET_BRIEF_US at most brief_us count: so much of it was work, and the rest is that
+ * others held the processor, which is no reason to take more of it. 0: all of it counts.
+ */
+void checkpoint_budget_init(struct checkpoint_budget *budget, int64_t most_us, int64_t share, int64_t brief_us, int64_t now_us);
 bool checkpoint_budget_allows(struct checkpoint_budget *budget, int64_t now_us);
 void checkpoint_budget_spend(struct checkpoint_budget *budget, int64_t cost_us);
 /* How long until it allows again; 0: it does. */

@@ -11,7 +11,7 @@
 #include "sessions.h"
 
 /* Of one session: a person's cells, some dozens in a row, are copied each; a loop of short ones gives a tenth of its time. */
-enum { SAVED_MOST_US = 100 * 1000, SHARE = 100 };
+enum { SAVED_MOST_US = 100 * 1000, SHARE = 100, BRIEF_US = 30 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -27,7 +27,7 @@ struct session_checkpoints *session_checkpoints_new(struct session *session, str
         return NULL;
     own->mode = mode;
     checkpoints_init(&own->all);
-    checkpoint_budget_init(&own->budget, SAVED_MOST_US, SHARE, metrics_now_us());
+    checkpoint_budget_init(&own->budget, SAVED_MOST_US, SHARE, BRIEF_US, metrics_now_us());
     TAILQ_INIT(&own->waiting);
     (void)evtimer_assign(&own->timer, base, on_timer, session);
     return own;

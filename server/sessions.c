@@ -189,7 +189,8 @@ struct sessions *sessions_new(struct event_base *base, struct pool *pool, const 
     TAILQ_INIT(&sessions->over);
     TAILQ_INIT(&sessions->leaving);
     turns_init(&sessions->turns, settings->max_running);
-    checkpoint_budget_init(&sessions->checkpoint_budget, COPIES_SAVED_US, COPIES_SHARE * sysconf(_SC_NPROCESSORS_ONLN), metrics_now_us());
+    checkpoint_budget_init(&sessions->checkpoint_budget, COPIES_SAVED_US, COPIES_SHARE * sysconf(_SC_NPROCESSORS_ONLN), 0,
+                           metrics_now_us());
     turn_line_init(&sessions->everybody, 0);
     TAILQ_INIT(&sessions->births);
     sessions->by_id      = table_new(ID_BYTES);

@@ -165,7 +165,7 @@ static void test_the_budget(void **state)
 {
     struct checkpoint_budget budget;
     (void)state;
-    checkpoint_budget_init(&budget, 1000, 100, 0);
+    checkpoint_budget_init(&budget, 1000, 100, 0, 0);
     assert_true(checkpoint_budget_allows(&budget, 0));
     checkpoint_budget_spend(&budget, 1000);
     assert_true(checkpoint_budget_allows(&budget, 0));
@@ -183,11 +183,25 @@ static void test_the_smallest_steps_add_up(void **state)
 {
     struct checkpoint_budget budget;
     (void)state;
-    checkpoint_budget_init(&budget, 1000, 1, 0);
+    checkpoint_budget_init(&budget, 1000, 1, 0, 0);
     checkpoint_budget_spend(&budget, 1010);
     for (int64_t now = 0; now < 10000; now++)
         assert_false(checkpoint_budget_allows(&budget, now));
     assert_true(checkpoint_budget_allows(&budget, 10000));
+}
+
+static void test_time_that_others_had_does_not_count(void **state)
+{
+    struct checkpoint_budget budget;
+    int64_t                  now = 0;
+    (void)state;
+    checkpoint_budget_init(&budget, 0, 100, 30, now);
+    checkpoint_budget_spend(&budget, 300);
+    for (int i = 0; i < 99; i++)
+        assert_false(checkpoint_budget_allows(&budget, now += 200)); /* 30 of each */
+    assert_true(checkpoint_budget_allows(&budget, now += 200));
+    checkpoint_budget_spend(&budget, 600);
+    assert_true(checkpoint_budget_allows(&budget, now += 6000)); /* a pause counts whole */
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -205,6 +219,7 @@ int main(void)
         TEST(test_names_come_and_go),
         TEST(test_the_budget),
         TEST(test_the_smallest_steps_add_up),
+        TEST(test_time_that_others_had_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
