@@ -161,6 +161,14 @@ static bool is_needed(const struct session *session)
     return first != NULL && execution_is_transactional(first->execution) && own->refused_state != own->state && !is_held(own);
 }
 
+/* One that a transactional execution needed. */
+static void drop_unwanted(struct session *session)
+{
+    const struct execution_node *first = TAILQ_FIRST(&session->queue);
+    if (session->checkpoints->mode == CHECKPOINTS_OFF && (first == NULL || !execution_is_transactional(first->execution)))
+        session_park_drop_own(session, NULL);
+}
+
 bool session_park_go_on(struct session *session)
 {
     if (session_park_runs(session))
@@ -169,6 +177,7 @@ bool session_park_go_on(struct session *session)
         return false;
     if (session_checkpoints_go_on(session))
         return true;
+    drop_unwanted(session);
     if (is_needed(session) || (is_wanted(session) && is_affordable(session)))
         return session_park_begin(session, PARK_OWN);
     return false;

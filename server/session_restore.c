@@ -136,6 +136,8 @@ static void on_restored(struct session *session)
 void session_restore_on_ready(struct session *session)
 {
     struct session_checkpoints *own = session->checkpoints;
+    if (own->wants_fresh && own->target != NULL)
+        return; /* a restart has overtaken it: it is being killed */
     if (own->target != NULL)
         on_restored(session);
     own->wants_fresh = false;
