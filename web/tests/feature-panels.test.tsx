@@ -217,7 +217,8 @@ describe('TimelinePanel', () => {
         fireEvent.click(screen.getByRole('button', { name: 'Race 3 parts' }));
         await waitFor(() => expect(logText(sandbox.state.log)).toContain('Part 3, kept: ok\ntwo\nThe session goes on from part 3.\n'));
         expect(JSON.parse(asked('POST /api/v1/sessions/s1/race')[0]!.body as string)).toMatchObject({ keep: 'firstOk', candidates: ['shared = 1\n', '\na = 1 / 0\n', '\na = 2\n'] });
-        expect(sandbox.state.timeline.moved).toBe(true);
+        await waitFor(() => expect(asked('POST /api/v1/sessions/s1/checkpoints').map((one) => one.body)).toEqual(['{"name":"After run 1"}']));
+        expect(sandbox.state.timeline).toMatchObject({ moved: true });
     });
 
     it('waits for the run', async () => {

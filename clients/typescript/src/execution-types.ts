@@ -100,9 +100,13 @@ export interface ExecutionResult {
     /** With `rolledBack`: the executionCount whose state is back. */
     restoredTo?: number;
     error?: ExecutionError;
+    /** Only where the state after this run can't be kept: a death would lead back to an older one. */
+    checkpoint?: { possible: false; reason: string };
     /** Something about this run that one should know. */
     notice?: string;
     artifacts?: Artifact[];
+    /** How many more were written. */
+    artifactsOmitted?: number;
     /** The output went past the limit and was cut. */
     truncated?: boolean;
     [field: string]: any;

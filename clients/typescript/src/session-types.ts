@@ -1,6 +1,6 @@
 /** Sessions, their files and their saved states. */
 
-import type { ExecutionResult } from './execution-types.js';
+import type { ExecutionResult, InlineFile } from './execution-types.js';
 import type { PlotData, VariableData } from './value-types.js';
 
 export type SessionStatus = 'active' | 'idle' | 'terminated';
@@ -20,11 +20,28 @@ export interface Session {
     policy?: { profile: string; [field: string]: any };
     /** The level of isolation it got. */
     isolation?: string;
+    checkpoints?: CheckpointState;
     metadata?: Record<string, any>;
     /** The session that this one is a copy of. */
     forkedFrom?: string;
     /** The session and the copies made of it, while there is more than one. */
-    family?: { sessions: number; filesShared: boolean; [field: string]: any };
+    family?: { sessions: number; filesShared: boolean; limits: 'sum' | 'one' };
+}
+
+/** When the service itself keeps a copy of the interpreter, so that the death of one loses nothing. */
+export type CheckpointMode = 'adaptive' | 'always' | 'off';
+
+export interface CheckpointState {
+    mode: CheckpointMode;
+    /** How many have been saved by name. */
+    named: number;
+    /** A death now would lose nothing. */
+    upToDate: boolean;
+    /** What a death now would lead back to; absent: to nothing. */
+    executionCount?: number;
+    createdAt?: string;
+    /** Why the last attempt gave no copy. */
+    reason?: string;
 }
 
 export interface SessionOptions {
@@ -38,6 +55,9 @@ export interface SessionOptions {
     envVars?: Record<string, string>;
     /** ms without activity after which the session ends. */
     idleTimeout?: number;
+    checkpoints?: CheckpointMode;
+    /** Written to the workspace, by name. */
+    files?: Record<string, InlineFile>;
     /** Other names of packages, variables and idleTimeout, as PENNY's types have them. */
     initialPackages?: string[];
     initialVariables?: Record<string, any>;
@@ -165,9 +185,16 @@ export interface RaceOptions {
     keep?: 'firstOk' | 'none';
     /** ms for each candidate */
     timeout?: number;
+    variables?: Record<string, any>;
+    envVars?: Record<string, string>;
+    stdin?: string;
+    includeVariables?: boolean;
+    /** false: a busy session answers 409 (ConflictError). */
+    queue?: boolean;
 }
 
 export interface RaceResult {
+    sessionId: string;
     results: ExecutionResult[];
     /** Index of the candidate whose state was kept. */
     winner: number | null;

@@ -90,7 +90,13 @@ function told({ results, winner }: RaceResult): string {
 export async function race(sandbox: Sandbox, candidates: string[], timeout: number): Promise<void> {
     const result = await sandbox.session?.race({ candidates, keep: 'firstOk', timeout });
     if (!result) return;
-    if (result.winner !== null) sandbox.dispatch({ type: 'moved' });
     sandbox.dispatch({ type: 'text', kind: 'note', text: told(result) });
+    const count = result.winner === null ? undefined : result.results[result.winner]?.executionCount;
+    if (count !== undefined) {
+        // The states that were saved were the old interpreter's, and are gone with it.
+        sandbox.dispatch({ type: 'checkpoints', checkpoints: [] });
+        sandbox.dispatch({ type: 'moved' });
+        await autosave(sandbox, afterRun(count));
+    }
     await sandbox.refresh();
 }
