@@ -20,7 +20,7 @@ export interface Session {
     policy?: { profile: string; [field: string]: any };
     /** The level of isolation it got. */
     isolation?: string;
-    checkpoints?: CheckpointState;
+    checkpoints?: CheckpointMode;
     metadata?: Record<string, any>;
     /** The session that this one is a copy of. */
     forkedFrom?: string;
@@ -87,6 +87,7 @@ export interface SessionStats {
     /** ms */
     uptime: number;
     lastActivity: string;
+    checkpoints?: CheckpointState;
     [field: string]: any;
 }
 

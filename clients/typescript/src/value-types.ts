@@ -106,6 +106,13 @@ export interface MimeBundle {
     metadata?: Record<string, unknown>;
     /** True for the value of the last expression, false for a display(). */
     isMainResult?: boolean;
+    /** Of a display() that has an id. */
+    displayId?: string;
+    /** It takes the place of what was shown under its displayId. */
+    update?: boolean;
+    /** clear_output(): what was shown is taken away; with `wait`, only when something new comes. */
+    clear?: boolean;
+    wait?: boolean;
 }
 
 export function isNumPyArrayData(data: VariableData): data is NumPyArrayData {

@@ -8,14 +8,6 @@ export type Shown =
     | { readonly form: 'html'; readonly html: string }
     | { readonly form: 'text'; readonly text: string };
 
-/** What the service adds to a bundle for display() with an id and for clear_output(). */
-export interface DisplayFields {
-    displayId?: string;
-    update?: boolean;
-    clear?: boolean;
-    wait?: boolean;
-}
-
 /** A table larger than this is drawn as text. */
 const HTML_LIMIT = 2_000_000;
 const BASE64 = /^[A-Za-z0-9+/=\s]*$/;

@@ -3,7 +3,7 @@
 import type { ExecutionResult, MimeBundle, NamedVariableData, PlotData, StreamEvent } from '@penny/sandbox-client';
 import { appendBlock, appendText, emptyLog, updateBlock } from './log';
 import { HISTORY_KEPT, type Mark, type RunSummary, type SandboxState } from './model';
-import { chooseForm, rowsOf, type DisplayFields } from './result';
+import { chooseForm, rowsOf } from './result';
 import { withMove, withRollback } from './timeline';
 
 const PLOT_ROWS = 16;
@@ -41,7 +41,7 @@ function figurePlot(figure: unknown, id: string): PlotData {
     return { id, format: 'html', data: encode(JSON.stringify(figure)), metadata };
 }
 
-function addResult(state: SandboxState, bundle: MimeBundle & DisplayFields, id: string): SandboxState {
+function addResult(state: SandboxState, bundle: MimeBundle, id: string): SandboxState {
     if (bundle.clear) return bundle.wait ? { ...state, clearPending: true } : { ...state, log: emptyLog(), plots: [] };
     if (typeof bundle.data !== 'object' || bundle.data === null) return state;
     if (bundle.update && bundle.displayId !== undefined) return { ...state, log: updateBlock(state.log, bundle.displayId, bundle) };
@@ -115,7 +115,7 @@ export function onEvent(state: SandboxState, event: StreamEvent, at: number): Sa
         case 'plot':
             return addPlot(state, event.data);
         case 'result':
-            return addResult(state, event.data as MimeBundle & DisplayFields, event.id ?? `${state.log.length}`);
+            return addResult(state, event.data, event.id ?? `${state.log.length}`);
         case 'variable':
             return setVariable(state, event.data);
         case 'inputRequest':
