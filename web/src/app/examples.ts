@@ -86,7 +86,7 @@ print("\\n\\x1b[1;32mdone\\x1b[0m")
 
 const LONG = `# Output as it comes, a million lines of it. Interrupt stops the run and keeps the variables.
 for n in range(1_000_000):
-    print(n, "the quick brown fox")
+    print(n)
 `;
 
 export const EXAMPLES: readonly Example[] = [

@@ -13,7 +13,7 @@ export function usePanels(sandbox: Sandbox, state: SandboxState, code: () => str
     if (features.files) tabs.push({ id: 'files', label: 'Files', content: () => <FilesPanel sandbox={sandbox} state={state} /> });
     if (features.packages) tabs.push({ id: 'packages', label: 'Packages', content: () => <PackagesPanel sandbox={sandbox} state={state} /> });
     if (features.checkpoints || features.rollback || features.fork) {
-        tabs.push({ id: 'timeline', label: 'States', count: state.timeline.saved.length, content: () => <TimelinePanel sandbox={sandbox} state={state} code={code} /> });
+        tabs.push({ id: 'timeline', label: 'States', content: () => <TimelinePanel sandbox={sandbox} state={state} code={code} /> });
     }
     return tabs;
 }
