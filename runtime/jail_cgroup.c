@@ -283,6 +283,45 @@ int jail_cgroup_set_cpu(const struct jail *jail, const struct jail_session *sess
     return failed;
 }
 
+static uint64_t read_usage(int group_fd, const char *file)
+{
+    char    text[32];
+    int     fd = openat(group_fd, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n  = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    return strtoull(text, NULL, 10);
+}
+
+int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *session, uint64_t *ret_bytes, struct err *err)
+{
+    bool        v1    = jail->cgroup_version == 1;
+    const char *usage = v1 ? "memory.usage_in_bytes" : "memory.current", *file = v1 ? "memory.force_empty" : "memory.reclaim";
+    char        name[32], amount[32];
+    uint64_t    before, after;
+    int         fd, failed;
+
+    *ret_bytes = 0;
+    if (jail->cgroup_fd[CGROUP_MEMORY] < 0)
+        return err_set(err, ENOTSUP, "no control group for memory");
+    group_name(session, name, sizeof name);
+    fd = openat(jail->cgroup_fd[CGROUP_MEMORY], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_errno(err, "open the memory group");
+    before = read_usage(fd, usage);
+    (void)snprintf(amount, sizeof amount, "%" PRIu64, before);
+    failed = write_at(fd, file, v1 ? "0" : amount);
+    if (failed < 0)
+        (void)err_errno(err, "%s", file);
+    after      = read_usage(fd, usage);
+    *ret_bytes = before > after ? before - after : 0;
+    close(fd);
+    return failed < 0 && *ret_bytes == 0 ? -1 : 0; /* EAGAIN: less than all; that is to be expected */
+}
+
 int jail_cgroup_reserve(const struct jail *jail, const struct jail_session *session, struct err *err)
 {
     for (int i = 0; i < CGROUP_KINDS; i++) {

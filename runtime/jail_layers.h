@@ -31,6 +31,9 @@ int  jail_cgroup_enter(const struct jail *jail, const struct jail_session *sessi
 void jail_cgroup_release(const struct jail *jail, const struct jail_session *session);
 void jail_cgroup_done(struct jail *jail);
 
+/* Asks the kernel to take back what the session's processes do not use. *ret_bytes: by how much its memory has shrunk. Blocks. 0 or -1. */
+int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *session, uint64_t *ret_bytes, struct err *err);
+
 /* jail_rlimit.c */
 int  jail_rlimit_prepare(struct jail *jail, struct err *err);
 void jail_rlimit_reserve(const struct jail *jail, struct jail_session *session);

@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clone.h"
 #include "fdio.h"
+#include "jail_layers.h"
 #include "spawn.h"
 #include "stats.h"
 #include "zygote.h"
@@ -106,6 +108,25 @@ static void on_stats(struct zygote *zygote, const struct zygote_message *message
     send_message(zygote, &reply, NULL, 0);
 }
 
+/* In a fork: the kernel may look for a while. */
+static void on_reclaim(struct zygote *zygote, const struct zygote_message *message)
+{
+    const struct child   *child = children_find(zygote->children, message->session);
+    struct zygote_message reply = {.type = ZYGOTE_RECLAIMED, .session = message->session};
+    struct jail_session   session;
+    struct err            err = {0};
+
+    if (child == NULL)
+        return;
+    session = child->session; /* the table is not inherited */
+    if (clone_process(0, -1) != 0)
+        return;
+    if (jail_cgroup_reclaim(&zygote->jail, &session, &reply.memory_bytes, &err) < 0)
+        reply.error = err.code != 0 ? err.code : EIO;
+    send_message(zygote, &reply, NULL, 0);
+    _exit(0);
+}
+
 static void on_limit(const struct zygote *zygote, const struct zygote_message *message)
 {
     const struct child *child = children_find(zygote->children, message->session);
@@ -194,6 +215,7 @@ static void on_server(struct zygote *zygote)
     case ZYGOTE_STATS: on_stats(zygote, &message); break;
     case ZYGOTE_FAMILY: on_family(zygote, &message); break;
     case ZYGOTE_LIMIT: on_limit(zygote, &message); break;
+    case ZYGOTE_RECLAIM: on_reclaim(zygote, &message); break;
     case ZYGOTE_ADOPT: on_adopt(zygote, &message, fd_count == 1 ? fd : -1); break;
     default: /* not in the table of what a server may ask */ break;
     }

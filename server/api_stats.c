@@ -2,6 +2,7 @@
 #include "api_stats.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "api_checkpoints.h"
 #include "api_error.h"
@@ -39,6 +40,22 @@ static json_t *write_live(const struct session_stats *stats, const struct contro
     return live;
 }
 
+/* What giving its memory back has come to, told as it is: a machine without swap can take back little. */
+static json_t *write_hibernation(const struct session_info *info)
+{
+    const struct worker_reclaimed *reclaimed = info->reclaimed;
+    json_t                        *json      = json_pack("{s:b}", "hibernated", info->hibernated);
+    if (!info->hibernated || reclaimed == NULL || !reclaimed->is_known)
+        return json;
+    (void)json_object_set_new(json, "reclaimed", json_integer((json_int_t)reclaimed->bytes));
+    if (reclaimed->error != 0)
+        (void)json_object_set_new(json, "reason", json_sprintf("nothing could be taken back: %s", strerror(reclaimed->error)));
+    else if (reclaimed->bytes == 0)
+        (void)json_object_set_new(json, "reason",
+                                  json_string("the kernel found nothing to take back; without swap it can take back caches only"));
+    return json;
+}
+
 static json_t *write_stats(const struct session *session, const struct session_stats *stats, const struct control_file_reply *usage)
 {
     struct session_info info;
@@ -52,6 +69,8 @@ static json_t *write_stats(const struct session *session, const struct session_s
         (void)json_object_set_new(json, "live", write_live(stats, usage));
     if (json != NULL)
         (void)json_object_set_new(json, "checkpoints", api_checkpoints_status(session));
+    if (json != NULL)
+        (void)json_object_set_new(json, "hibernation", write_hibernation(&info));
     return json;
 }
 

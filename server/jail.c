@@ -17,21 +17,22 @@ enum { END_LIMIT_S = 5 };
 enum jail_state { JAIL_SPAWNING, JAIL_UP, JAIL_ENDING, JAIL_GONE };
 
 struct jail {
-    struct workers       *workers;
-    enum jail_state       state;
-    bool                  is_unwanted; /* while it is made: nobody waits for it any more */
-    uint32_t              serial;
-    int32_t               pid; /* of init, on the host */
-    uint32_t              uid;
-    int                   control_fd;
-    struct event          readable, timer;
-    bool                  is_watched;
-    struct zygote_message limits; /* of one member */
-    uint32_t              last_number;
-    uint32_t              oom_kills; /* that members have been told of */
-    struct worker_death   death;
-    jail_on_member        on_member; /* while it is taken over */
-    void                 *found_arg;
+    struct workers         *workers;
+    enum jail_state         state;
+    bool                    is_unwanted; /* while it is made: nobody waits for it any more */
+    uint32_t                serial;
+    int32_t                 pid; /* of init, on the host */
+    uint32_t                uid;
+    int                     control_fd;
+    struct event            readable, timer;
+    bool                    is_watched;
+    struct zygote_message   limits; /* of one member */
+    uint32_t                last_number;
+    uint32_t                oom_kills; /* that members have been told of */
+    struct worker_death     death;
+    struct worker_reclaimed reclaimed;
+    jail_on_member          on_member; /* while it is taken over */
+    void                   *found_arg;
     TAILQ_HEAD(jail_members, jail_member) members;
 };
 
@@ -345,6 +346,25 @@ bool jail_ask_stats(struct jail_member *member)
 {
     member->asks = true;
     return zygote_client_stats(workers_zygote(member->jail->workers), member->jail->serial) == 0;
+}
+
+bool jail_reclaim(struct jail_member *member)
+{
+    struct jail *jail = member->jail;
+    if (jail_count(jail) != 1 || zygote_client_reclaim(workers_zygote(jail->workers), jail->serial) < 0)
+        return false;
+    jail->reclaimed = (struct worker_reclaimed){0};
+    return true;
+}
+
+const struct worker_reclaimed *jail_reclaimed(const struct jail_member *member)
+{
+    return &member->jail->reclaimed;
+}
+
+void jail_on_reclaimed(struct jail *jail, const struct zygote_message *message)
+{
+    jail->reclaimed = (struct worker_reclaimed){.is_known = true, .error = message->error, .bytes = message->memory_bytes};
 }
 
 bool jail_limit_cpu(const struct jail_member *member, uint32_t cpu_percent)

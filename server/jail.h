@@ -75,7 +75,10 @@ int  jail_send(struct jail *jail, const void *packet, size_t length, const int *
 bool jail_ask_stats(struct jail_member *member); /* on_stats follows; false: the zygote is away */
 /* Of all that runs in it: per cent of one core from now on, 0: no limit. Returns false when it is not held. */
 bool jail_limit_cpu(const struct jail_member *member, uint32_t cpu_percent);
-bool jail_is_up(const struct jail *jail); /* its init is there, and is not to end */
+/* Has the kernel take back the memory that it does not use. The answer is jail_reclaimed. Returns false when it can't be asked now. */
+bool                           jail_reclaim(struct jail_member *member);
+const struct worker_reclaimed *jail_reclaimed(const struct jail_member *member);
+bool                           jail_is_up(const struct jail *jail); /* its init is there, and is not to end */
 
 struct workers *jail_workers(const struct jail *jail);
 uint32_t        jail_serial(const struct jail *jail);
@@ -85,6 +88,7 @@ size_t          jail_count(const struct jail *jail); /* of members that are not 
 void jail_on_spawned(struct jail *jail, const struct zygote_message *message, const int fds[SESSION_FD_COUNT]); /* fds are owned */
 void jail_on_spawn_failed(struct jail *jail, const char *reason);
 void jail_on_exited(struct jail *jail, const struct zygote_message *message);
+void jail_on_reclaimed(struct jail *jail, const struct zygote_message *message);
 void jail_on_stats(struct jail *jail, const struct session_stats *stats);
 /* A new zygote is there, or the former one was lost. */
 void jail_on_zygote(struct jail *jail, bool up);

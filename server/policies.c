@@ -44,6 +44,7 @@ static const struct number RESOURCES[] = {
     {{"plotting", "maxPlotSize"}, NUMBER(plot_bytes), 5 << 20, 4096, UINT64_C(1) << 30},
     {{"checkpoints", "maxPerSession"}, NUMBER(checkpoints), 8, 0, 32},
     {{"cleanup", "sessionTimeout"}, NUMBER(session_timeout_ms), 1800000, 1000, UINT64_C(3456000000)},
+    {{"cleanup", "hibernateAfter"}, NUMBER(hibernate_after_ms), 300000, 0, MS_DAY},
     {{"cleanup", "cleanupInterval"}, NUMBER(cleanup_interval_ms), 30000, 100, MS_DAY},
 };
 

@@ -36,7 +36,7 @@ struct policies {
     uint32_t family;                /* + process.maxFamily: a session and its forks that live in one jail */
     uint32_t uid_base, uid_count;   /* + process.uidBase, process.uidCount: host uids of sessions, when started as root */
     /* cleanup */
-    uint32_t session_timeout_ms, cleanup_interval_ms;
+    uint32_t session_timeout_ms, cleanup_interval_ms, hibernate_after_ms;
     /* + checkpoints */
     enum checkpoint_mode checkpoint_mode; /* checkpoints.default, of sessions that choose none */
     uint32_t             checkpoints;     /* checkpoints.maxPerSession, named ones */

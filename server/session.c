@@ -28,6 +28,7 @@ void session_touch(struct session *session)
     (void)clock_gettime(CLOCK_REALTIME, &now);
     session->last_activity_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
     session->active_ms        = monotonic_ms();
+    session->hibernated       = false;
     session_keep(session);
 }
 
@@ -283,6 +284,8 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .id_text          = session->id_text,
         .created_us       = session->created_us,
         .last_activity_us = session->last_activity_us,
+        .hibernated       = session->hibernated,
+        .reclaimed        = session->worker != NULL ? worker_reclaimed(session->worker) : NULL,
         .expires_ms       = session->last_activity_us / 1000 + session->idle_timeout_ms,
         .busy             = session_has_work(session),
         .is_empty         = session_state_number(session) == 0 && session->variables == NULL && session->running == NULL,
@@ -303,6 +306,14 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .pauses           = session->pauses,
         .paused           = is_paused(session, monotonic_ms()),
     };
+}
+
+void session_hibernate(struct session *session, int64_t now_ms, uint32_t after_ms)
+{
+    if (session->hibernated || after_ms == 0 || session->active_ms + after_ms > now_ms || session->worker == NULL ||
+        session_has_work(session) || session_inspect_runs(session) || session_files_are_used(session))
+        return;
+    session->hibernated = worker_reclaim(session->worker);
 }
 
 struct session_node *session_node(struct session *session)

@@ -54,24 +54,26 @@ TAILQ_HEAD(session_list, session_node);
 
 /* What can be said of it. */
 struct session_info {
-    const struct id     *id;
-    const char          *id_text;
-    int64_t              created_us, last_activity_us, expires_ms; /* since 1970 */
-    bool                 busy;
-    bool                 is_empty;               /* its interpreter holds nothing yet, nor does anything wait to be brought to it */
-    const json_t        *metadata, *environment; /* borrowed; NULL: none */
-    const char          *profile;                /* never "" */
-    struct worker_limits limits;
-    uint32_t             idle_timeout_ms;
-    enum checkpoint_mode checkpoints;
-    uint64_t             executions;
-    uint64_t             memory_bytes, cpu_us; /* as last heard */
-    double               execution_ms;         /* of all executions together */
-    int64_t              changed_ms;           /* since 1970: when variables may have changed last */
-    const struct id     *forked_from;          /* NULL: it is no fork */
-    size_t               family;               /* living sessions that share its jail: its files and limits; 1: it is alone */
-    int64_t              deadline_ms;          /* since 1970; 0: none */
-    bool                 pauses, paused;       /* at the deadline; now */
+    const struct id               *id;
+    const char                    *id_text;
+    int64_t                        created_us, last_activity_us, expires_ms; /* since 1970 */
+    bool                           busy;
+    bool                           is_empty; /* its interpreter holds nothing yet, nor does anything wait to be brought to it */
+    const json_t                  *metadata, *environment; /* borrowed; NULL: none */
+    const char                    *profile;                /* never "" */
+    struct worker_limits           limits;
+    uint32_t                       idle_timeout_ms;
+    enum checkpoint_mode           checkpoints;
+    uint64_t                       executions;
+    uint64_t                       memory_bytes, cpu_us; /* as last heard */
+    double                         execution_ms;         /* of all executions together */
+    int64_t                        changed_ms;           /* since 1970: when variables may have changed last */
+    const struct id               *forked_from;          /* NULL: it is no fork */
+    size_t                         family;               /* living sessions that share its jail: its files and limits; 1: it is alone */
+    int64_t                        deadline_ms;          /* since 1970; 0: none */
+    bool                           hibernated;
+    const struct worker_reclaimed *reclaimed;      /* when hibernated: what that gave */
+    bool                           pauses, paused; /* at the deadline; now */
 };
 
 /* On a worker that is ready (owned from then on, also on failure). Used by sessions.c. Returns NULL with err filled. */
@@ -131,6 +133,8 @@ const struct id     *session_id(const struct session *session);
 struct tenant       *session_owner(const struct session *session);
 struct event_log    *session_log(struct session *session);
 size_t               session_queue_length(const struct session *session);
+/* Nobody has used it for so long: its memory is given back as far as the machine can, until it is used again. */
+void session_hibernate(struct session *session, int64_t monotonic_ms, uint32_t after_ms);
 /* Time to end for want of use. */
 bool session_is_expired(const struct session *session, int64_t monotonic_ms);
 /* Ended, all processes gone, nobody reads, and nobody is expected to. */

@@ -163,6 +163,7 @@ json_t *session_body_write(const struct session *session, const struct policies 
     if (json != NULL) {
         (void)json_object_set_new(json, "installedPackages", session_packages_names(session));
         (void)json_object_set_new(json, "checkpoints", json_string(checkpoint_mode_name(info.checkpoints)));
+        (void)json_object_set_new(json, "hibernated", json_boolean(info.hibernated));
     }
     if (json != NULL && level != NULL)
         (void)json_object_set(json, "isolation", level);

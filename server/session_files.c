@@ -203,7 +203,8 @@ int session_files_ask(struct session *session, const struct file_order *wanted, 
     order->arg       = arg;
     TAILQ_INSERT_TAIL(&files->orders, order, entry);
     files->count++;
-    session_touch(session);
+    if (wanted->operation != FILE_USAGE) /* looking at it is no use of it */
+        session_touch(session);
     go_on(session);
     return 0;
 }

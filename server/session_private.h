@@ -40,6 +40,7 @@ struct session {
     uint64_t              executions;                             /* started ever */
     int64_t               deadline_ms, deadline_at_ms;            /* monotonic, and since 1970; 0: none */
     bool                  pauses, paused;
+    bool                  hibernated; /* its memory was asked back and nothing has used it since */
     unsigned              failed_starts;
     bool                  is_kept; /* although ended, for a while */
     struct bytes          late[PIPES_STREAM_COUNT];

@@ -64,6 +64,18 @@ static bool may_go(const struct session *session, bool is_surplus)
     return session_is_over(session) || (is_surplus && session_is_kept(session)) || json_time_now() >= session_ended_ms(session) + kept_ms;
 }
 
+static void hibernate_one(void *session, void *arg)
+{
+    const struct sessions *sessions = arg;
+    session_hibernate(session, monotonic_ms(), sessions->settings.policies->hibernate_after_ms);
+}
+
+static void hibernate(struct sessions *sessions)
+{
+    if (sessions->settings.policies != NULL && sessions->settings.policies->hibernate_after_ms != 0)
+        table_each(sessions->by_id, hibernate_one, sessions);
+}
+
 static void bury(struct sessions *sessions)
 {
     struct session_node *node, *next;
@@ -105,6 +117,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     expire(sessions);
+    hibernate(sessions);
     bury(sessions);
     ended_sweep(sessions->ended, json_time_now());
 }

@@ -543,6 +543,16 @@ bool worker_limit_cpu(struct worker *worker, uint32_t cpu_percent)
     return worker->state != WORKER_ENDING && jail_limit_cpu(&worker->member, cpu_percent);
 }
 
+bool worker_reclaim(struct worker *worker)
+{
+    return worker->state == WORKER_IDLE && jail_reclaim(&worker->member);
+}
+
+const struct worker_reclaimed *worker_reclaimed(const struct worker *worker)
+{
+    return jail_reclaimed(&worker->member);
+}
+
 void worker_pause(struct worker *worker)
 {
     pipes_pause(&worker->pipes, true);

@@ -143,6 +143,15 @@ bool worker_ask_stats(struct worker *worker);
 /* Per cent of one core that the whole jail may use from now on; 0: no limit. Returns false when it is not held: without a
  * control group, or while the zygote is away. */
 bool worker_limit_cpu(struct worker *worker, uint32_t cpu_percent);
+/* Has the kernel take back the memory of its jail that is not used. Returns false when it can't be asked: others live in the jail, the
+ * zygote is away. What came of it is known later. */
+struct worker_reclaimed {
+    bool     is_known;
+    int      error; /* errno: nothing could be done; else */
+    uint64_t bytes; /* less */
+};
+bool                           worker_reclaim(struct worker *worker);
+const struct worker_reclaimed *worker_reclaimed(const struct worker *worker);
 /* Reads nothing until the next worker_execute: back-pressure on what is written while nothing runs. */
 void worker_pause(struct worker *worker);
 

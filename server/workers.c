@@ -51,6 +51,8 @@ static void on_message(void *arg, const struct zygote_message *message)
         jail_on_spawn_failed(jail, message->text[0] != '\0' ? message->text : strerror(message->error));
     else if (message->type == ZYGOTE_EXITED)
         jail_on_exited(jail, message);
+    else if (message->type == ZYGOTE_RECLAIMED)
+        jail_on_reclaimed(jail, message);
     else if (message->type == ZYGOTE_STATS_REPLY)
         jail_on_stats(jail, &message->stats);
 }

@@ -77,7 +77,7 @@ static json_t *read_report(int fd)
 
 static bool is_known_answer(uint32_t type)
 {
-    return type == ZYGOTE_SPAWN_FAILED || type == ZYGOTE_EXITED || type == ZYGOTE_STATS_REPLY;
+    return type == ZYGOTE_SPAWN_FAILED || type == ZYGOTE_EXITED || type == ZYGOTE_STATS_REPLY || type == ZYGOTE_RECLAIMED;
 }
 
 /* A session whose descriptors did not all fit in our table of open files can't be used. */
@@ -258,6 +258,11 @@ int zygote_client_spawn(struct zygote_client *client, const struct zygote_messag
 int zygote_client_kill(struct zygote_client *client, uint32_t session)
 {
     return send_short(client, ZYGOTE_KILL, session);
+}
+
+int zygote_client_reclaim(struct zygote_client *client, uint32_t session)
+{
+    return client->ready ? send_short(client, ZYGOTE_RECLAIM, session) : -1;
 }
 
 int zygote_client_stats(struct zygote_client *client, uint32_t session)

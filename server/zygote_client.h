@@ -37,6 +37,7 @@ bool zygote_client_is_ready(const struct zygote_client *client);
 /* Each sends one message. Returns 0, or -1 when no socket is attached or the queue is full. */
 int zygote_client_spawn(struct zygote_client *client, const struct zygote_message *limits_and_session);
 int zygote_client_kill(struct zygote_client *client, uint32_t session);
+int zygote_client_reclaim(struct zygote_client *client, uint32_t session);
 int zygote_client_stats(struct zygote_client *client, uint32_t session);
 int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent); /* 0: no limit */
 int zygote_client_family(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t members);

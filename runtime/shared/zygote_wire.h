@@ -11,12 +11,13 @@ enum zygote_message_type {
     /* server to zygote */
     ZYGOTE_SPAWN =
         1, /* session (a number new to this zygote), memory_bytes.. as limits (0: the policy's). Answer: SPAWNED or SPAWN_FAILED */
-    ZYGOTE_KILL   = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
-    ZYGOTE_STATS  = 3, /* session. Answer: STATS, or nothing when it is gone */
-    ZYGOTE_LIMIT  = 6, /* session, cpu_percent: from now on (0: no limit). No answer; nothing where there is no control group */
-    ZYGOTE_FAMILY = 7, /* session, value: how many members (wire.h) share its jail; memory_bytes.. as in SPAWN, of one. No answer; nothing
+    ZYGOTE_KILL    = 2, /* session: end every process of it. Answer, once: EXITED. Killing a dead one is no error: no answer */
+    ZYGOTE_STATS   = 3, /* session. Answer: STATS, or nothing when it is gone */
+    ZYGOTE_LIMIT   = 6, /* session, cpu_percent: from now on (0: no limit). No answer; nothing where there is no control group */
+    ZYGOTE_FAMILY  = 7, /* session, value: how many members (wire.h) share its jail; memory_bytes.. as in SPAWN, of one. No answer; nothing
                           where there is no control group */
-    ZYGOTE_ADOPT  = 5, /* a new zygote is handed a living session: session, pid, uid; one descriptor, SESSION_FD_CONTROL, to keep. No
+    ZYGOTE_RECLAIM = 8, /* session: take back the memory that its processes do not use at present. Answer, after a while: RECLAIMED */
+    ZYGOTE_ADOPT   = 5, /* a new zygote is handed a living session: session, pid, uid; one descriptor, SESSION_FD_CONTROL, to keep. No
                          answer but a later EXITED */
     /* zygote to server */
     ZYGOTE_READY        = 64, /* the first message: libraries are imported. A memfd with the isolation report, a JSON text; and, where there
@@ -28,6 +29,7 @@ enum zygote_message_type {
     ZYGOTE_SESSION      = 69, /* after READY, to a server process that is new: a session that lives: session, pid, uid; one descriptor,
                                  SESSION_FD_CONTROL, over which init gives the others */
     ZYGOTE_LISTED       = 70, /* that were all */
+    ZYGOTE_RECLAIMED    = 72, /* session, memory_bytes: how much less it uses now; error (errno) when nothing could be done */
 };
 
 /*

@@ -266,3 +266,23 @@ def test_more_sessions_than_one_session_may_have_descriptors(make_server, tmp_pa
     sessions = [client.session() for _ in range(100)]
     assert client.stdout("print(1)", sessions[-1]) == "1\n"
     assert client.expect(200, "GET", "/api/v1/sessions")["total"] == 100
+
+
+def test_an_unused_session_hibernates_and_wakes(make_server, tmp_path):
+    """Its memory is asked back after a while, what that came to is said, and the next request finds everything."""
+    policies = write_policies(tmp_path, resources={"cleanup": {"hibernateAfter": 300, "cleanupInterval": 100}})
+    client = make_server(env={"SANDBOX_POLICY_DIR": str(policies)}).start().client
+    session = client.session()
+    client.stdout("data = bytearray(b'x' * 30_000_000); open('f', 'wb').write(bytes(3_000_000))", session)
+
+    def stats():
+        return client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["hibernation"]
+
+    said = until(lambda: (s := stats())["hibernated"] and len(s) > 1 and s, "it hibernates and says what that gave")
+    assert said["reclaimed"] >= 0 and (said["reclaimed"] > 0 or said["reason"]), said
+    listed = client.expect(200, "GET", f"/api/v1/sessions/{session}")
+    assert listed["status"] in ("active", "idle") and listed["hibernated"] is True
+    assert client.stdout("print(len(data), data[-1:], len(open('f', 'rb').read()))", session) == "30000000 bytearray(b'x') 3000000\n"
+    before = client.expect(200, "GET", f"/api/v1/sessions/{session}")["expiresAt"]
+    client.expect(200, "PATCH", f"/api/v1/sessions/{session}", {"metadata": {"a": 1}})
+    assert client.expect(200, "GET", f"/api/v1/sessions/{session}")["expiresAt"] > before, "it is renewed"
