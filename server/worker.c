@@ -484,6 +484,7 @@ void worker_wake_copy(struct worker *worker, int32_t pid)
 {
     /* What the former one started goes first, as in worker_respawn. */
     worker->waking_pid = pid;
+    worker->is_killing = false; /* what was to be killed is gone */
     set_state(worker, WORKER_WAKING);
     commit(worker);
     control(worker, CONTROL_KILL_WORKER);
@@ -509,6 +510,7 @@ void worker_kill_interpreter(struct worker *worker)
 void worker_respawn(struct worker *worker)
 {
     /* Its children first, so that none of them writes where the new one does. */
+    worker->is_killing = false;
     set_state(worker, WORKER_STARTING);
     commit(worker);
     control(worker, CONTROL_KILL_WORKER);
