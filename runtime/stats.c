@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,7 @@ struct sample {
     const struct jail *jail;
     uint64_t           anonymous_kb, ticks;
     uint32_t           processes;
+    bool               exact; /* what processes share is counted once */
 };
 
 static void sample_process(struct sample *sample, pid_t pid)
@@ -83,9 +85,9 @@ static void sample_process(struct sample *sample, pid_t pid)
         sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &user, &system, &child_user,
                &child_system) == 4)
         sample->ticks += user + system + child_user + child_system;
-    (void)snprintf(path, sizeof path, "%d/status", (int)pid);
-    if (read_at(sample->jail->proc_fd, path, text, sizeof text) > 0 && (p = strstr(text, "RssAnon:")) != NULL)
-        sample->anonymous_kb += strtoull(p + 8, NULL, 10);
+    (void)snprintf(path, sizeof path, sample->exact ? "%d/smaps_rollup" : "%d/status", (int)pid);
+    if (read_at(sample->jail->proc_fd, path, text, sizeof text) > 0 && (p = strstr(text, sample->exact ? "Pss_Anon:" : "RssAnon:")) != NULL)
+        sample->anonymous_kb += strtoull(strchr(p, ':') + 1, NULL, 10);
     sample->processes++;
 }
 
@@ -118,7 +120,7 @@ static uint64_t shared_kb(const struct jail *jail)
                : 0;
 }
 
-void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, struct session_stats *ret)
+void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, uint64_t suspicious_bytes, struct session_stats *ret)
 {
     struct sample sample = {.jail = jail};
     uint64_t      shared;
@@ -133,4 +135,9 @@ void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, struc
     }
     shared            = shared_kb(jail) * sample.processes;
     ret->memory_bytes = sample.anonymous_kb > shared ? (sample.anonymous_kb - shared) * 1024 : 0;
+    if (suspicious_bytes == 0 || ret->memory_bytes <= suspicious_bytes)
+        return;
+    sample = (struct sample){.jail = jail, .exact = true};
+    sample_tree(&sample, init_pid, 0);
+    ret->memory_bytes = sample.anonymous_kb * 1024;
 }

@@ -7,8 +7,9 @@
 
 /*
  * Fills *ret (zeros where the host does not say). init_pid as the zygote sees it. Sampled memory is anonymous memory beyond what a
- * fork of the zygote shares with it, summed over processes.
+ * fork of the zygote shares with it, summed over processes: an upper bound, since copies share what they
+ * have not changed. Beyond suspicious_bytes (0: never) it is looked at exactly, which costs more.
  */
-void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, struct session_stats *ret);
+void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, uint64_t suspicious_bytes, struct session_stats *ret);
 
 #endif

@@ -104,7 +104,7 @@ static void on_stats(struct zygote *zygote, const struct zygote_message *message
 
     if (child == NULL)
         return;
-    stats_read(&zygote->jail, message->session, child->pid, &reply.stats);
+    stats_read(&zygote->jail, message->session, child->pid, child->session.memory_bytes, &reply.stats);
     send_message(zygote, &reply, NULL, 0);
 }
 
@@ -257,7 +257,7 @@ static void on_exit_of(struct zygote *zygote, struct child *child, int status)
     struct session_stats  stats;
 
     if (child->known) {
-        stats_read(&zygote->jail, child->session.session, child->pid, &stats);
+        stats_read(&zygote->jail, child->session.session, child->pid, 0, &stats);
         message.value = stats.oom_kills > 0;
         send_message(zygote, &message, NULL, 0);
     } else if (!child->failed) {

@@ -449,6 +449,11 @@ void pool_stop(struct pool *pool)
     pool->ready_count = pool->spawning_count = 0;
 }
 
+struct workers *pool_workers(const struct pool *pool)
+{
+    return pool->workers;
+}
+
 size_t pool_ready_count(const struct pool *pool)
 {
     return pool->ready_count;

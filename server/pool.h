@@ -36,9 +36,10 @@ void pool_on_zygote(struct pool *pool, bool up);
 /* Spawns no more; claims fail. */
 void pool_stop(struct pool *pool);
 
-size_t pool_ready_count(const struct pool *pool);
-size_t pool_spawning_count(const struct pool *pool);
-size_t pool_waiting_count(const struct pool *pool); /* who waits for one */
+struct workers *pool_workers(const struct pool *pool);
+size_t          pool_ready_count(const struct pool *pool);
+size_t          pool_spawning_count(const struct pool *pool);
+size_t          pool_waiting_count(const struct pool *pool); /* who waits for one */
 /* Why the last spawn failed; NULL when the last one did not. */
 const char *pool_failure(const struct pool *pool);
 

@@ -61,4 +61,29 @@ void session_limits_lift(struct session *session)
     if (session->cpu_is_limited && session->worker != NULL)
         (void)worker_limit_cpu(session->worker, cpu_of(session)); /* a new jail, should this one be gone, has its own already */
     session->cpu_is_limited = false;
+    session->has_too_much   = false;
+}
+
+/* A copy that is being made counts for a moment; so a little more than the limit is let through. */
+static uint64_t most_of(const struct session *session)
+{
+    uint64_t whole = memory_of(session) * worker_family(session->worker);
+    return whole + whole / 8;
+}
+
+void session_limits_sample(struct session *session, bool is_held)
+{
+    session->is_sampled = !is_held;
+    if (!is_held && session->running != NULL && session->worker != NULL && !execution_is_dying(session->running))
+        (void)worker_ask_stats(session->worker);
+}
+
+bool session_limits_judge(struct session *session, uint64_t memory_bytes)
+{
+    if (session->is_sampled && !session->has_too_much && session->worker != NULL && session->running != NULL &&
+        !execution_is_dying(session->running) && memory_bytes > most_of(session)) {
+        session->has_too_much = true;
+        worker_kill_interpreter(session->worker);
+    }
+    return session->has_too_much;
 }

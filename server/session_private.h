@@ -31,7 +31,8 @@ struct session {
     json_t               *metadata, *environment;
     json_t               *variables; /* for the next cell; kept until one has ended well with them */
     bool                  variables_sent, profile_sent;
-    bool                  cpu_is_limited; /* for the execution that runs */
+    bool                  cpu_is_limited;           /* for the execution that runs */
+    bool                  is_sampled, has_too_much; /* no control group holds its memory; what runs is ended for having too much */
     char                  profile[16];
     struct worker_limits  limits;
     uint32_t              idle_timeout_ms;

@@ -5,6 +5,7 @@
 #include "fdio.h"
 #include "log.h"
 #include "session_keep.h"
+#include "session_limits.h"
 #include "session_private.h"
 #include "sessions.h"
 #include "wire.h"
@@ -118,6 +119,7 @@ static void on_stats(const struct session_stats *stats, void *arg)
     session->oom_kills    = stats->oom_kills;
     session->jail_cpu_us  = stats->cpu_us;
     session->memory_bytes = stats->memory_bytes;
+    oom |= session_limits_judge(session, stats->memory_bytes);
     if (session->running != NULL)
         execution_on_stats(session->running, stats, oom, cpu_us);
     session_keep(session);

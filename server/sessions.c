@@ -9,8 +9,10 @@
 #include "json.h"
 #include "metrics.h"
 #include "log.h"
+#include "session_limits.h"
 #include "sessions_private.h"
 #include "table.h"
+#include "workers.h"
 
 enum {
     READERS_KEPT_MS = 60 * 1000,     /* how long a session that is over stays for readers who lag, */
@@ -76,6 +78,18 @@ static void hibernate(struct sessions *sessions)
         table_each(sessions->by_id, hibernate_one, sessions);
 }
 
+static void sample_one(void *session, void *arg)
+{
+    session_limits_sample(session, *(const bool *)arg);
+}
+
+static void sample(struct sessions *sessions)
+{
+    const json_t *layers = json_object_get(workers_isolation(pool_workers(sessions->pool)), "layers");
+    bool          held   = layers == NULL || json_is_true(json_object_get(json_object_get(layers, "cgroupMemory"), "active"));
+    table_each(sessions->by_id, sample_one, &held);
+}
+
 static void bury(struct sessions *sessions)
 {
     struct session_node *node, *next;
@@ -118,6 +132,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     (void)what;
     expire(sessions);
     hibernate(sessions);
+    sample(sessions);
     bury(sessions);
     ended_sweep(sessions->ended, json_time_now());
 }
