@@ -10,8 +10,8 @@
 #include "session_checkpoints_private.h"
 #include "sessions.h"
 
-/* Of one session: a person's cells, some dozens in a row, are copied each; a loop of short ones gives a tenth of its time. */
-enum { SAVED_MOST_US = 100 * 1000, SHARE = 100, BRIEF_US = 30 };
+/* Of one session: a person's cells, some dozens in a row, are copied each; a loop of short ones gives a twentieth of its time. */
+enum { SAVED_MOST_US = 80 * 1000, SHARE = 50, BRIEF_US = 30 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
