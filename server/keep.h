@@ -65,8 +65,6 @@ struct keep_seat {
     uint64_t            record_at; /* in its log: metadata and what waits for the next cell; 0: none */
     uint32_t            has_owner;
     uint32_t            is_unsaved; /* its log could not be written: what happened since its last commit is not kept */
-    uint32_t            hibernated;
-    uint64_t            last_seq; /* of the running execution: of its last event that anybody can have seen */
     struct keep_run     run;
     struct keep_request request;
 };
