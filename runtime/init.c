@@ -112,13 +112,17 @@ static void interrupt(const struct member *member, uint64_t execution)
     (void)kill(-member->worker, SIGINT); /* its children, as Ctrl-C would; the worker ignores this one */
 }
 
-static void wake(struct member *member, pid_t pid)
+/* A copy that a former member has parked holds that one's descriptors, and must be given this one's. */
+static void wake(struct init *init, struct member *member, pid_t pid)
 {
-    if (member->worker != 0 || !member_forget_parked(member, pid)) {
+    if (member->worker == 0)
+        member_drain_requests(member);
+    if (member->worker == 0 && member_is_foreign(member, pid) && init_adopt_own(&init->members, member, pid, tell))
+        return;
+    if (member->worker != 0 || member_is_foreign(member, pid) || !member_forget_parked(&init->members, member, pid)) {
         tell(CONTROL_PARKED_EXITED, member->number, pid, 0);
         return;
     }
-    member_drain_requests(member);
     member->worker = pid;
     (void)kill(pid, SIGCONT); /* the session's own processes may have stopped it */
     (void)kill(pid, WAKE_SIGNAL);
@@ -126,7 +130,7 @@ static void wake(struct member *member, pid_t pid)
 }
 
 /* The server repeats what the worker said: init_member.c believes it of a child of ours only. */
-static void remember_parked(const struct init *init, struct member *member, pid_t pid)
+static void remember_parked(struct init *init, struct member *member, pid_t pid)
 {
     if (members_find_parked(&init->members, pid) != member && !member_add_parked(&init->members, member, pid))
         tell(CONTROL_PARKED_EXITED, member->number, pid, 0);
@@ -147,12 +151,15 @@ static void send_descriptors(const struct init *init)
     }
 }
 
-static void end_member(struct init *init, struct member *member)
+/* heir: who gets its parked copies; NULL: they end, too. */
+static void end_member(struct init *init, struct member *member, struct member *heir)
 {
     uint32_t number = member->number;
 
     if (init->members.count == 1)
         end_session(init);
+    if (heir != NULL && heir != member)
+        member_give_parked(&init->members, member, heir);
     member_kill(&init->members, member, true);
     init_adopt_end(&init->members, member, tell);
     members_remove(&init->members, member);
@@ -164,9 +171,9 @@ static void obey_member(struct init *init, struct member *member, const struct c
     switch ((enum control_type)message->type) {
     case CONTROL_INTERRUPT: interrupt(member, message->execution); break;
     case CONTROL_KILL_WORKER: member_kill(&init->members, member, false); break;
-    case CONTROL_WAKE: wake(member, message->pid); break;
+    case CONTROL_WAKE: wake(init, member, message->pid); break;
     case CONTROL_DROP:
-        if (member_forget_parked(member, message->pid))
+        if (member_forget_parked(&init->members, member, message->pid))
             (void)kill(message->pid, SIGKILL);
         break;
     case CONTROL_RESPAWN:
@@ -176,7 +183,8 @@ static void obey_member(struct init *init, struct member *member, const struct c
         }
         break;
     case CONTROL_PARKED: remember_parked(init, member, message->pid); break;
-    case CONTROL_END_MEMBER: end_member(init, member); break;
+    case CONTROL_END_MEMBER: end_member(init, member, NULL); break;
+    case CONTROL_SUCCEED: end_member(init, member, members_find(&init->members, (uint32_t)message->execution)); break;
     default: /* from a newer server: nothing it could mean is ours to guess */ break;
     }
 }
@@ -249,7 +257,7 @@ static void on_exit_of(struct init *init, pid_t pid, int status)
     member = members_find_parked(&init->members, pid);
     if (member != NULL) {
         init_adopt_on_exit(&init->members, member, pid, tell);
-        (void)member_forget_parked(member, pid);
+        (void)member_forget_parked(&init->members, member, pid);
         tell(CONTROL_PARKED_EXITED, member->number, pid, status);
     }
 }
@@ -282,20 +290,20 @@ static void watch_signals(struct init *init)
         _exit(EXIT_JAIL);
 }
 
-/* Control socket, signals, then the channels of the members in their order. */
+/* Control socket, signals, then the channels. */
 static void turn(struct init *init)
 {
-    struct pollfd fds[2 + FAMILY_MAX] = {{.fd = INIT_CONTROL_FD, .events = POLLIN}, {.fd = init->signal_fd, .events = POLLIN}};
-    size_t        count               = init->members.count;
+    struct pollfd fds[2 + CHANNELS_MAX] = {{.fd = INIT_CONTROL_FD, .events = POLLIN}, {.fd = init->signal_fd, .events = POLLIN}};
+    size_t        count                 = init->members.channel_count;
 
     for (size_t i = 0; i < count; i++)
-        fds[2 + i] = (struct pollfd){.fd = init->members.list[i]->channel[0], .events = POLLIN};
+        fds[2 + i] = (struct pollfd){.fd = init->members.channels[i]->init_fd, .events = POLLIN};
     if (poll(fds, 2 + count, -1) < 0)
         return; /* EINTR */
-    for (size_t i = 0; i < count && i < init->members.count; i++) {
-        struct member *member = init->members.list[i];
-        if (fds[2 + i].revents != 0 && fds[2 + i].fd == member->channel[0]) /* a report can end a member, and others move up */
-            init_adopt_on_report(&init->members, member, tell);
+    for (size_t i = 0; i < count && i < init->members.channel_count; i++) {
+        const struct channel *channel = init->members.channels[i];
+        if (fds[2 + i].revents != 0 && fds[2 + i].fd == channel->init_fd) /* a report can end a member, and others move up */
+            init_adopt_on_report(&init->members, channel, tell);
     }
     /* Orders before deaths: a worker may die over what the server sent it just after CONTROL_PARKED, and must not take the copy along. */
     while (has_order())

@@ -15,9 +15,9 @@ static void fail(struct members *members, struct member *child, pid_t copy, int 
 }
 
 /* The copy itself becomes the worker. */
-static void move(struct member *from, struct member *child, pid_t copy, init_tell tell)
+static void move(struct members *members, struct member *from, struct member *child, pid_t copy, init_tell tell)
 {
-    (void)member_forget_parked(from, copy);
+    (void)member_forget_parked(members, from, copy);
     init_mark_set(copy, child->mark);
     child->worker = copy;
     tell(CONTROL_WORKER_STARTED, child->number, copy, 0);
@@ -40,7 +40,7 @@ bool init_adopt(struct members *members, const struct control_message *message, 
     if (member_send_order(from, message->pid, child, flags) < 0)
         fail(members, child, message->pid, errno, tell);
     else if ((flags & ADOPT_KEEP) == 0)
-        move(from, child, message->pid, tell);
+        move(members, from, child, message->pid, tell);
     else
         child->parent = message->pid;
     return true;
@@ -73,22 +73,33 @@ static void on_report(struct members *members, const struct adopt_report *report
     tell(CONTROL_WORKER_STARTED, child->number, child->worker, 0);
 }
 
-void init_adopt_on_report(struct members *members, struct member *from, init_tell tell)
+void init_adopt_on_report(struct members *members, const struct channel *channel, init_tell tell)
 {
     struct adopt_report report;
-    ssize_t             n = recv(from->channel[0], &report, sizeof report, MSG_DONTWAIT); /* descriptors beside it are not received */
+    ssize_t             n = recv(channel->init_fd, &report, sizeof report, MSG_DONTWAIT); /* descriptors beside it are not received */
     if (n == (ssize_t)sizeof report)
         on_report(members, &report, tell);
 }
 
+bool init_adopt_own(struct members *members, struct member *member, pid_t copy, init_tell tell)
+{
+    if (member_send_order(member, copy, member, 0) < 0)
+        return false;
+    move(members, member, member, copy, tell);
+    return true;
+}
+
 void init_adopt_on_exit(struct members *members, struct member *from, pid_t pid, init_tell tell)
 {
-    struct member *child;
-    int            left = FAMILY_MAX;
+    const struct channel *channel = member_channel_of(from, pid);
+    struct member        *child;
+    int                   left = FAMILY_MAX;
 
+    if (channel == NULL)
+        return; /* nothing can have come of it */
     while (members_find_adopting(members, pid) != NULL && left-- > 0)
-        init_adopt_on_report(members, from, tell); /* it may have said something before it died */
-    member_withdraw_order(from, pid);
+        init_adopt_on_report(members, channel, tell); /* it may have said something before it died */
+    member_withdraw_order(channel, pid);
     while ((child = members_find_adopting(members, pid)) != NULL)
         fail(members, child, pid, ESRCH, tell);
 }
@@ -96,7 +107,8 @@ void init_adopt_on_exit(struct members *members, struct member *from, pid_t pid,
 void init_adopt_end(struct members *members, struct member *from, init_tell tell)
 {
     while (from->parked_count > 0) {
-        init_adopt_on_exit(members, from, from->parked[0], tell);
-        (void)member_forget_parked(from, from->parked[0]);
+        pid_t pid = from->parked[0].pid;
+        init_adopt_on_exit(members, from, pid, tell);
+        (void)member_forget_parked(members, from, pid);
     }
 }

@@ -17,10 +17,30 @@
 #include "init_mark.h"
 #include "processes.h"
 
-static void open_channel(struct member *member)
+static struct channel *open_channel(struct members *members)
 {
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, member->channel) < 0)
-        member->channel[0] = member->channel[1] = -1;
+    struct channel *channel = members->channel_count < CHANNELS_MAX ? calloc(1, sizeof *channel) : NULL;
+    int             pair[2];
+    if (channel == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+        free(channel);
+        return NULL;
+    }
+    *channel                                    = (struct channel){.init_fd = pair[0], .worker_fd = pair[1], .refs = 1};
+    members->channels[members->channel_count++] = channel;
+    return channel;
+}
+
+static void unref_channel(struct members *members, struct channel *channel)
+{
+    size_t i = 0;
+    if (channel == NULL || --channel->refs > 0)
+        return;
+    while (members->channels[i] != channel)
+        i++;
+    members->channels[i] = members->channels[--members->channel_count];
+    close(channel->init_fd);
+    close(channel->worker_fd);
+    free(channel);
 }
 
 static struct member *add(struct members *members, uint32_t number)
@@ -28,9 +48,9 @@ static struct member *add(struct members *members, uint32_t number)
     struct member *member = members->count < FAMILY_MAX ? calloc(1, sizeof *member) : NULL;
     if (member == NULL)
         return NULL;
-    member->number = number;
-    member->mark   = init_mark_of(number);
-    open_channel(member);
+    member->number                  = number;
+    member->mark                    = init_mark_of(number);
+    member->channel                 = open_channel(members);
     members->list[members->count++] = member;
     return member;
 }
@@ -64,7 +84,7 @@ struct member *members_add(struct members *members, uint32_t number, const int f
         return NULL;
     }
     memcpy(member->fds, fds, sizeof member->fds);
-    if (member->channel[0] < 0) {
+    if (member->channel == NULL) {
         members_remove(members, member);
         errno = EMFILE;
         return NULL;
@@ -89,8 +109,9 @@ void members_remove(struct members *members, struct member *member)
     memmove(&members->list[i], &members->list[i + 1], (--members->count - i) * sizeof *members->list); /* in the order of numbers */
     for (i = 0; i < MEMBER_FD_COUNT; i++)
         give_up(member->fds[i]);
-    fdio_close(&member->channel[0]);
-    fdio_close(&member->channel[1]);
+    for (i = 0; i < member->parked_count; i++)
+        unref_channel(members, member->parked[i].channel);
+    unref_channel(members, member->channel);
     free(member);
 }
 
@@ -112,19 +133,19 @@ struct member *members_find_worker(const struct members *members, pid_t pid)
     return NULL;
 }
 
-static bool is_parked(const struct member *member, pid_t pid)
+static const struct parked *find_parked(const struct member *member, pid_t pid)
 {
     for (size_t i = 0; i < member->parked_count; i++) {
-        if (member->parked[i] == pid)
-            return true;
+        if (member->parked[i].pid == pid)
+            return &member->parked[i];
     }
-    return false;
+    return NULL;
 }
 
 struct member *members_find_parked(const struct members *members, pid_t pid)
 {
     for (size_t i = 0; pid > 0 && i < members->count; i++) {
-        if (is_parked(members->list[i], pid))
+        if (find_parked(members->list[i], pid) != NULL)
             return members->list[i];
     }
     return NULL;
@@ -146,23 +167,43 @@ bool members_is_unknown_child(const struct members *members, pid_t pid)
            waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
-bool member_add_parked(const struct members *members, struct member *member, pid_t pid)
+bool member_add_parked(struct members *members, struct member *member, pid_t pid)
 {
     if (member->parked_count == PARKED_MAX || !members_is_unknown_child(members, pid))
         return false;
-    member->parked[member->parked_count++] = pid;
+    member->parked[member->parked_count++] = (struct parked){pid, member->channel};
+    if (member->channel != NULL)
+        member->channel->refs++;
     return true;
 }
 
-bool member_forget_parked(struct member *member, pid_t pid)
+bool member_forget_parked(struct members *members, struct member *member, pid_t pid)
 {
-    for (size_t i = 0; i < member->parked_count; i++) {
-        if (member->parked[i] == pid) {
-            member->parked[i] = member->parked[--member->parked_count];
-            return true;
+    struct parked *parked = (struct parked *)find_parked(member, pid);
+    if (parked == NULL)
+        return false;
+    unref_channel(members, parked->channel);
+    *parked = member->parked[--member->parked_count];
+    return true;
+}
+
+void member_give_parked(struct members *members, struct member *member, struct member *heir)
+{
+    while (member->parked_count > 0) {
+        struct parked *last = &member->parked[--member->parked_count];
+        if (heir->parked_count < PARKED_MAX && last->channel != NULL) {
+            heir->parked[heir->parked_count++] = *last;
+        } else {
+            (void)kill(last->pid, SIGKILL);
+            unref_channel(members, last->channel);
         }
     }
-    return false;
+}
+
+bool member_is_foreign(const struct member *member, pid_t pid)
+{
+    const struct parked *parked = find_parked(member, pid);
+    return parked != NULL && parked->channel != member->channel;
 }
 
 struct verdict {
@@ -177,7 +218,7 @@ static bool is_spared(pid_t pid, void *arg)
     const struct verdict *verdict = arg;
     uint64_t              mark;
 
-    if (is_parked(verdict->member, pid))
+    if (find_parked(verdict->member, pid) != NULL)
         return !verdict->all;
     if (verdict->members->count == 1 || pid == verdict->member->worker)
         return false;
@@ -225,8 +266,8 @@ void member_take_places(const struct member *member)
     place(member->fds[MEMBER_FD_EVENT], WORKER_EVENT_FD, O_CLOEXEC);
     place(member->fds[MEMBER_FD_STDOUT], STDOUT_FILENO, 0);
     place(member->fds[MEMBER_FD_STDERR], STDERR_FILENO, 0);
-    if (member->channel[1] >= 0)
-        place(member->channel[1], WORKER_CHANNEL_FD, O_CLOEXEC);
+    if (member->channel != NULL)
+        place(member->channel->worker_fd, WORKER_CHANNEL_FD, O_CLOEXEC);
     else
         first_free = WORKER_CHANNEL_FD;
     (void)syscall(SYS_close_range, first_free, ~0u, 0);
@@ -235,23 +276,34 @@ void member_take_places(const struct member *member)
 int member_send_order(const struct member *from, pid_t pid, const struct member *child, enum adopt_flags flags)
 {
     const struct adopt_order order               = {.pid = pid, .member = child->number, .flags = flags, .mark = child->mark};
-    const int                fds[ADOPT_FD_COUNT] = {
-                       [ADOPT_FD_REQUEST] = child->fds[MEMBER_FD_REQUEST],
-                       [ADOPT_FD_EVENT]   = child->fds[MEMBER_FD_EVENT],
-                       [ADOPT_FD_STDOUT]  = child->fds[MEMBER_FD_STDOUT],
-                       [ADOPT_FD_STDERR]  = child->fds[MEMBER_FD_STDERR],
-                       [ADOPT_FD_CHANNEL] = child->channel[1],
+    const struct parked     *parked              = find_parked(from, pid);
+    int                      fds[ADOPT_FD_COUNT] = {
+                             [ADOPT_FD_REQUEST] = child->fds[MEMBER_FD_REQUEST],
+                             [ADOPT_FD_EVENT]   = child->fds[MEMBER_FD_EVENT],
+                             [ADOPT_FD_STDOUT]  = child->fds[MEMBER_FD_STDOUT],
+                             [ADOPT_FD_STDERR]  = child->fds[MEMBER_FD_STDERR],
     };
-    if (fdio_send(from->channel[0], &order, sizeof order, fds, ADOPT_FD_COUNT) < 0)
+    if (parked == NULL || parked->channel == NULL || child->channel == NULL) {
+        errno = ENOTCONN;
+        return -1;
+    }
+    fds[ADOPT_FD_CHANNEL] = child->channel->worker_fd;
+    if (fdio_send(parked->channel->init_fd, &order, sizeof order, fds, ADOPT_FD_COUNT) < 0)
         return -1;
     (void)kill(pid, SIGCONT); /* the session's own processes may have stopped it */
     (void)kill(pid, ADOPT_SIGNAL);
     return 0;
 }
 
-void member_withdraw_order(const struct member *from, pid_t pid)
+void member_withdraw_order(const struct channel *channel, pid_t pid)
 {
     struct adopt_order order;
-    while (recv(from->channel[1], &order, sizeof order, MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof order && order.pid == pid)
-        (void)recv(from->channel[1], &order, sizeof order, MSG_DONTWAIT); /* without room for descriptors: the kernel closes them */
+    while (recv(channel->worker_fd, &order, sizeof order, MSG_PEEK | MSG_DONTWAIT) == (ssize_t)sizeof order && order.pid == pid)
+        (void)recv(channel->worker_fd, &order, sizeof order, MSG_DONTWAIT); /* without room for descriptors: the kernel closes them */
+}
+
+struct channel *member_channel_of(const struct member *member, pid_t pid)
+{
+    const struct parked *parked = find_parked(member, pid);
+    return parked != NULL ? parked->channel : NULL;
 }

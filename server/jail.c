@@ -129,11 +129,10 @@ static void fail(struct jail *jail, const char *reason)
     }
 }
 
-void jail_end_member(struct jail_member *member)
+static void end_one(struct jail_member *member, struct control_message message)
 {
-    struct jail           *jail    = member->jail;
-    struct control_message message = {.type = CONTROL_END_MEMBER, .member = member->number};
-
+    struct jail *jail = member->jail;
+    message.member    = member->number;
     member->is_ending = true;
     if (jail_count(jail) == 0)
         end(jail);
@@ -141,6 +140,16 @@ void jail_end_member(struct jail_member *member)
         fail(jail, "its init does not answer");
     else if (jail->state == JAIL_UP)
         set_timer(jail);
+}
+
+void jail_end_member(struct jail_member *member)
+{
+    end_one(member, (struct control_message){.type = CONTROL_END_MEMBER});
+}
+
+void jail_succeed(struct jail_member *member, const struct jail_member *heir)
+{
+    end_one(member, (struct control_message){.type = CONTROL_SUCCEED, .execution = heir->number});
 }
 
 static void on_control_end(struct jail *jail)

@@ -68,6 +68,9 @@ void jail_remove(struct jail_member *member);
 /* Ends all processes of the member: on_gone follows. The jail goes with the last that is not ending. */
 void jail_end_member(struct jail_member *member);
 
+/* Likewise; its parked copies live on, as those of the heir, a member of the same jail. */
+void jail_succeed(struct jail_member *member, const struct jail_member *heir);
+
 /* To init, with the number of the member in it. A failure ends the whole jail. */
 void jail_control(struct jail_member *member, struct control_message message);
 /* Any packet with descriptors. Returns 0, or -1 with errno: not now. */

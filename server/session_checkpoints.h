@@ -100,7 +100,7 @@ void session_restore_on_exit(struct session *session);
 void session_restore_on_ready(struct session *session);
 void session_restore_on_copy_gone(struct session *session, int32_t pid, int status);
 void session_restore_on_jail_gone(struct session *session);
-/* Another interpreter takes the place of the present one, which ends with all its copies. */
+/* Another interpreter takes the place of the present one, whose copies stay the session's. */
 void session_restore_on_exchange(struct session *session);
 /* Takes back what the cell that has just failed did. */
 void session_restore_undo(struct session *session);

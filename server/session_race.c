@@ -123,7 +123,7 @@ static void adopt(struct session_race *race, const struct outcome *outcome)
 
     race->candidates[race->winner].worker = NULL;
     session->executions++;
-    session_restore_on_exchange(session); /* before the former interpreter ends, and with it its parked copies */
+    session_restore_on_exchange(session);
     session_note_execution(session, outcome);
     session->changed_ms   = json_time_now();
     session->profile_sent = true;

@@ -195,7 +195,9 @@ void session_restore_on_jail_gone(struct session *session)
 
 void session_restore_on_exchange(struct session *session)
 {
-    lose_all(session);
+    abandon(session, CHECKPOINT_DIED);
+    session->checkpoints->wanted      = NULL;
+    session->checkpoints->wants_fresh = false;
 }
 
 void session_restore_begin(struct session *session, struct checkpoint *wanted)

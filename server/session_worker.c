@@ -205,6 +205,9 @@ void session_take_worker(struct session *session, struct worker *worker)
 
 void session_exchange_worker(struct session *session, struct worker *worker)
 {
-    worker_release(session->worker);
+    if (session->worker != NULL && worker_is_relative(session->worker, worker))
+        worker_succeed(session->worker, worker);
+    else
+        worker_release(session->worker);
     session_take_worker(session, worker);
 }

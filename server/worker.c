@@ -108,6 +108,18 @@ void worker_end(struct worker *worker, const char *reason)
     end(worker);
 }
 
+void worker_succeed(struct worker *worker, struct worker *heir)
+{
+    worker->events  = NULL;
+    worker->on_file = NULL;
+    pipes_done(&worker->pipes);
+    if (worker->state == WORKER_ENDING)
+        return;
+    (void)evtimer_del(&worker->timer);
+    set_state(worker, WORKER_ENDING);
+    jail_succeed(&worker->member, &heir->member);
+}
+
 void worker_release(struct worker *worker)
 {
     if (worker == NULL)

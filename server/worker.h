@@ -65,6 +65,8 @@ bool worker_is_relative(const struct worker *worker, const struct worker *other)
 void worker_set_owner(struct worker *worker, const struct worker_events *events, void *arg);
 /* The owner wants it no more: ends every process of it. No callback comes from then on. NULL is fine. */
 void worker_release(struct worker *worker);
+/* As worker_release, but its parked copies live on, as those of the heir, a worker of the same jail: worker_wake_copy knows them. */
+void worker_succeed(struct worker *worker, struct worker *heir);
 /* As worker_release, but on_gone is called, with this reason, when all processes have ended. */
 void worker_end(struct worker *worker, const char *reason);
 

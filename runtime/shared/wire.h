@@ -94,6 +94,7 @@ enum control_type {
     CONTROL_END_MEMBER  = 11, /* SIGKILL to every process of the member, parked copies included; there is no such member any more.
                                  Answer: CONTROL_MEMBER_GONE. The last one's end is the session's */
     CONTROL_LOG         = 12, /* one descriptor: the log to keep for this member instead of the one it was made with */
+    CONTROL_SUCCEED     = 13, /* as END_MEMBER, but its parked copies live on, as those of the member with the number `execution` */
     /* init to server */
     CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
     CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */

@@ -318,3 +318,27 @@ def test_limits_grow_with_the_family(make_server):
     client.delete_session(child)
     assert client.stdout("print(a[0])", session) == "1.0\n"
     client.delete_session(session)
+
+
+def test_checkpoints_of_a_fork_are_its_own(client, session, family):
+    client.stdout("x = 1", session)
+    client.expect(201, "POST", f"/api/v1/sessions/{session}/checkpoints", {"name": "parent"})
+    (child,) = family()
+    assert client.post(f"/api/v1/sessions/{child}/rollback", {"checkpointId": "parent"}).status == 404
+    client.stdout("x = 2", child)
+    client.expect(201, "POST", f"/api/v1/sessions/{child}/checkpoints", {"name": "child"})
+    client.stdout("x = 3", child)
+    client.stdout("x = 4", session)
+    assert client.expect(200, "POST", f"/api/v1/sessions/{child}/rollback", {})["restoredTo"] == 2
+    assert client.stdout("print(x)", child) == "2\n" and client.stdout("print(x)", session) == "4\n"
+    for id, x in ((child, "2"), (session, "1")):
+        client.expect(200, "POST", f"/api/v1/sessions/{id}/rollback", {})
+        assert client.execute("import os\nos._exit(1)", id)["state"] == "rolledBack"
+        assert client.stdout("print(x)", id) == f"{x}\n"
+    (grandchild,) = family(child)
+    assert client.stdout("print(x)", grandchild) == "2\n"
+    client.delete_session(session)
+    client.expect(200, "POST", f"/api/v1/sessions/{child}/rollback", {})
+    assert client.stdout("print(x)", child) == "2\n"
+    assert client.execute("y = 1; 1 / 0", grandchild, transactional=True)["state"] == "rolledBack"
+    assert client.stdout("print('y' in globals(), x)", grandchild) == "False 2\n"

@@ -199,3 +199,39 @@ def test_nothing_is_left(make_server):
     assert client.stdout("print(1)", session) == "1\n"
     client.delete_session(session)
     until(lambda: len(processes.descendants(server.pid)) == before, "nothing is left")
+
+
+def test_checkpoints_stay(client, session):
+    """They were taken of an interpreter that the race has ended: woken, each is given the present one's pipes."""
+    def checkpoint(name):
+        client.expect(201, "POST", f"/api/v1/sessions/{session}/checkpoints", {"name": name})
+
+    def rollback(name):
+        return client.expect(200, "POST", f"/api/v1/sessions/{session}/rollback", {"checkpointId": name})
+
+    client.stdout("x = [1]\ng = (i for i in range(9)); next(g)", session)
+    checkpoint("before")
+    assert race(client, session, ["x.append(2)"])["winner"] == 0
+    checkpoint("between")
+    assert race(client, session, ["x.append(3); next(g)"])["winner"] == 0
+    assert client.stdout("print(x, next(g))\nimport os; os.system('echo child');", session) == "[1, 2, 3] 2\nchild\n"
+    for name, x in (("between", [1, 2]), ("before", [1]), ("between", [1, 2]), ("before", [1])):
+        assert rollback(name)["restoredTo"] == len(x)
+        assert client.stdout("print(x, next(g))", session) == f"{x} 1\n"
+        assert race(client, session, ["1 / 0", "x.append(9)"])["winner"] == 1
+        assert client.stdout("print(x)", session) == f"{x + [9]}\n"
+    result = client.execute("import os\nos._exit(1)", session)
+    assert result["state"] == "rolledBack" and client.stdout("print(x[0])", session) == "1\n"
+
+
+def test_a_death_after_a_race(make_server):
+    server = make_server().start()
+    client = server.client
+    session = client.session(checkpoints="always")
+    for n in range(1, 4):
+        client.stdout(f"x = {n}", session)
+        assert race(client, session, [f"y = {n}"])["winner"] == 0
+        result = client.execute("import ctypes\nctypes.string_at(0)", session)
+        assert result["state"] == "rolledBack" and result["restoredTo"] > 0
+        assert client.stdout("print(x, globals().get('y'))", session).startswith(f"{n} ")
+    client.delete_session(session)
