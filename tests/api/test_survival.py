@@ -248,7 +248,7 @@ def test_forks_are_sessions_of_their_own_afterwards(server):
 
 
 def test_nothing_is_left_after_deaths_and_a_clean_end(make_server):
-    server = make_server().start()
+    server = make_server(env={"SANDBOX_POOL_SIZE": "2"}).start()
     client = server.client
     session = client.session()
     running = client.start("while True: pass", session, timeout=300000)
@@ -258,7 +258,7 @@ def test_nothing_is_left_after_deaths_and_a_clean_end(make_server):
     assert client.get(f"/api/v1/sessions/{ended}").status == 410
     kill_server(server)
     assert client.get(f"/api/v1/sessions/{ended}").status in (404, 410)
-    until(lambda: len([p for p in processes.descendants(server.pid) if processes.name(p) == "penny-init"]) <= 8, "no old jail is left")
+    until(lambda: len([p for p in processes.descendants(server.pid) if processes.name(p) == "penny-init"]) <= 5, "no old jail is left")
     client.expect(202, "DELETE", f"/api/v1/executions/{running}")
     server.stop()
     server.assert_no_files_left()
