@@ -234,9 +234,8 @@ const struct config_option CONFIG_OPTIONS[] = {
     {"rate-window", "RATE_LIMIT_WINDOW", "60000", "the window of the rate limit", TIME_ACCEPTS ", 1 s to 24 h", read_time,
      FIELD(rate_window_ms), 1000, 86400000, NULL},
     {"policy-dir", "SANDBOX_POLICY_DIR", NULL,
-     "where imports.json, resources.json, filesystem.json, syscalls.json and packages.json are; one that is missing there is taken from "
-     "the default place",
-     PATH_ACCEPTS, read_text, FIELD(policy_dir), ANY},
+     "where the policy files (imports.json, ...) are; one that is missing there is taken from the default place", PATH_ACCEPTS, read_text,
+     FIELD(policy_dir), ANY},
     {"imports-policy", "IMPORTS_POLICY_FILE", NULL, "this file instead of imports.json", PATH_ACCEPTS, read_text, FIELD(imports_policy),
      ANY},
     {"resources-policy", "RESOURCES_POLICY_FILE", NULL, "this file instead of resources.json", PATH_ACCEPTS, read_text,

@@ -345,12 +345,13 @@ void session_fork_on_death(struct session *session)
 
 void session_fork_end_all(struct session *session)
 {
+    static const char     over[]  = "the session is over";
     struct session_forks *forks   = session->forks;
     struct fork_request  *request = forks->parking;
     forks->parking                = NULL;
-    while (request != NULL || (request = take_first(&forks->waiting)) != NULL || (request = take_first(&forks->forking)) != NULL) {
-        answer(request, FORK_OVER, "the session is over");
-        request = NULL;
-    }
+    if (request != NULL)
+        answer(request, FORK_OVER, over);
+    while ((request = take_first(&forks->waiting)) != NULL || (request = take_first(&forks->forking)) != NULL)
+        answer(request, FORK_OVER, over);
     forks->waiting_count = 0;
 }
