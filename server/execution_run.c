@@ -29,8 +29,14 @@ static void rest_clock(struct execution *execution)
         execution->run->left_us = execution->left_us;
 }
 
+/* The loop's timers go by a coarse clock and may ring some ms early; a program is never cut short for that. */
 static void on_run_limit(struct execution *execution)
 {
+    int64_t left_us = execution->deadline_us - execution_now_us();
+    if (left_us > 0) {
+        execution_set_timer(execution, PHASE_RUN, left_us);
+        return;
+    }
     execution->timed_out = true;
     execution_set_timer(execution, PHASE_GRACE, (int64_t)execution->grace_ms * 1000);
     worker_interrupt(execution->worker);
