@@ -28,7 +28,8 @@ void host_settle(void);
 
 /*
  * The life of a worker, in a fork of a settled zygote that is already jailed (PyOS_AfterFork_Child must not have been called).
- * Descriptors: 0 /dev/null, 1 and 2 the raw pipes, WORKER_REQUEST_FD, WORKER_EVENT_FD; nothing else open.
+ * Descriptors: 0 /dev/null, 1 and 2 the raw pipes, WORKER_REQUEST_FD, WORKER_EVENT_FD,
+ * WORKER_CHANNEL_FD; nothing else open.
  * Signal mask: empty. getppid() is the process whose SI_USER SIGINT is ignored and whose WAKE_SIGNAL is obeyed.
  * Ends with the request pipe, exit status 0; 70 when the pipes say what the table in wire.h does not allow.
  */

@@ -88,12 +88,11 @@ static const struct config_option *find_flag(const char *name, size_t length)
     return NULL;
 }
 
-static void print_help(const char *program)
+static void print_help(void)
 {
-    printf("usage: %s [--option=value ...]\n\n"
+    printf("usage: penny-sandbox [--option=value ...]\n\n"
            "Serves Python in jailed, persistent sessions over HTTP. Each option can also be given in the environment;\n"
-           "the command line wins.\n\n",
-           program);
+           "the command line wins.\n\n");
     for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
         const struct config_option *option = &CONFIG_OPTIONS[i];
         printf(option->flag != NULL ? "  --%-19s %s\n" : "  %-21s %s\n", option->flag != NULL ? option->flag : "", option->help);
@@ -103,10 +102,10 @@ static void print_help(const char *program)
         printf("\n");
     }
     printf("  --%-19s %s\n  --%-19s %s\n", "help", "print this", "version", "print the version");
-    printf("\n%s key NAME makes an API key and prints it with its line for --keys-file.\n", program);
-    printf("%s run FILE runs one program or notebook in a jail and shows what it prints; see %s run --help.\n", program, program);
-    printf("%s private [--option=value ...] serves one program: prints its address and key as JSON, ends with its standard input.\n",
-           program);
+    printf("\npenny-sandbox key NAME makes an API key and prints it with its line for --keys-file.\n"
+           "penny-sandbox run FILE runs one program or notebook in a jail and shows what it prints; see penny-sandbox run --help.\n"
+           "penny-sandbox private [--option=value ...] serves one program: prints its address and key as JSON, ends with its\n"
+           "standard input.\n");
 }
 
 /* One argument. Returns how many of argv it took, 0 when it was --help or --version, or -1. */
@@ -144,7 +143,7 @@ static int load_arguments(struct config *config, struct spoken *spoken, int argc
             if (strcmp(argv[i], "--version") == 0)
                 printf("penny-sandbox %s\n", PENNY_VERSION);
             else
-                print_help(argv[0]);
+                print_help();
             return 1;
         }
         i += taken;
