@@ -110,6 +110,7 @@ void execution_free(struct execution *execution)
     json_decref(execution->label);
     free(execution->notice);
     files_given_free(execution->files);
+    json_decref(execution->files_kept);
     json_decref(execution->packages);
     event_track_free(execution->output.track);
     free(execution);

@@ -130,6 +130,8 @@ struct execution_kept {
 void execution_kept(const struct execution *execution, struct execution_kept *ret);
 /* From its start on it writes down its clock here. Before execution_start. */
 void execution_keep(struct execution *execution, struct keep_run *run);
+/* Its files go to the log, and are held there until its end. */
+void execution_keep_files(struct execution *execution);
 /* What it is to be run with, for one that waits; NULL: no memory. */
 json_t *execution_note(const struct execution *execution);
 

@@ -74,6 +74,7 @@ static void conclude(struct execution *execution, const struct bytes *whole)
     json_decref(execution->options);
     execution->options = NULL;
     files_given_free(execution_take_files(execution));
+    execution_forget_files_kept(execution);
     json_decref(execution_take_packages(execution));
     execution->on_finished(execution, execution->arg);
 }

@@ -58,12 +58,13 @@ void execution_kept(const struct execution *execution, struct execution_kept *re
 
 json_t *execution_note(const struct execution *execution)
 {
-    json_t *note = json_pack("{s:O*, s:O*, s:O*, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:I, s:I}", "options", execution->options, "label",
-                             execution->label, "packages", execution->packages, "timeout", (json_int_t)execution->timeout_ms, "grace",
-                             (json_int_t)execution->grace_ms, "memory", (json_int_t)execution->use.memory_bytes, "cpu",
-                             (json_int_t)execution->use.cpu_percent, "includeVariables", (int)execution->output.include_variables,
-                             "interactive", (int)execution->interactive, "transactional", (int)execution->transactional, "files",
-                             execution->files != NULL, "made", (json_int_t)execution->made_us, "madeAt", (json_int_t)execution->made_at_ms);
+    json_t *note =
+        json_pack("{s:O*, s:O*, s:O*, s:O*, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:I}", "options", execution->options, "label",
+                  execution->label, "packages", execution->packages, "filesKept", execution->files_kept, "timeout",
+                  (json_int_t)execution->timeout_ms, "grace", (json_int_t)execution->grace_ms, "memory",
+                  (json_int_t)execution->use.memory_bytes, "cpu", (json_int_t)execution->use.cpu_percent, "includeVariables",
+                  (int)execution->output.include_variables, "interactive", (int)execution->interactive, "transactional",
+                  (int)execution->transactional, "made", (json_int_t)execution->made_us, "madeAt", (json_int_t)execution->made_at_ms);
     if (note != NULL && execution->use.network)
         (void)json_object_set_new(note, "network", json_true());
     if (note != NULL && execution->status == EXECUTION_QUEUED)
@@ -117,6 +118,8 @@ static void restore_label(struct execution *execution)
 {
     json_t *note     = read_note(execution);
     execution->label = json_incref(json_object_get(note, "label"));
+    if (!event_track_has_ended(execution->output.track))
+        execution_restore_files_kept(execution, note);
     json_decref(note);
 }
 
@@ -173,10 +176,11 @@ static void take_note(struct execution *execution, const json_t *note)
 bool execution_restore_waiting(struct execution *execution)
 {
     json_t *note = read_note(execution), *code = json_object_get(note, "code");
-    bool    fine = json_is_string(code) && !json_is_true(json_object_get(note, "files"));
+    bool    fine = json_is_string(code);
 
     execution->code.length = 0;
     fine                   = fine && bytes_append(&execution->code, json_string_value(code), json_string_length(code));
+    fine                   = fine && execution_restore_files(execution);
     if (fine)
         take_note(execution, note);
     json_decref(note);

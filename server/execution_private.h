@@ -30,6 +30,7 @@ struct execution {
     struct bytes          code;
     json_t               *options, *label;
     struct files_given   *files;
+    json_t               *files_kept; /* where the log has them, for the next server process; false: it could not take them */
     struct execution_use  use;
     json_t               *packages;
     uint32_t              timeout_ms, grace_ms;
@@ -62,6 +63,11 @@ void execution_set_timer(struct execution *execution, enum phase phase, int64_t 
 /* execution_keep.c */
 void execution_begin_run(struct execution *execution);                                     /* fills execution->run */
 void execution_keep_done(struct execution *execution, const char *payload, size_t length); /* EVENT_DONE of one that is to be undone */
+
+/* execution_keep_files.c */
+void execution_restore_files_kept(struct execution *execution, const json_t *note);
+bool execution_restore_files(struct execution *execution); /* false: they can't be had */
+void execution_forget_files_kept(struct execution *execution);
 
 /* execution_run.c */
 void execution_run_clock(struct execution *execution);

@@ -146,6 +146,27 @@ const char *files_given_path(const struct files_given *given, size_t n)
     return n < given->count ? given->files[n].path : NULL;
 }
 
+const struct bytes *files_given_content(const struct files_given *given, size_t n)
+{
+    return &given->files[n].content;
+}
+
+bool files_given_put(struct files_given *given, const char *path, struct bytes *content)
+{
+    struct file_given *file = &given->files[given->count];
+    char              *name = given->count < given->room ? strdup(path) : NULL;
+
+    if (name == NULL) {
+        bytes_done(content);
+        return false;
+    }
+    given->count++;
+    file->path    = name;
+    file->content = *content;
+    *content      = (struct bytes){0};
+    return true;
+}
+
 /* ---- writing ---- */
 
 static void end(struct files_writing *writing, int error, const char *path)

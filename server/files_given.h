@@ -24,6 +24,9 @@ struct files_given *files_given_new(size_t room);
 void        files_given_add(struct files_given *given, struct json_check *check, const char *field, const char *name, struct bytes *content,
                             const struct policies *policies);
 const char *files_given_path(const struct files_given *given, size_t n); /* of the n-th; NULL: there are no more */
+const struct bytes *files_given_content(const struct files_given *given, size_t n);
+/* One that has been checked before. `content` is taken over. Returns false when there is no room or no memory. */
+bool files_given_put(struct files_given *given, const char *path, struct bytes *content);
 
 /* Their writing into a session, one after the other. */
 struct files_writing;

@@ -237,6 +237,8 @@ struct execution *session_submit(struct session *session, const struct execution
     session->queue_count++;
     sessions_on_queued(session->sessions, 1);
     session_touch(session);
+    if (session_is_seated(session))
+        execution_keep_files(execution);
     session_go_on(session);
     if (!execution_has_ended(execution) && (session->running != execution || execution_label(execution) != NULL))
         session_keep_waiting(session, execution);

@@ -1,5 +1,7 @@
 """The server process is killed, or replaced: what every session, every execution and every watcher finds afterwards."""
 
+import base64
+import hashlib
 import os
 import random
 import signal
@@ -88,6 +90,21 @@ def test_the_queue_is_run_by_the_next_process(server):
     for execution in rest:
         assert Watcher(client, execution).run().result()["status"] == "ok"
     assert client.stdout("print(order)", session) == "['first', 'n0', 'n1', 'n2', 'n3', 'n4']\n"
+
+
+def test_the_files_of_what_waits_are_there_when_it_runs(server):
+    client, session = server.client, server.client.session()
+    big = random.Random(3).randbytes(6_000_000)
+    first = client.start("import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)", session)
+    files = {"in/small.txt": {"content": "few words"}, "big.bin": {"content": base64.b64encode(big).decode(), "encoding": "base64"}, "empty": {"content": ""}}
+    second = client.start("import hashlib\nprint(open('in/small.txt').read(), hashlib.sha256(open('big.bin', 'rb').read()).hexdigest(), os.path.getsize('empty'))",
+                          session, files=files)
+    for _ in range(2):
+        kill_server(server)
+    assert [client.execution(e)["status"] for e in (first, second)] == ["running", "queued"]
+    client.expect(201, "PUT", f"/api/v1/sessions/{session}/files/go", b"", headers={"Content-Type": "application/octet-stream"})
+    result = Watcher(client, second).run().result()
+    assert result["output"]["stdout"] == f"few words {hashlib.sha256(big).hexdigest()} 0\n", result
 
 
 def test_input_is_still_waited_for(server):
