@@ -170,3 +170,31 @@ def test_a_zygote_that_cannot_fork(make_server):
     assert client.stdout("print(x)", session) == "1\n"
     resource.prlimit(zygote, resource.RLIMIT_NOFILE, before)
     assert client.stdout("print('again')") == "again\n"
+
+
+def test_a_kernel_that_refuses_a_fork(make_server):
+    """EAGAIN, as with no memory: of the zygote, then of an interpreter that is to leave a copy behind."""
+    tier = "process"
+    if tiers.tier_reason(tier) is not None:
+        pytest.skip(tiers.tier_reason(tier))
+    server = make_server(tier=tier, env={"SANDBOX_POOL_SIZE": "0"}).start()
+    client, session = server.client, server.client.session(checkpoints="always")
+    client.stdout("x = 1", session)
+    zygote = server.zygote_pid()
+    before = resource.prlimit(zygote, resource.RLIMIT_NPROC)
+    resource.prlimit(zygote, resource.RLIMIT_NPROC, (1, before[1]))
+    for _ in range(3):
+        answer = client.post("/api/v1/sessions", {})
+        assert answer.status == 503 and answer.json["message"], answer
+    assert client.stdout("x += 1; print(x)", session) == "2\n"
+    resource.prlimit(zygote, resource.RLIMIT_NPROC, before)
+    assert client.stdout("print('again')") == "again\n"
+
+    good = client.expect(201, "POST", f"/api/v1/sessions/{session}/checkpoints", {"name": "good"})
+    worker = int(client.stdout("import os; print(os.getpid())", session))
+    resource.prlimit(worker, resource.RLIMIT_NPROC, (1, resource.prlimit(worker, resource.RLIMIT_NPROC)[1]))
+    refused = client.post(f"/api/v1/sessions/{session}/checkpoints", {"name": "none"})
+    assert refused.status in (409, 503) and refused.json["message"], refused
+    assert client.stdout("x += 1; print(x)", session) == "3\n"
+    client.expect(200, "POST", f"/api/v1/sessions/{session}/rollback", {"checkpointId": good["id"]})
+    assert client.stdout("print(x)", session) == "2\n"
