@@ -4,6 +4,8 @@
 
 #include "compat_e2b_run.h"
 
+static const char COLUMNS[] = "application/vnd.penny.columns+json"; /* of a run with the option "data" */
+
 static bool add_line(struct bytes *out, json_t *owned)
 {
     char *text = owned != NULL ? json_dumps(owned, JSON_COMPACT) : NULL;
@@ -25,11 +27,17 @@ static json_t *unquoted(const json_t *text)
 
 static const char *name_of(const char *mime)
 {
-    static const char *const names[][2] = {{"text/plain", "text"},        {"text/html", "html"},
-                                           {"text/markdown", "markdown"}, {"image/svg+xml", "svg"},
-                                           {"image/png", "png"},          {"image/jpeg", "jpeg"},
-                                           {"application/pdf", "pdf"},    {"text/latex", "latex"},
-                                           {"application/json", "json"},  {"application/javascript", "javascript"}};
+    static const char *const names[][2] = {{"text/plain", "text"},
+                                           {"text/html", "html"},
+                                           {"text/markdown", "markdown"},
+                                           {"image/svg+xml", "svg"},
+                                           {"image/png", "png"},
+                                           {"image/jpeg", "jpeg"},
+                                           {"application/pdf", "pdf"},
+                                           {"text/latex", "latex"},
+                                           {"application/json", "json"},
+                                           {"application/javascript", "javascript"},
+                                           {COLUMNS, "data"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(mime, names[i][0]) == 0)
             return names[i][1];
@@ -62,7 +70,11 @@ static bool add_result(struct bytes *out, const json_t *bundle)
 static bool add_plot(struct bytes *out, const json_t *plot)
 {
     const char *format = json_string_value(json_object_get(plot, "format"));
-    json_t     *line   = json_pack("{s:s, s:b, s:s}", "type", "result", "is_main_result", 0, "text", "<Figure>");
+    json_t     *line =
+        json_pack("{s:s, s:b, s:O*, s:O*}", "type", "result", "is_main_result", json_is_true(json_object_get(plot, "isMainResult")), "text",
+                  json_object_get(plot, "text"), "chart", json_object_get(plot, "chart"));
+    if (json_is_null(json_object_get(line, "chart")))
+        (void)json_object_del(line, "chart");
     (void)json_object_set(line, format != NULL ? format : "png", json_object_get(plot, "data"));
     return add_line(out, line);
 }

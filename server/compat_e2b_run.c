@@ -194,7 +194,7 @@ static bool read_run(struct http_request *request, const struct policies *polici
         return false;
     run->timeout_ms = policies->execution_time_limit_ms;
     run->grace_ms   = policies->interrupt_grace_ms;
-    run->options    = json_pack("{s:b, s:O*}", "includeVariables", 0, "envVars", environment);
+    run->options    = json_pack("{s:b, s:b, s:O*}", "includeVariables", 0, "data", 1, "envVars", environment);
     return true;
 }
 

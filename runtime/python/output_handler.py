@@ -2,11 +2,13 @@
 
 import base64
 import builtins
+import functools
 import io
+import os
 
 import _penny
 
-from . import late, payload, plots, sandbox_env
+from . import charts, late, payload, plots, sandbox_env
 
 EVENT_DISPLAY = 67
 
@@ -30,6 +32,7 @@ def start(shell):
     _penny.set_display(show_result)
     late.after_import("plotly.io", _prepare_plotly)
     late.after_import("PIL.ImageShow", _prepare_pillow)
+    late.after_import("PIL.Image", _prepare_saving)
 
 
 class _Full(Exception):
@@ -88,8 +91,8 @@ def show_result(value):
 
 def _format(value):
     if plots.is_figure(value):
-        plots.show_figure(value)
-        return {"text/plain": repr(value)}, {}
+        is_shown = plots.show_figure(value, is_main=True)
+        return {} if is_shown and charts.wanted else {"text/plain": repr(value)}, {}
     data, metadata = _shell.display_formatter.format(value)
     if not data and not hasattr(type(value), "_ipython_display_"):
         data = {"text/plain": object.__repr__(value)}
@@ -174,9 +177,26 @@ def _prepare_plotly(module):
 def _prepare_pillow(module):
     class Viewer(module.Viewer):
         def show(self, image, **options):
-            buffer = io.BytesIO()
-            (image if image.mode in ("1", "L", "LA", "I", "P", "RGB", "RGBA") else image.convert("RGBA")).save(buffer, "PNG")
-            publish({"image/png": buffer.getvalue(), "text/plain": repr(image)}, {})
+            _show_image(image)
             return True
 
     module.register(Viewer, 0)
+
+
+def _show_image(image):
+    buffer = io.BytesIO()
+    (image if image.mode in ("1", "L", "LA", "I", "P", "RGB", "RGBA") else image.convert("RGBA")).save(buffer, "PNG")
+    publish({"image/png": buffer.getvalue(), "text/plain": repr(image)}, {})
+
+
+def _prepare_saving(module):
+    """Where data is wanted, a picture saved as a file is shown as well. What matplotlib saves is a plot already."""
+    original = module.Image.save
+
+    @functools.wraps(original)
+    def save(self, fp, *args, **keywords):
+        original(self, fp, *args, **keywords)
+        if charts.wanted and isinstance(fp, (str, os.PathLike)) and not plots.is_saving:
+            _show_image(self)
+
+    module.Image.save = save

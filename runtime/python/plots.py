@@ -12,13 +12,14 @@ import weakref
 
 import _penny
 
-from . import errors, late, payload
+from . import charts, errors, late, payload
 
 EVENT_PLOT = 68
 
 # What a run may send; "plots" of a REQUEST_SETUP changes them.
 limits = {"maxPlots": 20, "maxPlotSize": 5_242_880, "maxPlotWidth": 2048, "maxPlotHeight": 2048, "maxDpi": 300}
 
+is_saving = False  # a figure is being written to a file
 _cell, _count = 0, 0  # the cell of the last plot, and its plots so far
 _sent = weakref.WeakKeyDictionary()  # figure -> True: sent, and not changed as long as it is not stale
 _open = {}  # pyplot's own dictionary of figures, once pyplot is there
@@ -26,6 +27,7 @@ _figure_type = ()
 
 
 def start():
+    charts.start()
     late.after_import("matplotlib._pylab_helpers", _prepare_managers)
     late.after_import("matplotlib.backends.backend_agg", _prepare_agg)
     late.after_import("matplotlib.figure", _prepare_figure)
@@ -65,10 +67,12 @@ def _show_or_tell(figure):
         sys.stderr.write(errors.text_of(type(error), error, error.__traceback__))
 
 
-def show_figure(figure):
-    """Sends a figure, unless it is empty or has been sent as it is now."""
-    if _has_content(figure) and not _is_sent(figure):
-        _send(figure, *_render(figure))
+def show_figure(figure, is_main=False):
+    """Sends a figure, unless it is empty or has been sent as it is now. Returns whether it did."""
+    if not _has_content(figure) or _is_sent(figure):
+        return False
+    _send(figure, *_render(figure), is_main)
+    return True
 
 
 def _is_sent(figure):
@@ -107,8 +111,12 @@ def _prepare_figure(module):
 
     @functools.wraps(original)
     def savefig(self, fname, *args, **keywords):
-        known = _is_sent(self)
-        original(self, fname, *args, **keywords)
+        global is_saving
+        known, is_saving = _is_sent(self), True
+        try:
+            original(self, fname, *args, **keywords)
+        finally:
+            is_saving = False
         if keywords.get("format") not in ("rgba", "raw"):  # those are the frames of an animation
             _saved(self, fname, known)
 
@@ -182,7 +190,7 @@ def _render(figure):
     return kind, data, dpi
 
 
-def _send(figure, kind, data, dpi):
+def _send(figure, kind, data, dpi, is_main=False):
     global _cell, _count
     _sent[figure] = True
     figure.stale = False
@@ -200,9 +208,23 @@ def _send(figure, kind, data, dpi):
         "metadata": _metadata(figure, kind, data, dpi or figure.dpi),
         "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03d}Z",
     }
-    if not _penny.send(EVENT_PLOT, payload.dumps(plot)):
+    if not _penny.send(EVENT_PLOT, _dump(plot, figure, is_main)):
         sys.stderr.write("A plot made in a child process is not shown.\n")
     _penny.flush()
+
+
+def _dump(plot, figure, is_main):
+    """With what it shows as data, where that is wanted and there is room for it."""
+    if not charts.wanted:
+        return payload.dumps(plot)
+    plot["text"], plot["isMainResult"] = repr(figure), is_main
+    try:
+        chart = charts.describe(figure)
+    except Exception:  # artists can be of the program's own making
+        chart = None
+    figure.stale = False  # to look has changed nothing
+    text = payload.dumps({**plot, "chart": chart})
+    return text if len(text) <= limits["maxPlotSize"] // 3 * 4 else payload.dumps(plot)
 
 
 def _metadata(figure, kind, data, dpi):

@@ -14,7 +14,7 @@ import tempfile
 
 import _penny
 
-from . import artifacts, errors, late, limits, network, output_handler, packages, plots, sandbox_env, user_input, variables
+from . import artifacts, charts, errors, late, limits, network, output_handler, packages, plots, sandbox_env, user_input, variables
 
 DEADLINE_SIGNAL = 42
 
@@ -144,6 +144,7 @@ async def _run_parts(*parts):
 
 def end_run():
     """After a run that had a setup."""
+    charts.wanted = False
     limits.lift()
     network.close_way()
     sandbox_env.restore_environment()
@@ -161,6 +162,7 @@ def setup(payload):
         _penny.seed()
     if "plots" in options:
         plots.limits.update(options["plots"])
+    charts.wanted = bool(options.get("data"))
     if "uploads" in options:
         artifacts.note(options["uploads"])
     if "network" in options:

@@ -8,11 +8,24 @@ import _penny
 from IPython.core import page
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.formatters import BaseFormatter
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets import ObjectName, Unicode
 from traitlets.config import Config
 
-from . import errors, output_handler, sandbox_env
+from . import charts, errors, output_handler, sandbox_env
+
+
+class ColumnsFormatter(BaseFormatter):
+    """A table's values beside its picture, where they are wanted."""
+
+    format_type = Unicode(charts.COLUMNS)
+    print_method = ObjectName("_repr_columns_")
+    _return_type = dict
+
+    def __call__(self, obj):
+        return charts.columns(obj) if charts.wanted else None
 
 
 class Publisher(DisplayPublisher):
@@ -128,6 +141,7 @@ def start(main_module):
     )
     for name in ("_", "__", "___"):
         main_module.__dict__.pop(name, None)
+    shell.display_formatter.formatters[charts.COLUMNS] = ColumnsFormatter(parent=shell.display_formatter)
     builtins.get_ipython = shell.get_ipython
     return shell
 

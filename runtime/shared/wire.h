@@ -38,6 +38,7 @@ enum request_type {
     REQUEST_SETUP   = 1, /* JSON object, any of {"variables":{},"envVars":{},"stdin":"","profile":"open","reseed":true}: options of the
                             REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
                             to set, so that a plain cell is one frame.
+                            "data": true: figures come with what they show (PlotData's "chart"), tables with their columns.
                             "memoryBelow": bytes that this cell may use less than the session.
                             "uploads": paths that were written from outside since the last cell, or true: all that there is;
                             artifacts leave them out as they are now. */

@@ -65,9 +65,56 @@ def test_run_code(sandbox):
     assert (error.name, error.value) == ("ZeroDivisionError", "division by zero") and "1/0" in error.traceback and len(seen["errors"]) == 1
 
 
-def test_rich_results(sandbox):
-    picture, table = sandbox.run_code("import matplotlib.pyplot as plt\nimport pandas\nplt.plot([1, 2])\nplt.show()\npandas.DataFrame({'a': range(3)})").results
-    assert picture.png.startswith("iVBOR") and "<table" in table.html and table.is_main_result
+def test_results_in_all_formats(sandbox):
+    results = sandbox.run_code("""
+from IPython.display import *
+class Document:
+    def _repr_pdf_(self): return b'%PDF-1.4'
+    def _repr_jpeg_(self): return b'not really'
+display(HTML('<b>h</b>'), Markdown('# m'), JSON({'a': [1]}), Latex('$x$'), SVG('<svg xmlns="http://www.w3.org/2000/svg"/>'), Javascript('1'), Document())
+display({'text/plain': 't', 'application/x-own': 'v'}, raw=True)
+from PIL import Image
+Image.new('RGB', (4, 4)).show()
+'a text'""").results
+    formats = [set(r.formats()) - {"text"} for r in results]
+    assert formats == [{"html"}, {"markdown"}, {"json"}, {"latex"}, {"svg"}, {"javascript"}, {"pdf", "jpeg"}, {"application/x-own"}, {"png"}, set()], "in their order"
+    assert results[2].json == {"a": [1]} and [r.is_main_result for r in results] == [False] * 9 + [True] and results[9].text == "a text"
+
+
+CHARTS = """
+import matplotlib.pyplot as plt, datetime
+figure, axes = plt.subplots()
+axes.plot([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)], [1, 2], label='way')
+axes.set(title='Line', xlabel='Time (s)', ylabel='Way')
+plt.show()
+plt.scatter([1, 2], [3, 4]); plt.show()
+plt.bar(['a', 'b'], [1, 2]); plt.show()
+plt.pie([1, 3], labels=['a', 'b']); plt.show()
+plt.boxplot([[1, 2, 3, 4, 30]], tick_labels=['a']); plt.show()
+figure, (one, two) = plt.subplots(1, 2)
+one.plot([1, 2]); two.bar(['a'], [1]); figure.suptitle('Both')
+plt.show()
+"""
+
+
+def test_charts(sandbox):
+    kinds = interpreter.charts.ChartType
+    line, scatter, bar, pie, boxes, several = [r.chart for r in sandbox.run_code(CHARTS).results]
+    assert [c.type for c in (line, scatter, bar, pie, boxes, several)] == [kinds.LINE, kinds.SCATTER, kinds.BAR, kinds.PIE, kinds.BOX_AND_WHISKER, kinds.SUPERCHART]
+    assert (line.title, line.x_label, line.x_unit, line.x_scale, line.y_scale.value) == ("Line", "Time (s)", "s", "datetime", "linear")
+    assert (line.elements[0].label, line.elements[0].points) == ("way", [("2024-01-01", 1), ("2024-01-02", 2)]) and len(line.x_ticks) == len(line.x_tick_labels)
+    assert scatter.elements[0].points == [(1, 3), (2, 4)] and [(e.label, e.group, e.value) for e in bar.elements] == [("a", "Group 0", 1), ("b", "Group 0", 2)]
+    assert [(e.label, e.angle, e.radius) for e in pie.elements] == [("a", 90, 1), ("b", 270, 1)]
+    box, = boxes.elements
+    assert (box.label, box.min, box.first_quartile, box.median, box.third_quartile, box.max, box.outliers) == ("a", 1, 2, 3, 4, 4, [30])
+    assert several.title == "Both" and [c.type for c in several.elements] == [kinds.LINE, kinds.BAR]
+
+
+def test_tables(sandbox):
+    table, = sandbox.run_code("import pandas\npandas.DataFrame({'n': [1, 2], 't': pandas.to_datetime(['2024-01-01', None])})").results
+    assert table.data == {"n": [1, 2], "t": ["2024-01-01T00:00:00", None]} and "<table" in table.html and table.is_main_result
+    figure, = sandbox.run_code("import matplotlib.pyplot as plt\nf, a = plt.subplots()\na.plot([1, 2])\nf").results
+    assert figure.is_main_result and figure.png.startswith("iVBOR") and figure.text == "<Figure size 640x480 with 1 Axes>"
 
 
 def test_context(sandbox):

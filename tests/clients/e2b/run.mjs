@@ -21,6 +21,10 @@ assert.deepEqual(seen.errors, ['ZeroDivisionError']);
 
 const picture = (await sandbox.runCode('import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()')).results[0];
 assert.ok(picture.png.startsWith('iVBOR'));
+assert.equal(picture.chart.type, 'line');
+assert.deepEqual(picture.chart.elements, [{ label: 'Line 0', points: [[0, 1], [1, 2]] }]);
+const table = (await sandbox.runCode("import pandas\npandas.DataFrame({'a': [1, 2]})")).results[0];
+assert.deepEqual([table.data, table.isMainResult], [{ a: [1, 2] }, true]);
 
 await sandbox.files.write('/home/user/a.txt', 'some text');
 assert.equal((await sandbox.runCode("open('a.txt').read()")).text, 'some text');
