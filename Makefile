@@ -3,8 +3,8 @@
 # ---- The C files, in the order a request walks them -----------------------------------------------------------------
 # The server: what starts it; bytes in; the path of a request; the answers; sessions and executions on the way down to the pipes;
 # then what comes back from the pipes, its events, and the way up to the reader; last what all of them use.
-SERVER_START    := main options config config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd \
-                   supervisor child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener run server server_files handover keep resume
+SERVER_START    := main options config config_help config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd policy_reload \
+                   supervisor watchdog notify child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener inherited run server server_files handover keep resume
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
 SERVER_API      := api_execute execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races api_plots api_notebook \
@@ -105,6 +105,7 @@ help:
 	@echo 'make check   what CI holds: format, walk, -Werror with gcc and clang, lint, sanitizers, fuzzers, tests'
 	@echo 'make bench   measure, beside what people use today (about three minutes); figures in build/bench.json'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
+	@echo 'make install PREFIX=$(PREFIX), SYSCONFDIR, DESTDIR: programs, Python libraries, page, policies, manual, unit; make uninstall'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
 	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
@@ -249,6 +250,8 @@ build/bench/%: tests/bench/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE= -O2 -g $(WARN) -o $@ $<
+
+include deploy/install.mk
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
 check: packages-check

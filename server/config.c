@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config_help.h"
 #include "config_option.h"
 #include "version.h"
 
@@ -88,26 +89,6 @@ static const struct config_option *find_flag(const char *name, size_t length)
     return NULL;
 }
 
-static void print_help(void)
-{
-    printf("usage: penny-sandbox [--option=value ...]\n\n"
-           "Serves Python in jailed, persistent sessions over HTTP. Each option can also be given in the environment;\n"
-           "the command line wins.\n\n");
-    for (size_t i = 0; i < CONFIG_OPTION_COUNT; i++) {
-        const struct config_option *option = &CONFIG_OPTIONS[i];
-        printf(option->flag != NULL ? "  --%-19s %s\n" : "  %-21s %s\n", option->flag != NULL ? option->flag : "", option->help);
-        printf("    %-19s %s: %s", "", option->env, option->accepts);
-        if (option->standard != NULL && *option->standard != '\0')
-            printf(" [%s]", option->standard);
-        printf("\n");
-    }
-    printf("  --%-19s %s\n  --%-19s %s\n", "help", "print this", "version", "print the version");
-    printf("\npenny-sandbox key NAME makes an API key and prints it with its line for --keys-file.\n"
-           "penny-sandbox run FILE runs one program or notebook in a jail and shows what it prints; see penny-sandbox run --help.\n"
-           "penny-sandbox private [--option=value ...] serves one program: prints its address and key as JSON, ends with its\n"
-           "standard input.\n");
-}
-
 /* One argument. Returns how many of argv it took, 0 when it was --help or --version, or -1. */
 static int load_argument(struct config *config, struct spoken *spoken, char **argv, int left, struct err *err)
 {
@@ -115,7 +96,7 @@ static int load_argument(struct config *config, struct spoken *spoken, char **ar
     const char                 *name = argv[0], *equals, *value;
     size_t                      length;
 
-    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "--version") == 0)
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "--help=json") == 0 || strcmp(name, "--version") == 0)
         return 0;
     if (strncmp(name, "--", 2) != 0)
         return err_set(err, 0, "\"%.80s\" is not an option; see --help", name);
@@ -142,8 +123,10 @@ static int load_arguments(struct config *config, struct spoken *spoken, int argc
         if (taken == 0) {
             if (strcmp(argv[i], "--version") == 0)
                 printf("penny-sandbox %s\n", PENNY_VERSION);
+            else if (strcmp(argv[i], "--help=json") == 0)
+                config_help_json();
             else
-                print_help();
+                config_help();
             return 1;
         }
         i += taken;

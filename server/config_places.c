@@ -1,6 +1,7 @@
 /*
  * config_places.c: listening addresses as text, and where things are: beside our own executable in the source tree
- * (<repo>/build/penny-sandbox), or installed (PREFIX/bin, PREFIX/lib/penny-sandbox, PREFIX/share/penny-sandbox).
+ * (<repo>/build/penny-sandbox), or installed. `make install` compiles this file with the places it installs to (PENNY_BINDIR, ...); below
+ * a DESTDIR they all begin with that. An executable that has been put elsewhere looks around itself.
  */
 #include "config_option.h"
 
@@ -149,20 +150,60 @@ static int fill_source_tree(struct config *config, const char *repository, const
                : 0;
 }
 
-static int fill_installed(struct config *config, const char *directory, struct err *err)
+/* Where the parts of an installation are. */
+struct installation {
+    char lib[PATH_MAX];       /* zygote, venv */
+    char share[PATH_MAX];     /* Python modules, web page, the policies as they were shipped */
+    char sysconfig[PATH_MAX]; /* policies, the operator's */
+};
+
+#ifdef PENNY_BINDIR
+static bool find_compiled_in(const char *directory, struct installation *ret)
+{
+    size_t length = strlen(directory), tail = strlen(PENNY_BINDIR);
+    int    root = (int)(length - tail), room = PATH_MAX;
+    if (length < tail || strcmp(directory + root, PENNY_BINDIR) != 0)
+        return false;
+    return snprintf(ret->lib, PATH_MAX, "%.*s" PENNY_LIBDIR, root, directory) < room &&
+           snprintf(ret->share, PATH_MAX, "%.*s" PENNY_DATADIR, root, directory) < room &&
+           snprintf(ret->sysconfig, PATH_MAX, "%.*s" PENNY_CONFDIR, root, directory) < room;
+}
+#else
+static bool find_compiled_in(const char *directory, struct installation *ret)
+{
+    (void)directory;
+    (void)ret;
+    return false;
+}
+#endif
+
+static void find_around(const char *directory, struct installation *ret)
 {
     char prefix[PATH_MAX];
     strcpy(prefix, directory);
     cut_last(prefix);
     if (strcmp(strrchr(directory, '/') + 1, "penny-sandbox") == 0)
         cut_last(prefix);
-    if (exists(directory, "penny-zygote"))
-        (void)join(config->zygote_path, sizeof config->zygote_path, directory, "penny-zygote", err);
-    return join(config->zygote_path, sizeof config->zygote_path, prefix, "lib/penny-sandbox/penny-zygote", err) != 0 ||
-                   join(config->policy_dir, sizeof config->policy_dir, prefix, "share/penny-sandbox/policies", err) != 0 ||
-                   join(config->python_library, sizeof config->python_library, prefix, "share/penny-sandbox/python", err) != 0 ||
-                   join(config->python, sizeof config->python, prefix, "lib/penny-sandbox/venv/bin/python", err) != 0 ||
-                   join(config->web_dir, sizeof config->web_dir, prefix, "share/penny-sandbox/web", err) != 0
+    (void)snprintf(ret->lib, PATH_MAX, "%.4000s/lib/penny-sandbox", prefix);
+    (void)snprintf(ret->share, PATH_MAX, "%.4000s/share/penny-sandbox", prefix);
+    (void)snprintf(ret->sysconfig, PATH_MAX, "%.4000s/etc/penny-sandbox", prefix);
+}
+
+/* `given`: the policy directory, where the operator has named one; else it becomes that of the installation, if there is one. */
+static int fill_installed(struct config *config, const char *directory, char *given, size_t given_size, struct err *err)
+{
+    struct installation place;
+    if (!find_compiled_in(directory, &place))
+        find_around(directory, &place);
+    if (exists(directory, "penny-zygote") && join(config->zygote_path, sizeof config->zygote_path, directory, "penny-zygote", err) != 0)
+        return -1;
+    if (*given == '\0' && exists(place.sysconfig, "policies") && join(given, given_size, place.sysconfig, "policies", err) != 0)
+        return -1;
+    return join(config->zygote_path, sizeof config->zygote_path, place.lib, "penny-zygote", err) != 0 ||
+                   join(config->policy_dir, sizeof config->policy_dir, place.share, "policies", err) != 0 ||
+                   join(config->python_library, sizeof config->python_library, place.share, "python", err) != 0 ||
+                   join(config->python, sizeof config->python, place.lib, "venv/bin/python", err) != 0 ||
+                   join(config->web_dir, sizeof config->web_dir, place.share, "web", err) != 0
                ? -1
                : 0;
 }
@@ -205,7 +246,7 @@ int config_find_places(struct config *config, struct err *err)
     strcpy(given, config->policy_dir);
     config->policy_dir[0] = '\0';
     if (find_repository(directory, repository) ? fill_source_tree(config, repository, directory, err) != 0
-                                               : fill_installed(config, directory, err) != 0)
+                                               : fill_installed(config, directory, given, sizeof given, err) != 0)
         return -1;
     if (make_absolute(config->state_dir, sizeof config->state_dir, err) != 0 ||
         make_absolute(config->package_dir, sizeof config->package_dir, err) != 0 ||

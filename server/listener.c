@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fdio.h"
+#include "inherited.h"
 #include "log.h"
 
 enum { BACKLOG = 4096 };
@@ -100,8 +101,25 @@ static int open_one(const struct config *config, struct config_address *address,
     return fd;
 }
 
+/* What the service manager listens on is judged as what we would. */
+static int check_inherited(const struct config *config, const int fds[CONFIG_LISTEN_MAX], struct err *err)
+{
+    for (size_t i = 0; i < config->listen_count; i++) {
+        struct sockaddr_storage name;
+        socklen_t               length = sizeof name;
+        if (getsockname(fds[i], (struct sockaddr *)&name, &length) < 0)
+            return err_errno(err, "socket %d of the service manager", fds[i]);
+        if (check_reach(config, &config->listen[i], (struct sockaddr *)&name, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int listener_open_all(struct config *config, int ret_fds[CONFIG_LISTEN_MAX], struct err *err)
 {
+    int inherited = inherited_take(config, ret_fds, err);
+    if (inherited != 0)
+        return inherited < 0 ? -1 : check_inherited(config, ret_fds, err);
     for (size_t i = 0; i < config->listen_count; i++) {
         ret_fds[i] = open_one(config, &config->listen[i], err);
         if (ret_fds[i] < 0) {

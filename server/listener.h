@@ -7,7 +7,8 @@
 
 /*
  * Opens one TCP socket per address of config, non-blocking, close-on-exec. An address whose port is 0 gets a free one, which is
- * written back to config. Returns 0, or -1 with nothing left open.
+ * written back to config. Where a service manager has passed sockets (inherited.h) those are taken, and config gets their addresses.
+ * Returns 0, or -1 with nothing of ours left open.
  */
 int listener_open_all(struct config *config, int ret_fds[CONFIG_LISTEN_MAX], struct err *err);
 

@@ -430,8 +430,10 @@ void pool_on_zygote(struct pool *pool, bool up)
 {
     if (!up)
         return;
-    pool->waiting  = false;
-    pool->delay_ms = 0;
+    release_all(&pool->ready); /* made by a former one: of another version perhaps, or with other policies */
+    pool->ready_count = 0;
+    pool->waiting     = false;
+    pool->delay_ms    = 0;
     schedule(pool);
     if (pool->size == 0)
         tell_first(pool);

@@ -31,7 +31,7 @@ struct pool_claim *pool_wait(struct pool *pool, const struct worker_limits *limi
 /* The waiter has left; on_worker is not called. */
 void pool_cancel(struct pool_claim *claim);
 
-/* Whether the zygote is there has changed. */
+/* Whether the zygote is there has changed. What one before it has made is given up for what this one makes. */
 void pool_on_zygote(struct pool *pool, bool up);
 /* Spawns no more; claims fail. */
 void pool_stop(struct pool *pool);

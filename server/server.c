@@ -96,6 +96,8 @@ static void on_zygote(bool up, void *arg)
     struct server *server = arg;
     if (!up)
         log_warn("the zygote is away; living sessions go on");
+    else
+        tell_supervisor(SUPERVISOR_SPAWNS, "");
     pool_on_zygote(server->pool, up);
 }
 
@@ -220,6 +222,8 @@ static void on_supervisor(evutil_socket_t fd, short what, void *arg)
         drain(server);
     else if (packet.type == SUPERVISOR_YIELD)
         yield(server);
+    else if (packet.type == SUPERVISOR_ASK)
+        tell_supervisor(SUPERVISOR_ANSWER, "");
     else if (packet.type == SUPERVISOR_FILES)
         take_files(server, &packet, fds, fd_count);
     else if (packet.type == SUPERVISOR_ZYGOTE && fd_count == 1 && workers_attach_zygote(server->workers, fds[0], &err) < 0)

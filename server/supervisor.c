@@ -21,15 +21,19 @@
 #include "egress.h"
 #include "fdio.h"
 #include "handover.h"
+#include "inherited.h"
 #include "installer.h"
 #include "keep.h"
 #include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "orphans.h"
 #include "package_dir.h"
 #include "policy_memfd.h"
+#include "policy_reload.h"
 #include "state_dir.h"
 #include "supervisor_wire.h"
+#include "watchdog.h"
 #include "zygote_wire.h"
 
 const char SUPERVISOR_ARGUMENT[] = "--as-server-process";
@@ -39,6 +43,7 @@ enum {
     ZYGOTE_STOP_MS = 10000,
     YIELD_MS       = 2000, /* what a server process that is to be replaced has for its last writes */
     ARGUMENTS_MAX  = 256,
+    ADDRESSES_MAX  = CONFIG_LISTEN_MAX * 80,
     INSTALLERS_MAX = 8,
     EXIT_REFUSED   = 3, /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
 };
@@ -47,12 +52,14 @@ enum { KEPT_FDS = SERVER_LISTEN_FD - SERVER_KEEP_FD, KEEP_SPARE = 64, STAGE_BYTE
 
 enum phase { PHASE_STARTING, PHASE_SERVING, PHASE_DRAINING, PHASE_STOPPED };
 
-/* NONE; the server process was asked to leave; its successor is to get ready. */
-enum upgrade { UPGRADE_NONE, UPGRADE_SERVER, UPGRADE_STARTED };
+/* NONE; the server process was asked to leave; its successor is to get ready; the zygote's is. */
+enum upgrade { UPGRADE_NONE, UPGRADE_SERVER, UPGRADE_STARTED, UPGRADE_ZYGOTE };
 
 struct supervisor {
     struct config         *config;
     const struct policies *policies;
+    struct policies        reread;        /* what `policies` is after a reload */
+    uint64_t               policy_digest; /* of the files */
     char                 **argv;
     enum phase             phase;
     bool                   had_terminal; /* at the start */
@@ -60,6 +67,8 @@ struct supervisor {
     bool                   from_disk;         /* what lies at `program` is started, and not what we are */
     char                   program[PATH_MAX]; /* the executable's path, where another one may be put */
     int                    listen_fds[CONFIG_LISTEN_MAX];
+    char                   addresses[16 + ADDRESSES_MAX]; /* an argument of the server process: where listen_fds listen */
+    struct watchdog        watchdog;
     int                    keep_fds[KEPT_FDS]; /* what outlives the server process */
     int                    signal_fd;
     int                    policy_fd;
@@ -122,10 +131,12 @@ static int hand_over(struct supervisor *s, struct err *err)
 
 static int start_server(struct supervisor *s, struct err *err)
 {
-    char *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)SUPERVISOR_ARGUMENT};
-    int   fds[CHILD_FDS_MAX], theirs = -1, result;
-    for (size_t i = 1; i < ARGUMENTS_MAX - 2 && s->argv[i] != NULL; i++)
-        argv[i + 1] = s->argv[i];
+    char  *argv[ARGUMENTS_MAX] = {s->argv[0], (char *)SUPERVISOR_ARGUMENT};
+    int    fds[CHILD_FDS_MAX], theirs = -1, result;
+    size_t n = 2;
+    for (size_t i = 1; i < ARGUMENTS_MAX - 3 && s->argv[i] != NULL; i++)
+        argv[n++] = s->argv[i];
+    argv[n] = s->addresses;
     if (make_supervisor_socket(&s->server, &theirs, err) < 0)
         return -1;
     if (hand_over(s, err) < 0) {
@@ -218,20 +229,37 @@ static void fail_start(struct supervisor *s, const char *format, const char *nam
  * The server process leaves and another one goes on with its sessions; when that is ready, the zygote is replaced likewise: never both at
  * once, since they are what keeps the sessions alive. Both are executed from the disk, where newer ones may lie.
  */
-static void upgrade(struct supervisor *s)
+static bool replace_children(struct supervisor *s)
 {
     if (s->phase != PHASE_SERVING || s->server.pid == 0 || s->upgrade != UPGRADE_NONE)
-        return;
-    log_info("SIGUSR2: %s and %s are started anew", s->program, s->config->zygote_path);
-    s->upgrade   = UPGRADE_SERVER;
-    s->from_disk = true;
-    s->yield_ms  = child_now_ms() + YIELD_MS;
+        return false;
+    s->upgrade  = UPGRADE_SERVER;
+    s->yield_ms = child_now_ms() + YIELD_MS;
     tell(&s->server, SUPERVISOR_YIELD, NULL);
+    return true;
+}
+
+static void upgrade(struct supervisor *s)
+{
+    bool was_from_disk = s->from_disk;
+    s->from_disk       = true;
+    if (replace_children(s))
+        log_info("SIGUSR2: %s and %s are started anew", s->program, s->config->zygote_path);
+    else
+        s->from_disk = was_from_disk;
+}
+
+static void notify_serving(const struct supervisor *s)
+{
+    char url[96], status[160];
+    listener_url(&s->config->listen[0], s->config->tls_cert[0] != '\0', url, sizeof url);
+    (void)snprintf(status, sizeof status, "Serving at %s", url);
+    notify_ready(status);
 }
 
 static void upgrade_zygote(struct supervisor *s)
 {
-    s->upgrade = UPGRADE_NONE;
+    s->upgrade = UPGRADE_ZYGOTE;
     if (s->zygote.pid != 0)
         (void)kill(s->zygote.pid, SIGKILL); /* asked to end it would end its sessions */
 }
@@ -246,6 +274,7 @@ static void on_server_exit(struct supervisor *s)
         log_error("the new server process did not get ready; the former version goes on");
         s->upgrade   = UPGRADE_NONE;
         s->from_disk = false;
+        notify_serving(s);
     }
 }
 
@@ -300,6 +329,7 @@ static void drain(struct supervisor *s)
     s->deadline_ms = child_now_ms() + STOP_SLACK_MS + (type == SUPERVISOR_DRAIN ? s->config->drain_ms : 0);
     s->phase       = PHASE_DRAINING;
     close_listeners(s);
+    notify_stopping("Waiting for what runs");
     if (type == SUPERVISOR_DRAIN)
         log_info("stopping: what runs has %u ms to end; a second signal ends it at once", s->config->drain_ms);
     if (s->server.pid == 0)
@@ -316,6 +346,53 @@ static bool has_terminal(void)
     return fd >= 0;
 }
 
+/* Sessions that live keep the limits that they were made with. */
+static int take_policies(struct supervisor *s, struct policies *fresh, struct err *err)
+{
+    struct policy policy;
+    int           fd;
+
+    if (fresh->packages.enabled && s->package_dir.path[0] == '\0' && package_dir_make(&s->package_dir, s->config->package_dir, err) < 0)
+        return -1;
+    (void)snprintf(s->config->package_dir, sizeof s->config->package_dir, "%s", s->package_dir.path);
+    fd = policies_to_policy(fresh, s->config, &policy, err) < 0 ? -1 : policy_memfd_make(&policy, fresh->imports, err);
+    if (fd < 0)
+        return -1;
+    fdio_close(&s->policy_fd);
+    s->policy_fd = fd;
+    policies_done(&s->reread);
+    s->reread   = *fresh;
+    s->policies = &s->reread;
+    return 0;
+}
+
+/* Policies that were changed are for the next server process and the next zygote, which go on with all sessions. Returns whether that takes a while. */
+static bool reload_policies(struct supervisor *s)
+{
+    uint64_t        digest = policy_reload_digest(s->config);
+    struct policies fresh  = {0};
+    struct err      err    = {0};
+
+    if (digest == s->policy_digest)
+        return false;
+    if (s->upgrade != UPGRADE_NONE) {
+        log_warn("SIGHUP: the policies are not read while processes are being replaced; ask again");
+        return false;
+    }
+    if (policies_load(&fresh, s->config, &err) < 0) {
+        log_err("SIGHUP: the former policies stay", &err);
+        return false;
+    }
+    if (take_policies(s, &fresh, &err) < 0) {
+        log_err("SIGHUP: the former policies stay", &err);
+        policies_done(&fresh);
+        return false;
+    }
+    s->policy_digest = digest;
+    log_info("SIGHUP: the policies were changed; new sessions get the new ones");
+    return replace_children(s);
+}
+
 /* The operator has put other files in place of the former ones; or the terminal we were started from is gone. */
 static void on_hangup(struct supervisor *s)
 {
@@ -326,11 +403,14 @@ static void on_hangup(struct supervisor *s)
         drain(s);
         return;
     }
+    notify_reloading("Reading files again");
     if (handover_open(s->config, &files, &err) < 0)
         log_err("SIGHUP: the former one stays", &err);
     if (s->server.socket_fd >= 0 && handover_send(s->server.socket_fd, &files) < 0)
         log_warn("SIGHUP: cannot hand files to the server process: %s", strerror(errno));
     handover_close(&files);
+    if (!reload_policies(s))
+        notify_serving(s);
 }
 
 static void on_signal(struct supervisor *s)
@@ -361,6 +441,7 @@ static void announce(const struct supervisor *s)
                  s->config->tls_cert[0] != '\0' ? "k" : "", url,
                  s->config->keys_file[0] != '\0' || s->config->api_keys[0] != '\0' ? " -H \"Authorization: Bearer $KEY\"" : "");
     (void)fflush(stdout);
+    notify_serving(s);
 }
 
 static void on_server_packet(struct supervisor *s)
@@ -380,6 +461,11 @@ static void on_server_packet(struct supervisor *s)
         announce(s);
     } else if (packet.type == SUPERVISOR_READY && s->upgrade == UPGRADE_STARTED) {
         upgrade_zygote(s);
+    } else if (packet.type == SUPERVISOR_SPAWNS && s->upgrade == UPGRADE_ZYGOTE) {
+        s->upgrade = UPGRADE_NONE;
+        notify_serving(s);
+    } else if (packet.type == SUPERVISOR_ANSWER) {
+        watchdog_on_answer(&s->watchdog);
     } else if (packet.type == SUPERVISOR_EGRESS && fd_count == 1) {
         start_egress(s, fds);
     } else if (packet.type == SUPERVISOR_INSTALL && fd_count == 2) {
@@ -411,9 +497,26 @@ static int next_timeout(const struct supervisor *s)
         next = s->server.retry_ms;
     if (s->zygote.retry_ms > next)
         next = s->zygote.retry_ms;
+    if (next == 0 || (s->watchdog.next_ms != 0 && s->watchdog.next_ms < next))
+        next = s->watchdog.next_ms;
     if (next == 0)
         return -1;
     return next > now ? (int)(next - now) : 0;
+}
+
+static void beat(struct supervisor *s)
+{
+    enum watchdog_act act = watchdog_act(&s->watchdog, s->phase == PHASE_SERVING && s->server.pid != 0, child_now_ms());
+    if (act == WATCHDOG_WAIT)
+        return;
+    notify_alive();
+    if (act == WATCHDOG_ASK)
+        tell(&s->server, SUPERVISOR_ASK, NULL);
+    if (act == WATCHDOG_KILL) {
+        log_error("the server process has not answered for %lld ms and is killed", (long long)s->watchdog.patience_ms);
+        watchdog_on_answer(&s->watchdog);
+        (void)kill(s->server.pid, SIGKILL);
+    }
 }
 
 static void loop(struct supervisor *s)
@@ -426,6 +529,7 @@ static void loop(struct supervisor *s)
             on_server_packet(s);
         if (polled[0].revents != 0)
             on_signal(s);
+        beat(s);
         if (s->yield_ms != 0 && s->server.pid != 0 && child_now_ms() >= s->yield_ms)
             (void)kill(s->server.pid, SIGKILL); /* nothing is lost by that */
         if (s->phase == PHASE_SERVING)
@@ -496,7 +600,10 @@ static int prepare(struct supervisor *s, struct err *err)
 {
     struct policy policy;
     raise_descriptor_limit();
-    s->had_terminal = has_terminal();
+    notify_open();
+    watchdog_init(&s->watchdog, notify_watchdog_ms(), child_now_ms());
+    s->had_terminal  = has_terminal();
+    s->policy_digest = policy_reload_digest(s->config);
     if (readlink("/proc/self/exe", s->program, sizeof s->program - 1) < 0)
         return err_errno(err, "cannot find the executable");
     if (access(s->config->zygote_path, X_OK) < 0)
@@ -505,6 +612,8 @@ static int prepare(struct supervisor *s, struct err *err)
         return err_errno(err, "cannot become a subreaper");
     if (open_signals(s, err) < 0 || make_kept(s, err) < 0 || listener_open_all(s->config, s->listen_fds, err) < 0)
         return -1;
+    strcpy(s->addresses, "--listen=");
+    inherited_addresses(s->config, s->addresses + strlen(s->addresses), sizeof s->addresses - strlen(s->addresses));
     if (state_dir_make(&s->state_dir, s->config->state_dir, err) < 0)
         return -1;
     (void)snprintf(s->config->state_dir, sizeof s->config->state_dir, "%s", s->state_dir.path);
@@ -532,6 +641,8 @@ static void finish(struct supervisor *s)
         fdio_close(&s->keep_fds[i]);
     fdio_close(&s->signal_fd);
     close_listeners(s);
+    policies_done(&s->reread);
+    notify_close();
 }
 
 int supervisor_run(struct config *config, const struct policies *policies, char **argv, struct err *err)

@@ -12,7 +12,10 @@ enum supervisor_packet_type {
     SUPERVISOR_STOP   = 'S', /* as DRAIN, without waiting for executions */
     SUPERVISOR_YIELD  = 'Y', /* another server process is to go on: write what waits to be written, and exit; sessions stay */
     SUPERVISOR_FILES  = 'F', /* the first packet of all, and again on SIGHUP: descriptors as text says (handover.h) */
+    SUPERVISOR_ASK    = 'Q', /* are you there? Answer: ANSWER */
     /* server to supervisor */
+    SUPERVISOR_ANSWER  = 'A',
+    SUPERVISOR_SPAWNS  = 'U', /* a zygote is there that makes sessions */
     SUPERVISOR_READY   = 'R', /* requests are answered and a session can be had */
     SUPERVISOR_EGRESS  = 'X', /* one descriptor: a socket to the server: start the egress process (egress.h) */
     SUPERVISOR_INSTALL = 'I', /* two descriptors: a socket to the server and a memfd with the job: start an installation (installer.h) */

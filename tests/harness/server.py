@@ -66,9 +66,9 @@ def _readable_tree(tier):
 
 
 class Server:
-    def __init__(self, directory, tier=None, env=None, args=(), executable=None):
+    def __init__(self, directory, tier=None, env=None, args=(), executable=None, pass_fds=()):
         self.tier = tier or tiers.natural()
-        self.env, self.args = dict(env or {}), list(args)
+        self.env, self.args, self.pass_fds = dict(env or {}), list(args), pass_fds
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state = self.directory / "state"
@@ -96,7 +96,8 @@ class Server:
         self.mounts_before, self.cgroups_before = processes.mounts(), processes.cgroups()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*tiers.prefix(self.tier), str(self.executable), *self.args], env=self._environment(),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/", start_new_session=True)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/", start_new_session=True,
+                                            pass_fds=self.pass_fds)
         RUNNING[self.process.pid] = self
         return self
 
