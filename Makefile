@@ -54,6 +54,7 @@ RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv pyth
                   libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev uuid-dev libseccomp-dev
 # The C# compiler and runtime are 27 MB; what runs under them is skipped where they are not.
 TEST_PACKAGES  := libcmocka-dev curl util-linux mono-mcs libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil
+BENCH_PACKAGES := bubblewrap runc
 CHECK_PACKAGES := clang clang-format cppcheck binutils libclang-rt-14-dev
 
 # ---- How it is built -------------------------------------------------------------------------------------------------
@@ -96,14 +97,14 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 .DELETE_ON_ERROR:
-.PHONY: help run build programs venv web test unit fuzzers bench fuzz chaos asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
-        packages-run packages-test packages-check
+.PHONY: help run build programs venv web test unit fuzzers bench bench-readme fuzz chaos asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
+        packages-run packages-test packages-check packages-bench
 
 help:
 	@echo 'make run     set up, build, and serve on 127.0.0.1:3003 (SANDBOX_HOST, SANDBOX_PORT; build/penny-sandbox --help lists all)'
 	@echo 'make test    set up, build, and run every test: unit, TypeScript, browser, runtime, API, jail'
 	@echo 'make check   what CI holds: format, walk, -Werror with gcc and clang, lint, sanitizers, fuzzers, tests'
-	@echo 'make bench   measure, beside what people use today (about three minutes); figures in build/bench.json'
+	@echo 'make bench   measure, beside what people use today (eight minutes; BENCH=quick: one); build/bench.json; make bench-readme puts it into README'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
 	@echo 'make install PREFIX=$(PREFIX), SYSCONFDIR, DESTDIR: programs, Python libraries, page, policies, manual, unit; make uninstall'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
@@ -115,12 +116,16 @@ help:
 packages-run:   build/stamps/packages-run
 packages-test:  build/stamps/packages-test
 packages-check: build/stamps/packages-check
+packages-bench: build/stamps/packages-bench
 
 build/stamps/packages-run: deploy/setup.sh Makefile
 	$(Q)deploy/setup.sh packages $(RUN_PACKAGES)
 	@mkdir -p $(@D) && touch $@
 build/stamps/packages-test: deploy/setup.sh Makefile build/stamps/packages-run
 	$(Q)deploy/setup.sh packages $(TEST_PACKAGES)
+	@mkdir -p $(@D) && touch $@
+build/stamps/packages-bench: deploy/setup.sh Makefile build/stamps/packages-run
+	$(Q)deploy/setup.sh packages $(BENCH_PACKAGES)
 	@mkdir -p $(@D) && touch $@
 build/stamps/packages-check: deploy/setup.sh Makefile build/stamps/packages-test
 	$(Q)deploy/setup.sh packages $(CHECK_PACKAGES)
@@ -234,13 +239,32 @@ fuzz: packages-check
 	$(Q)$(MAKE) $(PARALLEL) O=build/fuzz CC=clang HARDEN='-O1 -fPIE' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzzers
 	@for f in $(FUZZERS); do deploy/setup.sh fuzz $$f tests/fuzz $(FUZZ_SECONDS) || exit 1; done
 
-bench: packages-test
-	$(Q)$(MAKE) $(PARALLEL) programs
+# Beside the service: packages that only `make bench` measures, and the libraries of the sessions for the alternatives' interpreters.
+# One run, at most BENCH_SECONDS; BENCH=quick takes about one minute. README's table and pictures: make bench-readme, or BENCH_README=1 to
+# have them made of this very run.
+BENCH         ?= full
+BENCH_SECONDS ?= 460
+bench: packages-bench
+	$(Q)$(MAKE) $(PARALLEL) programs build/bench/client build/bench/limits build/bench/ping
 	$(Q)$(MAKE) venv
-	$(Q)deploy/setup.sh venv build/venv-bench tests/bench/requirements.txt $(PYTHON)
-	$(Q)$(MAKE) build/bench/client build/bench/limits
-	$(Q)build/venv-bench/bin/python tests/bench/bench.py
+	@mkdir -p build/bench && cat runtime/requirements.txt tests/bench/requirements.txt >build/bench/requirements.txt
+	$(Q)deploy/setup.sh venv build/venv-bench build/bench/requirements.txt $(PYTHON)
+	$(Q)deploy/setup.sh fonts build/venv-bench
+	$(Q)build/venv-bench/bin/python tests/bench/bench.py --variant '$(BENCH)' --seconds '$(BENCH_SECONDS)'
+	$(Q)$(if $(BENCH_README),$(MAKE) bench-readme)
 
+# From build/bench.json, without measuring anything.
+bench-readme:
+	$(Q)build/venv-bench/bin/python tests/bench/readme.py build/bench.json
+
+build/bench/client: $(wildcard tests/bench/client*.[ch])
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE= -O2 -g $(WARN) -o $@ $(filter %.c,$^)
+build/bench/ping: tests/bench/ping.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE= -O2 -g $(WARN) -o $@ $< -levhtp -levent -lssl -lcrypto
 # What one module costs: make build/bench/bench_sse, and run it.
 build/bench/bench_%: tests/bench/bench_%.c $(O)/unit/server.a
 	$(call say,CC,$<)

@@ -1,258 +1,137 @@
 """make bench: what the service takes, as ratios to what the machine itself takes, beside what people use today.
 
-One run, about three minutes, all in it measured on the same machine in the same minutes. Prints a table; figures in build/bench.json.
-Nothing here is asserted: a number is a finding, not a test.
+One run: everything in it is measured on the same machine in the same minutes, within --seconds. Prints a table; figures in build/bench.json, pictures
+in build/bench-*.svg. Nothing here is asserted: a number is a finding, not a test. What could not be measured is named, with the reason.
 """
 
+import argparse
 import json
-import platform
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
+import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness import BUILD, Server, until  # noqa: E402
+import chart  # noqa: E402
+import kernels  # noqa: E402
+import limits  # noqa: E402
+import machine  # noqa: E402
+import model  # noqa: E402
+import one_shot  # noqa: E402
+import scale  # noqa: E402
+import service  # noqa: E402
+import table  # noqa: E402
+from cells import DESCRIBE, INCREMENT, PLOT, PRINT  # noqa: E402
+from harness import BUILD  # noqa: E402
+from harness.processes import become_subreaper  # noqa: E402
+from measure import Clock, say  # noqa: E402
+from one_shot import Absent  # noqa: E402
 
-CLIENT, LIMITS = str(BUILD / "bench/client"), str(BUILD / "bench/limits")
-MEMORY = ("AnonPages", "PageTables", "Slab", "KernelStack", "Shmem")
-SESSIONS = 1000
-POOL = 16
-
-
-def summary(values_us):
-    values = sorted(values_us)
-    return {"n": len(values), "p50_us": statistics.median(values), "p99_us": values[min(len(values) - 1, int(len(values) * 0.99))]}
-
-
-def say(what):
-    print(f"  {'BENCH':8} {what}", file=sys.stderr, flush=True)
-
-
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    if done.returncode != 0:
-        sys.exit(f"{command[:3]}: {done.stderr}")
-    return done.stdout
+STEPS = {"full": (1, 10, 100, 1000, 5000), "quick": (1, 10, 100)}
+CHURN = {"full": 100_000, "quick": 1000}
+CHURN_SECONDS = {"full": 170, "quick": 6}
 
 
-def body(code, session=None, **fields):
-    return json.dumps({"code": code, **({"sessionId": session} if session else {}), **fields})
+class Bench:
+    def __init__(self, variant, seconds, workplace):
+        self.variant, self.workplace, self.clock = variant, Path(workplace), Clock(seconds)
+        self.found = {"variant": variant, "machine": machine.describe(), "missing": {}}
 
+    def scale(self, count):
+        """A number of rounds, fewer in a quick run."""
+        return count if self.variant == "full" else max(2, count // 10)
 
-# ---- the limits of the machine ----
+    def phase(self, name, function, *arguments, needs=5):
+        """Measures one thing. Returns its figures, or None; then `missing` has the reason."""
+        if self.clock.left < needs:
+            self.found["missing"][name] = f"the run's {self.clock.seconds:.0f} s were out"
+            return None
+        say(f"{self.clock.used:4.0f} s  {name}")
+        try:
+            return function(*arguments)
+        except Absent as why:
+            self.found["missing"][name] = str(why)
+        except Exception as fault:
+            traceback.print_exc()
+            self.found["missing"][name] = f"failed: {type(fault).__name__}: {fault}"[:400]
+        return None
 
-def limit(kind, count):
-    return summary(map(float, run(LIMITS, kind, str(count)).split()))
+    def one_service(self, name, measure, **env):
+        def measured():
+            with service.server(self.workplace, name.replace(" ", "-").replace(",", ""), **env) as running:
+                return measure(running)
 
+        return self.phase(name, measured, needs=15)
 
-# ---- what people use today ----
+    # ---- what is measured of a service that runs ----
 
-def python_per_request(rounds=40):
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        subprocess.run(["/usr/bin/python3", "-c", "print(1)"], stdout=subprocess.PIPE, check=True)
-        times.append((time.perf_counter() - start) * 1e6)
-    return summary(times)
+    def cells(self, running):
+        mine = self.found["service"]
+        mine["layers"] = service.layers(running)
+        mine["warm"] = service.first_output(running, self.scale(300), service.POOL)
+        mine["fresh"] = {cell: service.fresh(running, cell, self.scale(n)) for cell, n in ((PRINT, 100), (DESCRIBE, 30), (PLOT, 10))}
+        mine["kept"] = {cell: service.kept(running, cell, self.scale(n)) for cell, n in ((PRINT, 5000), (INCREMENT, 20000), (DESCRIBE, 200), (PLOT, 20))}
+        mine["increment_16"] = service.increments(running, 16, self.scale(60000))
+        mine["memory"] = service.idle_memory(running, 200 if self.variant == "full" else 50)
 
+    def streams(self, running):
+        mine = self.found["service"]
+        mine["events"] = service.events(running, self.scale(500))
+        mine["watchers"] = service.watchers(running, 1000 if self.variant == "full" else 200)
 
-def kernel_output(client, code):
-    """Runs code in a kernel. Returns (microseconds to the first output or None, to the reply and idle)."""
-    start = time.perf_counter()
-    first = [None]
+    def load(self, running):
+        self.found["concurrency"] = scale.concurrency(running, self.scale(15000))
+        mine = self.found["service"]
+        mine["checkpoints_1"], mine["checkpoints_16"] = service.checkpoints(running, 1, self.scale(10000)), service.checkpoints(running, 16, self.scale(30000))
 
-    def hook(message):
-        if message["msg_type"] == "stream" and first[0] is None:
-            first[0] = (time.perf_counter() - start) * 1e6
+    def cold(self, running):
+        self.found["service"]["cold"] = service.first_output(running, self.scale(150), 0)
 
-    client.execute_interactive(code, output_hook=hook, timeout=60)
-    return first[0], (time.perf_counter() - start) * 1e6
+    def churn(self, running):
+        seconds = min(CHURN_SECONDS[self.variant], self.clock.left - 15)
+        self.found["service"]["cycles"] = {**service.cycles(running, CHURN[self.variant], seconds), "wanted": CHURN[self.variant]}
 
-
-def ipykernel(rounds=5, trips=200):
-    from jupyter_client.manager import KernelManager
-
-    creates, first_outputs, increments, memory = [], [], [], None
-    for n in range(rounds):
-        before = memory_bytes()
-        start = time.perf_counter()
-        manager = KernelManager()
-        manager.start_kernel(stderr=subprocess.DEVNULL)
-        client = manager.client()
-        client.start_channels()
-        client.wait_for_ready(timeout=60)
-        kernel_output(client, "print(1)")
-        creates.append((time.perf_counter() - start) * 1e6)
-        if n == rounds - 1:
-            kernel_output(client, "x = 0")
-            first_outputs = [kernel_output(client, "print(1)")[0] for _ in range(trips)]
-            increments = [kernel_output(client, "x += 1")[1] for _ in range(trips)]
-            memory = memory_bytes() - before
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    return {"create": summary(creates), "first_output": summary(first_outputs), "increment": summary(increments), "memory_bytes": memory}
-
-
-# ---- this service ----
-
-def memory_bytes():
-    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return sum(int(fields[name].split()[0]) * 1024 for name in MEMORY)
-
-
-def server(workplace, **env):
-    settings = {"SANDBOX_PROFILE": "open", "MAX_CONCURRENT_SESSIONS": str(SESSIONS + 500), "MAX_CONCURRENT_EXECUTIONS": "64", **env}
-    return Server(Path(workplace) / str(time.monotonic_ns()), env=settings)
-
-
-def stream_once(service, code, session=None):
-    """Returns (first event, first text, end: microseconds; bytes; lines)."""
-    first, text, total, count, lines = run(CLIENT, "stream", str(service.port), "/api/v1/execute/stream", body(code, session)).split()
-    return float(first), float(text), float(total), int(count), int(lines)
-
-
-def at_rest(service, pool):
-    """Waits until the pool is full and no session lives."""
-    until(lambda: (s := service.client.health()["sessions"])["active"] == 0 and s["pooled"] >= pool, "the pool is full")
-
-
-def creates(service, rounds, pool):
-    """New session to its first output, in one request: each in its turn, the session deleted and the pool refilled before the next."""
-    texts, ends = [], []
-    for _ in range(rounds):
-        at_rest(service, pool)
-        known = {s["id"] for s in service.client.expect(200, "GET", "/api/v1/sessions?limit=100")["sessions"]}
-        _, text, end, _, _ = stream_once(service, "print(1)")
-        texts.append(text)
-        ends.append(end)
-        for found in service.client.expect(200, "GET", "/api/v1/sessions?limit=100")["sessions"]:
-            if found["id"] not in known:
-                service.client.delete_session(found["id"])
-    return {"first_output": summary(texts), "whole": summary(ends)}
-
-
-def trips(service, connections, count, **fields):
-    sessions = [service.client.session(**fields) for _ in range(connections)]
-    for session in sessions:
-        for _ in range(3):
-            service.client.execute("x = 0", session)
-    lines = run(CLIENT, "trip", str(service.port), str(count), str(connections), "/api/v1/execute", *(body("x += 1", s) for s in sessions)).split("\n")
-    seconds = float(next(line for line in lines if line.startswith("total")).split()[1])
-    times = [float(line) for line in lines if line and line[0].isdigit()]
-    for session in sessions:
-        service.client.delete_session(session)
-    return {**summary(times), "per_second": count / seconds}
-
-
-def checkpoints(service, connections, count, rounds=3):
-    """Back-to-back cells with copies taken as the budget allows, beside none: by turns, since the machine is never twice the same."""
-    each = {"off": [], "adaptive": []}
-    for n in range(rounds):
-        for mode in sorted(each, reverse=n % 2):
-            each[mode].append(trips(service, connections, count, checkpoints=mode)["per_second"])
-    figures = {f"{mode}_per_second": statistics.median(values) for mode, values in each.items()}
-    return {**figures, "ratio": statistics.median(a / o for a, o in zip(each["adaptive"], each["off"]))}
-
-
-def streaming(service, rounds=3):
-    session = service.client.session()
-    service.client.execute("print(1)", session)
-    best = min((stream_once(service, "for i in range(1000000): print(i)", session) for _ in range(rounds)), key=lambda r: r[2])
-    firsts = [stream_once(service, "print(1)", session) for _ in range(300)]
-    service.client.delete_session(session)
-    return {"lines": best[4], "lines_per_second": best[4] / best[2] * 1e6, "bytes_per_second": best[3] / best[2] * 1e6,
-            "first_event": summary([f[0] for f in firsts]), "first_output": summary([f[1] for f in firsts])}
-
-
-def idle_memory(service):
-    before = memory_bytes()
-    start = time.perf_counter()
-    sessions = [service.client.session() for _ in range(SESSIONS)]
-    seconds = time.perf_counter() - start
-    each = (memory_bytes() - before) / SESSIONS
-    start = time.perf_counter()
-    for session in sessions:
-        service.client.delete_session(session)
-    return {"sessions": SESSIONS, "bytes_each": each, "creates_per_second": SESSIONS / seconds, "deletes_per_second": SESSIONS / (time.perf_counter() - start)}
-
-
-def measure():
-    found = {"machine": {"cpu": cpu_name(), "cores": len(Path("/proc/cpuinfo").read_text().split("processor\t")) - 1, "kernel": platform.release()}}
-    say("the machine: bare fork, bare pipe ping-pong")
-    found["fork"], found["pipe"] = limit("fork", 3000), limit("pipe", 50000)
-    with tempfile.TemporaryDirectory(prefix="penny-bench-") as workplace:
-        Path(workplace).chmod(0o711)
-        with server(workplace, SANDBOX_POOL_SIZE="0") as cold:
-            found["tier"] = cold.tier
-            say("cold sessions")
-            found["cold"] = creates(cold, 100, 0)
-        with server(workplace, SANDBOX_POOL_SIZE=str(POOL)) as warm:
-            say("warm sessions")
-            found["warm"] = creates(warm, 200, POOL)
-            say("x += 1 over one connection and over 16")
-            found["increment_1"], found["increment_16"] = trips(warm, 1, 5000), trips(warm, 16, 30000)
-            say("the same with checkpoints off")
-            found["checkpoints_1"], found["checkpoints_16"] = checkpoints(warm, 1, 20000), checkpoints(warm, 16, 60000)
-            say("a million printed lines")
-            found["stream"] = streaming(warm)
-            say(f"{SESSIONS} idle sessions")
-            found["idle"] = idle_memory(warm)
-    say("python3 -c per request")
-    found["python"] = python_per_request()
-    say("ipykernel")
-    found["ipykernel"] = ipykernel()
-    return found
-
-
-def cpu_name():
-    return next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), platform.machine())
-
-
-def us(value):
-    return f"{value:,.1f} us" if value < 1000 else f"{value / 1000:,.2f} ms"
-
-
-def table(found):
-    fork, pipe = found["fork"]["p50_us"], found["pipe"]["p50_us"]
-    kernel = found["ipykernel"]
-
-    def row(name, figure, unit, beside=""):
-        limit_name, value = ("fork", fork) if unit == "fork" else ("pipe", pipe)
-        return name, us(figure["p50_us"]), us(figure["p99_us"]), f"{figure['p50_us'] / value:,.1f} x {limit_name}", beside
-
-    rows = [
-        ("what", "median", "p99", "ratio", "beside"),
-        row("bare fork and wait", found["fork"], "fork"), row("bare pipe ping-pong", found["pipe"], "pipe"),
-        row("new session to first output, warm", found["warm"]["first_output"], "fork", f"python3 -c {us(found['python']['p50_us'])}"),
-        row("new session to first output, cold", found["cold"]["first_output"], "fork", f"ipykernel {us(kernel['create']['p50_us'])}"),
-        row("x += 1, one connection", found["increment_1"], "pipe", f"ipykernel {us(kernel['increment']['p50_us'])}"),
-        row("x += 1, 16 connections", found["increment_16"], "pipe", f"{found['increment_16']['per_second']:,.0f} a second"),
-        row("request to first event", found["stream"]["first_event"], "pipe"),
-        row("request to first output", found["stream"]["first_output"], "pipe", f"ipykernel {us(kernel['first_output']['p50_us'])}"),
-    ]
-    widths = [max(len(r[i]) for r in rows) for i in range(5)]
-    lines = ["  ".join(cell.ljust(w) if i in (0, 4) else cell.rjust(w) for i, (cell, w) in enumerate(zip(r, widths))).rstrip() for r in rows]
-    stream, idle = found["stream"], found["idle"]
-    lines += [
-        "", f"a million printed lines, streamed      {stream['lines_per_second'] / 1e6:.2f} M lines/s, {stream['bytes_per_second'] / 1e6:.0f} MB/s ({stream['lines']:,} lines)",
-        f"memory per idle session, {idle['sessions']:,} alive    {idle['bytes_each'] / 2**20:.2f} MB      ipykernel {kernel['memory_bytes'] / 2**20:.0f} MB (without numpy)",
-        f"x += 1 with checkpoints adaptive to off {found['checkpoints_1']['ratio']:.2f} of it on one connection, {found['checkpoints_16']['ratio']:.2f} on 16",
-        f"sessions created one after the other   {idle['creates_per_second']:,.0f}/s, deleted {idle['deletes_per_second']:,.0f}/s",
-        f"{found['machine']['cores']} cores, {found['machine']['cpu']}, Linux {found['machine']['kernel']}, isolation tier: {found['tier']}",
-    ]
-    return "\n".join(lines)
+    def measure(self):
+        found, place, full = self.found, self.workplace, self.variant == "full"
+        found["limits"] = self.phase("the machine's limits", limits.measure, self.scale)
+        found["service"], found["alternatives"] = {}, {}
+        self.one_service("cells of one session", self.cells)
+        self.one_service("cold sessions", self.cold, SANDBOX_POOL_SIZE="0")
+        self.one_service("streams", self.streams)
+        found["service"]["throughput"] = self.phase("lines and bytes a second", service.throughput, place, 3 if full else 1, needs=15)
+        self.one_service("connections, checkpoints", self.load)
+        found["service"]["burst"] = self.phase("a burst of creates", service.burst, place, 1000 if full else 100, needs=20)
+        found["service"]["big"] = self.phase("a session that holds 1 GB", service.big, place, 7 if full else 3, needs=20)
+        for module in (one_shot, kernels):
+            for name, kind in module.KINDS.items():
+                found["alternatives"][name] = self.phase(kind.name, module.measure, kind, place, self.scale, needs=30 if full else 10) or {"name": kind.name, "note": kind.note}
+        steps = self.phase("many sessions", scale.sessions, place, STEPS[self.variant], self.clock, 40 if full else 15, needs=30 if full else 12)
+        found["sessions"], found["deleted"], why = steps or ([], None, None)
+        if why:
+            found["missing"]["more sessions"] = why
+        self.one_service("sessions made and deleted", self.churn)
+        found["model"] = self.phase("the model beside what was measured", model.measure, found, needs=0)
+        found["seconds"] = round(self.clock.used, 1)
+        return found
 
 
 def main():
-    found = measure()
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--variant", choices=sorted(STEPS), default="full")
+    arguments.add_argument("--seconds", type=float, default=460)
+    given = arguments.parse_args()
+    become_subreaper()
+    with tempfile.TemporaryDirectory(prefix="penny-bench-") as workplace:
+        Path(workplace).chmod(0o711)
+        found = Bench(given.variant, given.seconds, workplace).measure()
     path = BUILD / "bench.json"
-    path.write_text(json.dumps(found, indent=2) + "\n")
-    print(table(found))
-    print(f"\n{path}")
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(table.text(found))
+    pictures = chart.draw(found, BUILD)
+    print("\n" + "  ".join(map(str, [path, *pictures])))
+    sys.exit(any(why.startswith("failed") for why in found["missing"].values()))
 
 
-main()
+if __name__ == "__main__":
+    main()

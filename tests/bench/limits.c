@@ -1,8 +1,10 @@
 /*
- * limits.c: what the machine itself takes for the two things our service is made of, so that every other figure can be read as a
- * ratio to them: a bare fork (child exits, parent waits) and a bare ping-pong of one byte over two pipes between two processes.
+ * limits.c: what the machine itself takes for the things our service is made of, so that every other figure can be read as a
+ * ratio to them: a bare fork (child exits, parent waits), a bare ping-pong of one byte over two pipes between two processes, and lines
+ * of numbers that one process writes into a pipe in blocks of 64 KB and another reads and counts.
  *
  * usage: limits fork|pipe COUNT      prints the microseconds of each, one a line
+ *        limits stream COUNT         prints "microseconds bytes lines"
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +76,60 @@ static void bench_pipe(int count)
     wait(NULL);
 }
 
+enum { BLOCK_BYTES = 65536, NUMBER_ROOM = 16 };
+
+static void write_all(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, data, length);
+
+        if (n <= 0)
+            _exit(1);
+        data += n;
+        length -= (size_t)n;
+    }
+}
+
+static void write_numbers(int fd, int count)
+{
+    static char block[BLOCK_BYTES];
+    size_t      used = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (used > sizeof block - NUMBER_ROOM) {
+            write_all(fd, block, used);
+            used = 0;
+        }
+        used += (size_t)snprintf(block + used, NUMBER_ROOM, "%d\n", i);
+    }
+    write_all(fd, block, used);
+    _exit(0);
+}
+
+static void bench_stream(int count)
+{
+    static char block[BLOCK_BYTES];
+    int         ends[2];
+    size_t      bytes = 0, lines = 0;
+    double      start = now_us();
+    ssize_t     n;
+
+    if (pipe(ends) < 0) {
+        perror("pipe");
+        exit(1);
+    }
+    if (fork() == 0)
+        write_numbers(ends[1], count);
+    close(ends[1]);
+    while ((n = read(ends[0], block, sizeof block)) > 0) {
+        bytes += (size_t)n;
+        for (const char *at = block; (at = memchr(at, '\n', (size_t)(block + n - at))); at++)
+            lines++;
+    }
+    wait(NULL);
+    printf("%.3f %zu %zu\n", now_us() - start, bytes, lines);
+}
+
 int main(int argc, char **argv)
 {
     int count = argc == 3 ? atoi(argv[2]) : 0;
@@ -82,8 +138,10 @@ int main(int argc, char **argv)
         bench_fork(count);
     else if (count > 0 && strcmp(argv[1], "pipe") == 0)
         bench_pipe(count);
+    else if (count > 0 && strcmp(argv[1], "stream") == 0)
+        bench_stream(count);
     else {
-        fprintf(stderr, "usage: limits fork|pipe COUNT\n");
+        fprintf(stderr, "usage: limits fork|pipe|stream COUNT\n");
         return 2;
     }
     return 0;

@@ -1,0 +1,270 @@
+"""Kernels: an IPython kernel through jupyter_client, the same behind jupyter-server, and the server of E2B's template in front of that."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+from harness import free_port, until
+
+import cells
+from measure import memory_bytes, summary, timed
+from one_shot import CONFIG, Absent
+
+CODE = cells.CODE
+SECONDS = 60
+
+
+class Kernel:
+    """A session of ipykernel, driven by its own client over ZeroMQ on loopback."""
+
+    def __init__(self):
+        from jupyter_client.manager import KernelManager
+
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=SECONDS)
+
+    def run(self, code):
+        """Returns (text printed, whether there was a PNG) when the kernel is idle again."""
+        request = self.client.execute(code)
+        text, png = [], False
+        while True:
+            message = self.client.get_iopub_msg(timeout=SECONDS)
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                text.append(content["text"])
+            elif kind == "display_data":
+                png |= "image/png" in content["data"]
+            elif kind == "status" and content["execution_state"] == "idle":
+                self.client.get_shell_msg(timeout=SECONDS)
+                return "".join(text), png
+
+    def close(self):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+
+class Ipykernel:
+    name, note = "ipykernel", "a process for each session, no jail, ZeroMQ"
+
+    def __init__(self, workplace):
+        pass
+
+    def open(self):
+        return Kernel()
+
+    def close(self):
+        pass
+
+
+def _call(method, url, body=None):
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def _answers(url):
+    try:
+        return _call("GET", url) is not None
+    except OSError:
+        return False
+
+
+class ServerKernel:
+    """A kernel of jupyter-server: started over HTTP, spoken to over a WebSocket."""
+
+    def __init__(self, port):
+        import websocket
+
+        self.url = f"http://127.0.0.1:{port}/api/kernels"
+        self.id = _call("POST", self.url, {"name": "python3"})["id"]
+        self.socket = websocket.create_connection(f"ws://127.0.0.1:{port}/api/kernels/{self.id}/channels", timeout=SECONDS, sockopt=((6, 1, 1),))
+
+    def run(self, code):
+        request = uuid.uuid4().hex
+        header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": request, "version": "5.3"}
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
+        self.socket.send(json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}))
+        text, png, replied, idle = [], False, False, False
+        while not (replied and idle):
+            message = json.loads(self.socket.recv())
+            if message["parent_header"].get("msg_id") != request:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                text.append(content["text"])
+            elif kind == "display_data":
+                png |= "image/png" in content["data"]
+            replied |= kind == "execute_reply"
+            idle |= kind == "status" and content["execution_state"] == "idle"
+        return "".join(text), png
+
+    def close(self):
+        self.socket.close()
+        _call("DELETE", f"{self.url}/{self.id}")
+
+
+class JupyterServer:
+    name, note = "jupyter-server", "a kernel for each session behind HTTP and WebSocket, no jail"
+
+    def __init__(self, workplace, port=None):
+        self.port = port or free_port()
+        self.workplace = Path(workplace) / f"jupyter-{self.port}"
+        self.workplace.mkdir()
+        env = {**os.environ, "HOME": str(self.workplace), "MPLCONFIGDIR": CONFIG, "JUPYTER_DATA_DIR": str(self.workplace / "data"), "OPENBLAS_NUM_THREADS": "1"}
+        self._kernelspec()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0",
+             "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={self.workplace}",
+             "--ZMQChannelsWebsocketConnection.limit_rate=False"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.workplace / "log", "wb"), env=env, cwd=self.workplace)
+        until(lambda: self.process.poll() is not None or _answers(f"http://127.0.0.1:{self.port}/api"), "jupyter-server is ready", SECONDS)
+        if self.process.poll() is not None:
+            raise Absent(f"jupyter-server ends: {(self.workplace / 'log').read_text()[-300:]}")
+
+    def _kernelspec(self):
+        """The kernel under the names that are asked for: python3, and python as E2B's server does."""
+        for name in ("python3", "python"):
+            place = self.workplace / "data/kernels" / name
+            place.mkdir(parents=True)
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            (place / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": name, "language": "python"}))
+
+    def open(self):
+        return ServerKernel(self.port)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+
+
+class Context:
+    """A context of E2B's server: made and run over HTTP, answered by a line of JSON for each event."""
+
+    def __init__(self, url, place):
+        self.url = url
+        self.id = _call("POST", f"{url}/contexts", {"language": "python", "cwd": str(place)})["id"]
+
+    def run(self, code):
+        body = json.dumps({"code": code, "context_id": self.id}).encode()
+        request = urllib.request.Request(f"{self.url}/execute", body, {"Content-Type": "application/json"})
+        text, png = [], False
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            for line in answer:
+                event = json.loads(line) if line.strip() else {}
+                if event.get("type") == "stdout":
+                    text.append(event["text"])
+                png |= event.get("type") == "result" and bool(event.get("png"))
+        return "".join(text), png
+
+    def close(self):
+        _call("DELETE", f"{self.url}/contexts/{self.id}")
+
+
+class E2B:
+    """What runs inside each of E2B's virtual machines. It is in no package: BENCH_E2B names template/server of a checkout of e2b-dev/code-interpreter."""
+
+    name, note = "E2B's template server", "FastAPI before jupyter-server, on this machine: without the virtual machine around it"
+    WHY = ("in no package of PyPI, npm or Debian: its source is template/server of the repository e2b-dev/code-interpreter, shipped as a virtual machine's image. "
+           "BENCH_E2B=DIRECTORY of a checkout measures it")
+    JUPYTER_PORT = 8888  # in its source
+
+    def __init__(self, workplace):
+        source = os.environ.get("BENCH_E2B", "")
+        if not source:
+            raise Absent(self.WHY)
+        if not (Path(source) / "main.py").exists():
+            raise Absent(f"there is no main.py in BENCH_E2B={source}")
+        self.place = Path(workplace)
+        self.jupyter = JupyterServer(workplace, self.JUPYTER_PORT)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen([sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log", "--log-level", "warning"],
+                                        cwd=source, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.place / "e2b.log", "wb"))
+        try:
+            until(lambda: self.process.poll() is not None or _answers(f"{self.url}/contexts"), "E2B's server is ready", SECONDS)
+            if self.process.poll() is not None:
+                raise Absent(f"it ends: {(self.place / 'e2b.log').read_text()[-300:]}")
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self):
+        return Context(self.url, self.place)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(30)
+        self.jupyter.close()
+
+
+# ---- the same cells for each ----
+
+def _answer(session, cell):
+    took, (text, png) = timed(session.run, CODE[cell])
+    cells.check(cell, text, png)
+    return took
+
+
+def _fresh(kind, cell):
+    start = time.perf_counter()
+    session = kind.open()
+    try:
+        _answer(session, cell)
+        return (time.perf_counter() - start) * 1e6
+    finally:
+        session.close()
+
+
+def _kept(session, rounds):
+    session.run(cells.KEPT_SETUP)
+    for cell in rounds:
+        _answer(session, cell)
+    return {cell: summary(_answer(session, cell) for _ in range(n)) for cell, n in rounds.items()}
+
+
+def _memory(kind, count):
+    before = memory_bytes()
+    sessions = [kind.open() for _ in range(count)]
+    try:
+        for session in sessions:
+            session.run(cells.KEPT_SETUP)
+        return (memory_bytes() - before) / count
+    finally:
+        for session in sessions:
+            session.close()
+
+
+def _lines(session):
+    took, (text, _) = timed(session.run, cells.MANY_LINES)
+    assert text.count("\n") == cells.LINES, f"{text.count(chr(10))} lines"
+    return cells.LINES / took * 1e6
+
+
+def measure(kind_class, workplace, scale):
+    kind = kind_class(workplace)
+    try:
+        fresh = {cell: summary(_fresh(kind, cell) for _ in range(scale(n))) for cell, n in ((cells.PRINT, 5), (cells.DESCRIBE, 3), (cells.PLOT, 3))}
+        memory = _memory(kind, 3)
+        session = kind.open()
+        try:
+            kept = _kept(session, {cells.PRINT: scale(200), cells.INCREMENT: scale(200), cells.DESCRIBE: scale(50), cells.PLOT: scale(10)})
+            lines = _lines(session)
+        finally:
+            session.close()
+        return {"name": kind.name, "note": kind.note, "fresh": fresh, "kept": kept, "memory_bytes": memory, "lines_per_second": lines}
+    finally:
+        kind.close()
+
+
+KINDS = {"ipykernel": Ipykernel, "jupyter_server": JupyterServer, "e2b": E2B}

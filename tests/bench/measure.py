@@ -1,0 +1,89 @@
+"""What all measurements are made with: a clock with an end, summaries, memory, and the programs in C that cost next to nothing."""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import BUILD
+
+CLIENT, LIMITS, PING = (str(BUILD / "bench" / name) for name in ("client", "limits", "ping"))
+MEMORY = ("AnonPages", "PageTables", "Slab", "KernelStack", "Shmem")
+
+
+class Clock:
+    """How much of the run's time is left."""
+
+    def __init__(self, seconds):
+        self.start, self.seconds = time.monotonic(), seconds
+
+    @property
+    def used(self):
+        return time.monotonic() - self.start
+
+    @property
+    def left(self):
+        return self.seconds - self.used
+
+
+class Refused(Exception):
+    """The service answered something else than 2xx."""
+
+
+def say(what):
+    print(f"  {'BENCH':8} {what}", file=sys.stderr, flush=True)
+
+
+def summary(values_us):
+    values = sorted(values_us)
+    return {"n": len(values), "p50_us": statistics.median(values), "p99_us": values[min(len(values) - 1, int(len(values) * 0.99))]}
+
+
+def timed(function, *arguments, **named):
+    """Returns (microseconds, what it returned)."""
+    start = time.perf_counter()
+    result = function(*arguments, **named)
+    return (time.perf_counter() - start) * 1e6, result
+
+
+def run(*command, seconds=300):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+    if done.returncode != 0:
+        raise Refused(f"{Path(command[0]).name} {command[1]}: {done.stderr.strip()[-400:]}")
+    return done.stdout
+
+
+def load(port, requests, count, connections):
+    """Requests ("METHOD PATH BODY" each) over keep-alive connections. Returns (microseconds of each, ids of what was made, seconds, refusal or None)."""
+    with tempfile.NamedTemporaryFile("w", prefix="penny-bench-") as file:
+        file.write("".join(line + "\n" for line in requests))
+        file.flush()
+        done = subprocess.run([CLIENT, "load", str(port), str(count), str(connections), file.name], capture_output=True, text=True, timeout=300)
+    if done.returncode not in (0, 3):
+        raise Refused(done.stderr.strip()[-400:])
+    *lines, last = done.stdout.splitlines()
+    fields = [line.split() for line in lines]
+    refused = done.stderr.split("\r\n\r\n")[-1].strip()[:300] if done.returncode else None
+    return [float(f[0]) for f in fields], [f[1] for f in fields if len(f) > 1], float(last.split()[1]), refused
+
+
+def memory_bytes():
+    """What all processes and the kernel hold for them, without caches."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return sum(int(fields[name].split()[0]) * 1024 for name in MEMORY)
+
+
+def resident_bytes(pid):
+    """Memory of one process that is its own or shared memory, without files mapped."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return sum(int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem"))
+
+
+def run_us(pid):
+    """Processor time of one process so far, in microseconds; 0 when it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e3
+    except (FileNotFoundError, ProcessLookupError):
+        return 0

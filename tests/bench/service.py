@@ -1,0 +1,271 @@
+"""This service over HTTP, as it ships: default policies, import policy `standard`, every layer of the jail that the host gives, checkpoints adaptive."""
+
+import json
+import re
+import resource
+import subprocess
+import time
+from pathlib import Path
+
+from harness import Server, processes, until
+from harness.policies import write_policies
+
+import cells
+from measure import CLIENT, Refused, load, memory_bytes, resident_bytes, run, run_us, summary, timed
+
+POOL = 16
+EXECUTE, STREAM = "/api/v1/execute", "/api/v1/execute/stream"
+
+
+def server(workplace, name, **env):
+    return Server(Path(workplace) / name, env={"SANDBOX_POOL_SIZE": str(POOL), "MAX_CONCURRENT_SESSIONS": "9000", "LOG_LEVEL": "warn", **env})
+
+
+def body(code, session=None, **fields):
+    return json.dumps({"code": code, **({"sessionId": session} if session else {}), **fields})
+
+
+def execute(code, session=None, **fields):
+    return f"POST {EXECUTE} {body(code, session, **fields)}"
+
+
+def delete(session):
+    return f"DELETE /api/v1/sessions/{session}"
+
+
+def at_rest(service, pool=POOL):
+    """Waits until the pool is full and no session lives."""
+    until(lambda: (s := service.client.health()["sessions"])["active"] == 0 and s["pooled"] >= pool, "the pool is full and no session lives", 120)
+
+
+def make(service, count, connections=4):
+    """Makes sessions. Returns (ids, microseconds of each, seconds); Refused when there can't be so many."""
+    times, ids, seconds, refused = load(service.port, ["POST /api/v1/sessions {}"], count, connections)
+    if refused:
+        end(service, ids)
+        raise Refused(f"after {len(ids)} sessions: {refused}")
+    return ids, times, seconds
+
+
+def end(service, sessions, connections=16):
+    """Deletes sessions. Returns the seconds it took."""
+    if not sessions:
+        return 0
+    _, _, seconds, refused = load(service.port, map(delete, sessions), len(sessions), min(connections, len(sessions)))
+    if refused:
+        raise Refused(refused)
+    return seconds
+
+
+def end_all(service):
+    while found := service.client.expect(200, "GET", "/api/v1/sessions?limit=100")["sessions"]:
+        end(service, [s["id"] for s in found])
+
+
+def streams(service, code, session=None, count=1):
+    """Returns a list of (first event, first text, end: microseconds; bytes; lines)."""
+    lines = run(CLIENT, "stream", str(service.port), str(count), STREAM, body(code, session)).splitlines()
+    return [tuple(float(n) for n in line.split()) for line in lines]
+
+
+# ---- one session ----
+
+def first_output(service, rounds, pool):
+    """New session to its first output, in one request: each in its turn, the session deleted and the pool refilled before the next."""
+    texts = []
+    for _ in range(rounds):
+        at_rest(service, pool)
+        texts.append(streams(service, "print(1)")[0][1])
+        end_all(service)
+    return summary(texts)
+
+
+def _answer(service, cell, session=None):
+    took, result = timed(service.client.execute, cells.CODE[cell], session)
+    plots = result["output"]["plots"]
+    cells.check(cell, result["output"]["stdout"], bool(plots) and plots[0]["data"].startswith("iVBOR"))
+    return took, result["sessionId"]
+
+
+def fresh(service, cell, rounds):
+    """A cell in a session of its own: from the request to the whole answer."""
+    times = []
+    for _ in range(rounds):
+        at_rest(service)
+        took, session = _answer(service, cell)
+        times.append(took)
+        end(service, [session])
+    return summary(times)
+
+
+def kept(service, cell, rounds):
+    """A cell in a session that lives, over one keep-alive connection."""
+    session = service.client.session()
+    service.client.execute(cells.KEPT_SETUP, session)
+    _answer(service, cell, session)
+    times, _, seconds, refused = load(service.port, [execute(cells.CODE[cell], session)], rounds, 1)
+    if refused:
+        raise Refused(refused)
+    end(service, [session])
+    return {**summary(times), "per_second": rounds / seconds}
+
+
+def increments(service, connections, count, **fields):
+    """`x += 1`, one session to each connection."""
+    sessions = [service.client.session(**fields) for _ in range(connections)]
+    requests = [execute("x += 1", s) for s in sessions]
+    for _ in range(3):
+        load(service.port, [execute("x = 0", s) for s in sessions], connections, connections)
+    before = _processor_us(service)
+    times, _, seconds, refused = load(service.port, requests, count, connections)
+    after = _processor_us(service)
+    end(service, sessions)
+    if refused:
+        raise Refused(refused)
+    return {**summary(times), "per_second": count / seconds, **{f"{name}_cpu_us": (after[name] - before[name]) / count for name in after}}
+
+
+def _processor_us(service):
+    """Processor time so far of the server, of the workers with all that is in the jails, and of the clients that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"server": run_us(service.server_pid()), "worker": sum(map(run_us, processes.descendants(service.zygote_pid()))),
+            "client": (usage.ru_utime + usage.ru_stime) * 1e6}
+
+
+def checkpoints(service, connections, count, rounds=3):
+    """Back-to-back cells with copies taken as the budget allows, beside none: by turns, since the machine is never twice the same."""
+    each = {"off": [], "adaptive": []}
+    for n in range(rounds):
+        for mode in sorted(each, reverse=n % 2):
+            each[mode].append(increments(service, connections, count, checkpoints=mode)["per_second"])
+    ratios = sorted(a / o for a, o in zip(each["adaptive"], each["off"]))
+    return {**{f"{mode}_per_second": sorted(values)[rounds // 2] for mode, values in each.items()}, "ratio": ratios[rounds // 2]}
+
+
+# ---- streams ----
+
+def events(service, rounds):
+    """A stream's first event and first text, each over a connection of its own."""
+    session = service.client.session()
+    service.client.execute("print(1)", session)
+    found = streams(service, "print(1)", session, rounds)
+    end(service, [session])
+    return {"first_event": summary([f[0] for f in found]), "first_output": summary([f[1] for f in found])}
+
+
+def throughput(workplace, rounds):
+    """A million short lines, and 200 MB in lines of 1 KB, to one reader; the output limit raised so that nothing is cut."""
+    policies = Path(workplace) / "wide"
+    policies.mkdir()
+    wide = write_policies(policies, resources={"execution": {"maxOutputSize": 1 << 30}})
+    with server(workplace, "throughput", SANDBOX_POLICY_DIR=wide) as service:
+        session = service.client.session()
+        short = min((streams(service, cells.MANY_LINES, session)[0] for _ in range(rounds)), key=lambda s: s[2])
+        long = min((streams(service, "s = 'x' * 1000\nfor i in range(200000): print(s)", session)[0] for _ in range(rounds)), key=lambda s: s[2])
+    assert short[4] == cells.LINES and long[4] == 200000, "a line is missing"
+    return {"lines_per_second": short[4] / short[2] * 1e6, "text_bytes_per_second": long[4] * 1001 / long[2] * 1e6}
+
+
+def watchers(service, count):
+    """As many readers of one execution at once; each must get every event to the last."""
+    lines = 20000
+    execution = service.client.start(f"input()\nfor i in range({lines}): print(i)")
+    path = f"/api/v1/executions/{execution}/events"
+    until(lambda: service.client.execution(execution)["status"] == "inputRequired", "the program waits for input")
+    with subprocess.Popen([CLIENT, "watch", str(service.port), str(count), path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+        if client.stdout.readline() != "ready\n":
+            raise Refused(client.stderr.read()[-300:])
+        time.sleep(0.2)  # the machine at rest
+        service.client.expect(202, "POST", f"/api/v1/executions/{execution}/input", {"text": "go"})
+        fields = [tuple(map(float, line.split())) for line in client.stdout]
+    counts = {f[3] for f in fields}
+    assert len(fields) == count and len(counts) == 1, f"watchers were given different events: {counts}"
+    seconds = max(f[1] for f in fields) / 1e6
+    end_all(service)
+    return {"watchers": count, "lines": lines, "seconds": seconds, "last_watcher_first_event_us": max(f[0] for f in fields),
+            "bytes_per_second": sum(f[2] for f in fields) / seconds}
+
+
+# ---- many sessions ----
+
+def burst(workplace, count):
+    """As many sessions asked for at once as the pool has."""
+    with server(workplace, "burst", SANDBOX_POOL_SIZE=str(count)) as service:
+        at_rest(service, count)
+        ids, times, seconds = make(service, count, 16)
+        end(service, ids)
+    return {**summary(times), "sessions": count, "per_second": count / seconds}
+
+
+def resident(service):
+    return {"server": resident_bytes(service.server_pid()), "zygote": resident_bytes(service.zygote_pid()), "supervisor": resident_bytes(service.pid)}
+
+
+def cycles(service, count, seconds, parts=10):
+    """Sessions made, used once and deleted, over 16 connections; what the service's own processes hold after each tenth."""
+    rates, times, memory = [], [], [resident(service)]
+    done = 0
+    start = time.monotonic()
+    while done < count and (left := seconds - (time.monotonic() - start)) > 0.2:
+        part = run(CLIENT, "cycle", str(service.port), str(min(count - done, max(1, count // parts))), "16", str(min(left, seconds / parts)), "print(1)").splitlines()
+        times += [tuple(map(float, line.split())) for line in part[:-1]]
+        done += len(part) - 1
+        rates.append((len(part) - 1) / float(part[-1].split()[1]))
+        memory.append(resident(service))
+    at_rest(service)
+    return {"cycles": done, "per_second": done / (time.monotonic() - start), "per_second_each_part": rates, "create": summary([t[0] for t in times]),
+            "run": summary([t[1] for t in times]), "delete": summary([t[2] for t in times]), "resident_bytes": memory}
+
+
+def idle_memory(service, count):
+    """Memory of a session that nobody has used yet, and of one after a cell; libraries imported."""
+    at_rest(service)
+    before = memory_bytes()
+    ids, _, _ = make(service, count)
+    at_pool(service)
+    idle = (memory_bytes() - before) / count
+    load(service.port, [execute("x = 1", s) for s in ids], count, 1)
+    used = (memory_bytes() - before) / count
+    end(service, ids)
+    return {"sessions": count, "idle_bytes": idle, "used_bytes": used}
+
+
+def at_pool(service):
+    until(lambda: service.client.health()["sessions"]["pooled"] >= POOL, "the pool is full", 120)
+
+
+def big(workplace, rounds):
+    """Checkpoint, rollback and fork of a session that holds 1 GB, beside those of one that holds nothing."""
+    found = {}
+    with server(workplace, "big", MAX_MEMORY_PER_SESSION="8G") as service:
+        for name, code in (("empty", "a = [0]"), ("gigabyte", "import numpy as np\na = np.ones(2 ** 27)")):
+            session = service.client.session()
+            assert service.client.execute(code, session)["success"]
+            found[name] = _big_rounds(service, session, rounds)
+            end(service, [session])
+    return found
+
+
+def _big_rounds(service, session, rounds):
+    path = f"/api/v1/sessions/{session}"
+    times = {"checkpoint": [], "rollback": [], "fork": []}
+    value = service.client.stdout("print(a[0])", session)
+    for _ in range(rounds):
+        took, made = timed(service.client.expect, 201, "POST", f"{path}/checkpoints", {"name": "here"})
+        times["checkpoint"].append(took)
+        service.client.execute("a[0] = 7", session)
+        took, _ = timed(service.client.expect, 200, "POST", f"{path}/rollback", {"checkpointId": made["id"]})
+        times["rollback"].append(took)
+        assert service.client.stdout("print(a[0])", session) == value, "the rollback has not brought the value back"
+        took, forks = timed(service.client.expect, 201, "POST", f"{path}/fork", {"count": 1})
+        times["fork"].append(took)
+        end(service, [s["id"] for s in forks["sessions"]])
+    return {name: summary(values) for name, values in times.items()}
+
+
+def layers(service):
+    """The layers of the jail that hold, as /health says."""
+    isolation = service.client.health()["isolation"]
+    return {"tier": service.tier, "level": isolation["level"], "active": sorted(name for name, layer in isolation["layers"].items() if layer["active"]),
+            "off": {name: layer["detail"] for name, layer in isolation["layers"].items() if not layer["active"]},
+            "version": re.sub(r"\s", " ", str(service.client.health()["version"]))}

@@ -1,0 +1,202 @@
+"""The tables of a run, made of its JSON alone: as text for the terminal, as Markdown for README."""
+
+from cells import DESCRIBE, INCREMENT, NAMES, PLOT, PRINT
+
+NONE = "-"
+
+
+def duration(us):
+    for limit, divisor, unit, digits in ((100, 1, "us", 1), (1000, 1, "us", 0), (10_000, 1e3, "ms", 2), (100_000, 1e3, "ms", 1), (1e6, 1e3, "ms", 0)):
+        if us < limit:
+            return f"{us / divisor:,.{digits}f} {unit}"
+    return f"{us / 1e6:,.2f} s"
+
+
+def times(figure):
+    """Median and 99th percentile."""
+    return f"{duration(figure['p50_us'])} / {duration(figure['p99_us'])}" if figure else NONE
+
+
+def megabytes(count):
+    return f"{count / 2**20:,.2f} MB" if count < 10 * 2**20 else f"{count / 2**20:,.0f} MB"
+
+
+def millions(count):
+    return f"{count / 1e6:,.2f} M" if count >= 1e5 else f"{count:,.0f}"
+
+
+def ratio(value, limit):
+    return f"{value / limit:,.1f} x"
+
+
+def get(found, *path):
+    """found[a][b]..., None where one of them is missing."""
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+# ---- beside the alternatives ----
+
+def contenders(found):
+    """(heading, figures) of the service and of each alternative that ran."""
+    return [("Penny Sandbox", get(found, "service") or {})] + [(a["name"], a) for a in get(found, "alternatives").values() if "fresh" in a]
+
+
+def _cells(found, kind, cell):
+    return [times(get(figures, kind, cell)) for _, figures in contenders(found)]
+
+
+def beside(found):
+    """The same cells for all."""
+    everyone = contenders(found)
+    memory = [get(figures, "memory", "idle_bytes") or get(figures, "memory_bytes") for _, figures in everyone]
+    lines = [get(figures, "throughput", "lines_per_second") or get(figures, "lines_per_second") for _, figures in everyone]
+    return [["median / p99", *(name for name, _ in everyone)],
+            *[[f"new session, {NAMES[c]}", *_cells(found, "fresh", c)] for c in (PRINT, DESCRIBE, PLOT)],
+            *[[f"kept session, {NAMES[c]}", *_cells(found, "kept", c)] for c in (PRINT, INCREMENT, DESCRIBE, PLOT)],
+            ["memory of an idle session, libraries imported", *(megabytes(m) if m else NONE for m in memory)],
+            ["printed lines a second", *(millions(n) if n else NONE for n in lines)]]
+
+
+# ---- beside the limits ----
+
+def _row(rows, name, figure, limit=None, limit_name="", rate=None):
+    if figure:
+        rows.append([name, times(figure), ratio(figure["p50_us"], limit) + f" {limit_name}" if limit else "", rate or ""])
+
+
+def _rate(figure, unit="/s"):
+    return f"{figure['per_second']:,.0f}{unit}" if figure else ""
+
+
+def _limit_rows(rows, found):
+    limits = get(found, "limits") or {}
+    _row(rows, "bare fork and wait", get(limits, "fork"))
+    _row(rows, "bare ping-pong over pipes", get(limits, "pipe"))
+    for n in (1, 16):
+        _row(rows, f"bare libevhtp, {n} connection{'s' if n > 1 else ''}", get(limits, f"ping_{n}"), rate=_rate(get(limits, f"ping_{n}")))
+
+
+def _session_rows(rows, found):
+    mine, fork, pipe = get(found, "service"), get(found, "limits", "fork", "p50_us"), get(found, "limits", "pipe", "p50_us")
+    ping = get(found, "limits", "ping_1", "p50_us")
+    _row(rows, "new session to first output, warm", get(mine, "warm"), fork, "a fork")
+    _row(rows, "new session to first output, cold", get(mine, "cold"), fork, "a fork")
+    _row(rows, "x += 1, one connection", get(mine, "kept", INCREMENT), ping, "bare libevhtp", _rate(get(mine, "kept", INCREMENT)))
+    _row(rows, "x += 1, 16 connections", get(mine, "increment_16"), get(found, "limits", "ping_16", "p50_us"), "bare libevhtp", _rate(get(mine, "increment_16")))
+    _row(rows, "request to first event of a stream", get(mine, "events", "first_event"), pipe, "a ping-pong")
+    _row(rows, "request to first output of a stream", get(mine, "events", "first_output"), pipe, "a ping-pong")
+    _row(rows, f"a burst of {get(mine, 'burst', 'sessions'):,} creates from the pool" if get(mine, "burst") else "", get(mine, "burst"), fork, "a fork", _rate(get(mine, "burst")))
+
+
+def _cycle_rows(rows, found):
+    cycles = get(found, "service", "cycles")
+    if cycles:
+        whole = {"p50_us": sum(cycles[part]["p50_us"] for part in ("create", "run", "delete")), "p99_us": max(cycles[part]["p99_us"] for part in ("create", "run", "delete"))}
+        rows.append([f"create, print(1), delete: {cycles['cycles']:,} times over 16 connections", f"{duration(whole['p50_us'])} / -",
+                     ratio(whole["p50_us"], get(found, "limits", "fork", "p50_us")) + " a fork" if get(found, "limits", "fork") else "", _rate(cycles, " cycles/s")])
+
+
+def _big_rows(rows, found):
+    for name in ("checkpoint", "rollback", "fork"):
+        empty, full = get(found, "service", "big", "empty", name), get(found, "service", "big", "gigabyte", name)
+        _row(rows, f"{name} of a session that holds 1 GB", full, get(empty, "p50_us"), "one that holds nothing")
+
+
+def ours(found):
+    rows = [["", "median / p99", "beside the limit", "rate"]]
+    for part in (_limit_rows, _session_rows, _cycle_rows, _big_rows):
+        part(rows, found)
+    return rows
+
+
+def _throughput_facts(found):
+    rate, limit = get(found, "service", "throughput"), get(found, "limits", "stream")
+    if rate and limit:
+        yield (f"streamed to one reader: {millions(rate['lines_per_second'])} short lines/s (a C program into a bare pipe: {millions(limit['lines_per_second'])}), "
+               f"{rate['text_bytes_per_second'] / 1e6:,.0f} MB/s of text in lines of 1 KB")
+    seen = get(found, "service", "watchers")
+    if seen:
+        yield (f"{seen['watchers']:,} watchers of one execution: the last one has its first event {duration(seen['last_watcher_first_event_us'])} after the first one, "
+               f"all have all of {seen['lines']:,} lines after {seen['seconds']:.2f} s ({seen['bytes_per_second'] / 1e6:,.0f} MB/s in all)")
+
+
+def _session_facts(found):
+    memory = get(found, "service", "memory")
+    if memory:
+        yield f"memory of a session: {megabytes(memory['idle_bytes'])} idle, {megabytes(memory['used_bytes'])} after a cell ({memory['sessions']:,} alive)"
+    gone = get(found, "deleted")
+    if gone and gone["sessions"]:
+        yield f"{gone['sessions']:,} sessions deleted in {gone['seconds']:.2f} s"
+    cycles = get(found, "service", "cycles")
+    if cycles:
+        first, last = (sum(cycles["resident_bytes"][i].values()) for i in (1 if len(cycles["resident_bytes"]) > 1 else 0, -1))
+        cut = "" if cycles["cycles"] >= cycles["wanted"] else f" (of {cycles['wanted']:,}: the run's time allows no more)"
+        yield f"memory of the service's own processes: {megabytes(first)} after the first tenth of {cycles['cycles']:,} sessions made and deleted{cut}, {megabytes(last)} after the last"
+
+
+def facts(found):
+    """What is a sentence and not a row."""
+    lines = [*_throughput_facts(found), *_session_facts(found)]
+    for n in (1, 16):
+        if kept := get(found, "service", f"checkpoints_{n}"):
+            lines.append(f"x += 1 with checkpoints adaptive, {n} connection{'s' if n > 1 else ''}: {kept['ratio']:.0%} of the rate without any")
+    return lines
+
+
+def rows_as_facts(found):
+    """The rows beside the limits that README shows, a line each."""
+    wanted = ("new session to first", "x += 1, 16", "request to first event", "a burst", "create, print", "checkpoint of", "rollback of", "fork of")
+    for name, median, beside_limit, rate in ours(found)[1:]:
+        if name.startswith(wanted):
+            yield f"{name}: {median}" + (f", {beside_limit}" if beside_limit else "") + (f", {rate}" if rate else "")
+
+
+# ---- scale ----
+
+def sessions(found):
+    steps = get(found, "sessions")
+    return [["sessions alive", "create", "x += 1 in any of them", "memory each", "the service's own"],
+            *[[f"{s['sessions']:,}", times(s["create"]), times(s["increment"]), megabytes(s["idle_bytes_each"]), megabytes(sum(s["resident_bytes"].values()))] for s in steps]] if steps else []
+
+
+def connections(found):
+    steps = get(found, "concurrency")
+    predicted = {p["connections"]: p for p in get(found, "model", "points") or []}
+    return [["connections", "x += 1", "rate", "the model says"],
+            *[[f"{s['connections']}", times(s), f"{s['per_second']:,.0f}/s", f"{predicted[s['connections']]['per_second']:,.0f}/s" if s["connections"] in predicted else ""]
+              for s in steps]] if steps else []
+
+
+def machine(found):
+    m, layers = found["machine"], get(found, "service", "layers") or {}
+    return (f"{m['cores']} cores of {m['cpu']}{' (virtual machine)' if m['virtual'] else ''}, {m['memory_bytes'] / 2**30:.0f} GB, {m['system']}, Linux {m['kernel']}; "
+            f"isolation {layers.get('level', 'unknown')} ({len(layers.get('active', []))} layers{', without ' + ', '.join(layers['off']) if layers.get('off') else ''}); "
+            f"Python {m['versions']['python']}, numpy {m['versions']['numpy']}, pandas {m['versions']['pandas']}; commit {m['versions']['commit']}; "
+            f"load {m['load_before'][0]} before the run; {m['when'][:10]}")
+
+
+def missing(found):
+    return [f"not measured: {name}: {why}" for name, why in found["missing"].items()]
+
+
+# ---- as text, as Markdown ----
+
+def aligned(rows):
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in rows)
+
+
+def markdown(rows):
+    if not rows:
+        return ""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [rows[0], ["---"] + ["---:"] * (len(rows[0]) - 1), *rows[1:]])
+
+
+def text(found):
+    parts = [machine(found), aligned(beside(found)), aligned(ours(found)), "\n".join(facts(found)), aligned(sessions(found)), aligned(connections(found)),
+             "\n".join(missing(found)), f"variant {found['variant']}, {found['seconds']:.0f} s"]
+    return "\n\n".join(part for part in parts if part)
