@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mcp_message.h"
 #include "route.h"
 
 enum { FIELD_MAX = 64, TEXT_MAX = 320 };
@@ -170,17 +171,35 @@ static json_t *write_e2b(const struct http_request *request, json_t *error, int 
     return body;
 }
 
+/* ---- MCP: a JSON-RPC error, with ours as its data ---- */
+
+static json_t *write_mcp(const struct http_request *request, json_t *error, int *status)
+{
+    struct mcp_message message;
+    bool               is_json = http_request_json(request) != NULL;
+    int                code    = has_code(error, "INVALID_JSON") && !is_json ? MCP_PARSE_ERROR
+                                 : has_code(error, "INVALID_JSON")           ? MCP_INVALID_REQUEST
+                                                                             : MCP_REFUSED;
+    json_t            *body;
+
+    (void)status;
+    (void)mcp_message_read(&message, http_request_json(request));
+    body = mcp_message_error(message.id, code, code == MCP_INVALID_REQUEST ? message.fault : text_of(error, "message"), error);
+    return body;
+}
+
 const struct http_error_shape *compat_error_shape(unsigned flags)
 {
     static const struct http_error_shape flask   = {"application/json; charset=utf-8", write_flask},
                                          fastapi = {"application/json", write_fastapi},
                                          problem = {"application/problem+json; charset=utf-8", write_problem},
                                          noauth  = {"application/json; charset=utf-8", write_noauth},
-                                         e2b     = {"application/json; charset=utf-8", write_e2b};
+                                         e2b = {"application/json; charset=utf-8", write_e2b}, mcp = {"application/json", write_mcp};
     return (flags & ROUTE_ERRORS_FLASK) != 0     ? &flask
            : (flags & ROUTE_ERRORS_FASTAPI) != 0 ? &fastapi
            : (flags & ROUTE_ERRORS_PROBLEM) != 0 ? &problem
            : (flags & ROUTE_ERRORS_NOAUTH) != 0  ? &noauth
            : (flags & ROUTE_ERRORS_E2B) != 0     ? &e2b
+           : (flags & ROUTE_ERRORS_MCP) != 0     ? &mcp
                                                  : NULL;
 }

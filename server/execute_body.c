@@ -131,6 +131,8 @@ void execute_body_done(struct execute_body *body)
 {
     json_decref(body->execution.options);
     body->execution.options = NULL;
+    json_decref(body->execution.label);
+    body->execution.label = NULL;
     files_given_free(body->execution.files);
     body->execution.files = NULL;
 }

@@ -12,7 +12,7 @@
 #include "session.h"
 
 struct execute_body {
-    struct execution_request execution; /* code borrowed from the request's JSON; options owned */
+    struct execution_request execution; /* code borrowed from the request's JSON; options, label and files owned */
     struct session_request   session;   /* has_id: the sessionId given */
     bool                     may_queue;
     bool                     interrupt_on_disconnect;

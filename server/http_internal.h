@@ -85,13 +85,16 @@ struct http_stream {
     void *drain_arg, *gone_arg;
 };
 
+struct http_inner; /* http_inner.h */
+
 enum http_state { HTTP_HEAD_STATE, HTTP_BODY_STATE, HTTP_HANDLING, HTTP_STREAMING, HTTP_LINGERING };
 
 struct http_connection {
     struct http *http;
     TAILQ_ENTRY(http_connection) link;
     int                      fd;
-    struct http_tls_session *tls; /* NULL: plain */
+    struct http_tls_session *tls;   /* NULL: plain */
+    struct http_inner       *inner; /* not NULL: no client's, but the server's own: nothing is read or written */
     enum http_state          state;
     struct event             read_event, write_event;
     struct event             wake_event;  /* for event_active(): libevent does not poll for an event that is added while it is active */
@@ -189,6 +192,12 @@ bool http_input_is_paused(const struct http_connection *connection);
 bool http_input_waits(const struct http_connection *connection);
 /* The present request, or one made for the purpose, is refused; what the client still sends is thrown away. */
 void http_input_refuse(struct http_connection *connection, int status, const char *code, const char *message);
+
+/* http_inner.c: in the stead of what writes to a connection, where it is not one */
+void                http_inner_reply(struct http_request *request, int status, const void *body, size_t length);
+struct http_stream *http_inner_begin(struct http_request *request, int status);
+size_t              http_inner_write(struct http_stream *stream, const void *data, size_t length);
+void                http_inner_end(struct http_stream *stream, bool whole);
 
 /* http_connection.c */
 void http_connection_accept(struct http *http, int fd, const char *peer);

@@ -163,6 +163,12 @@ static void reply(struct http_request *request, int status, const char *content_
     char                    room[2048];
     bool                    silent = request->method == HTTP_HEAD || has_no_body(status);
 
+    if (connection->inner != NULL) {
+        http_inner_reply(request, status, body, silent ? 0 : length);
+        if (owned)
+            free(body);
+        return;
+    }
     if (request->headers.length + strlen(content_type) < 1024) {
         head.data = room;
         head.room = sizeof room;
@@ -214,6 +220,12 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
     struct http_buffer      head       = {0};
     struct iovec            vector;
 
+    if (connection->inner != NULL) {
+        size_t length = evbuffer_get_length(moved_from);
+        http_inner_reply(request, status, evbuffer_pullup(moved_from, -1), length);
+        evbuffer_drain(moved_from, length);
+        return;
+    }
     http_reply_settle(request);
     if (http_reply_head(request, status, content_type, (int64_t)evbuffer_get_length(moved_from), &head) != 0) {
         evbuffer_drain(moved_from, evbuffer_get_length(moved_from));

@@ -11,6 +11,8 @@ static struct http_stream *begin(struct http_request *request, int status, const
     struct http_stream     *stream     = &connection->stream;
     struct http_buffer      head       = {0};
 
+    if (connection->inner != NULL)
+        return http_inner_begin(request, status);
     http_reply_settle(request);
     if (request->minor == 0)
         request->keep_alive = false;
@@ -99,6 +101,8 @@ size_t http_stream_write(struct http_stream *stream, const void *data, size_t le
     char         head[20];
     struct iovec vectors[3];
 
+    if (stream->connection->inner != NULL)
+        return http_inner_write(stream, data, length);
     count_out(stream, &length);
     if (length == 0 || stream->silent || stream->connection->broken)
         return http_connection_pending(stream->connection);
@@ -118,6 +122,11 @@ size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *mov
     size_t       length = evbuffer_get_length(moved_from), counted = length;
     struct iovec vector = {head, chunk_head(head, length)};
 
+    if (stream->connection->inner != NULL) {
+        (void)http_inner_write(stream, evbuffer_pullup(moved_from, -1), length);
+        evbuffer_drain(moved_from, length);
+        return 0;
+    }
     count_out(stream, &counted);
     if (counted < length) /* more than was promised can't be sent */
         stream->connection->broken = true;
@@ -133,6 +142,8 @@ size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *mov
 
 size_t http_stream_pending(const struct http_stream *stream)
 {
+    if (stream->connection->inner != NULL)
+        return 0;
     return http_connection_pending(stream->connection);
 }
 
@@ -141,6 +152,10 @@ void http_stream_end(struct http_stream *stream)
     struct http_connection *connection = stream->connection;
     struct iovec            vector     = {(void *)"0\r\n\r\n", 5};
 
+    if (connection->inner != NULL) {
+        http_inner_end(stream, true);
+        return;
+    }
     if (stream->chunked && !stream->silent && !connection->broken)
         http_connection_write(connection, &vector, 1, false);
     if (stream->sized && stream->left > 0 && !stream->silent)
@@ -152,6 +167,10 @@ void http_stream_cut(struct http_stream *stream)
 {
     struct http_connection *connection = stream->connection;
 
+    if (connection->inner != NULL) {
+        http_inner_end(stream, false);
+        return;
+    }
     connection->broken = true;
     http_connection_answered(connection, false);
 }

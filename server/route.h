@@ -25,6 +25,7 @@ enum route_flags {
     ROUTE_ERRORS_PROBLEM = 1024,
     ROUTE_ERRORS_NOAUTH  = 2048,
     ROUTE_ERRORS_E2B     = 4096,
+    ROUTE_ERRORS_MCP     = 8192,
 };
 
 /*

@@ -21,6 +21,7 @@
 #include "compat_flask.h"
 #include "compat_penny.h"
 #include "compat_secure.h"
+#include "mcp.h"
 #include "route.h"
 #include "static.h"
 
@@ -119,6 +120,10 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/e2b/files", compat_e2b_read_file, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/files", compat_e2b_write_files, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_restart, E2B | ROUTE_OPEN},
+
+    {HTTP_POST, "/mcp", mcp_post, ROUTE_BODY_JSON | ROUTE_ERRORS_MCP},
+    {HTTP_GET, "/mcp", mcp_get, ROUTE_ERRORS_MCP},
+    {HTTP_DELETE, "/mcp", mcp_delete, ROUTE_ERRORS_MCP},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

@@ -18,6 +18,7 @@ struct run {
     struct http_request *request;
     enum run_answer      answer;
     struct execute_body  body;
+    struct id            wanted;    /* its execution's, where the caller has chosen one */
     struct id            execution; /* once submitted */
     bool                 submitted;
 };
@@ -169,7 +170,7 @@ static bool may_use_network(const struct run *run)
     return false;
 }
 
-void run_start(struct server *server, struct http_request *request, enum run_answer answer)
+static void start(struct server *server, struct http_request *request, enum run_answer answer, const struct id *id, json_t *label)
 {
     struct run *run;
     if (sessions_are_draining(server_sessions(server))) {
@@ -197,7 +198,22 @@ void run_start(struct server *server, struct http_request *request, enum run_ans
         return;
     }
     run->body.execution.origin      = &run->body.session.origin;
-    run->body.execution.interactive = answer != RUN_ANSWER_RESULT;
+    run->body.execution.interactive = answer != RUN_ANSWER_RESULT && label == NULL;
+    run->body.execution.label       = json_incref(label);
+    if (id != NULL && sessions_find_execution(server_sessions(server), id) == NULL) {
+        run->wanted            = *id;
+        run->body.execution.id = &run->wanted;
+    }
     http_request_on_gone(request, on_client_gone, run);
     find_or_make(run);
+}
+
+void run_start(struct server *server, struct http_request *request, enum run_answer answer)
+{
+    start(server, request, answer, NULL, NULL);
+}
+
+void run_start_for(struct server *server, struct http_request *request, const struct id *id, json_t *label)
+{
+    start(server, request, RUN_ANSWER_ID, id, label);
 }

@@ -14,5 +14,11 @@ enum run_answer {
 
 /* Answers the request exactly once, now or later. */
 void run_start(struct server *server, struct http_request *request, enum run_answer answer);
+/*
+ * As with RUN_ANSWER_ID, for who then tells the client itself: nobody answers input(). `id` (when nobody has it; may be NULL) and `label` are the
+ * execution's; borrowed.
+ */
+struct id;
+void run_start_for(struct server *server, struct http_request *request, const struct id *id, json_t *label);
 
 #endif

@@ -113,6 +113,8 @@ void session_leave(struct session *session, bool keep);
 void session_set_deadline(struct session *session, int64_t in_ms, bool pauses);
 /* Puts it aside: it keeps all it has and has no deadline. For those who ask (session_info); nothing is refused here. */
 void session_pause(struct session *session);
+/* Somebody uses it, or is about to: it does not end for want of use. */
+void session_touch(struct session *session);
 /* The caller of session_end has left. */
 void session_forget_gone(struct session *session, void *arg);
 

@@ -82,7 +82,7 @@ struct session {
 /* session.c */
 void session_begin(struct session *session, struct sessions *sessions);      /* a zeroed one */
 bool session_make_parts(struct session *session, enum checkpoint_mode mode); /* after its owner, limits and times; false: no memory */
-void session_touch(struct session *session);
+
 /* The only writer of the state. */
 void session_set_state(struct session *session, enum session_state state);
 
