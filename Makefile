@@ -23,7 +23,7 @@ SERVER_UP       := output outcome result result_read event event_fit event_log e
 SERVER_COMMON   := json json_slice text bytes base64 table id log
 # Commands beside the service: they are its clients.
 SERVER_COMMAND  := command_run command_options command_notebook command_terminal command_end command_output command_service command_private \
-                   private_server http_call
+                   command_mcp mcp_stdio mcp_stdio_call private_server http_call
 SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROUTE) $(SERVER_API) $(SERVER_SESSION) $(SERVER_DOWN) $(SERVER_UP) $(SERVER_COMMON)
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio

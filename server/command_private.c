@@ -13,7 +13,7 @@
 
 enum { FAILED = 125 };
 
-static int open_signals(void)
+int command_private_signals(void)
 {
     sigset_t set;
     (void)sigemptyset(&set);
@@ -45,7 +45,7 @@ int command_private(int argc, char **argv)
 {
     struct private_server server    = PRIVATE_SERVER_INIT;
     struct err            err       = {0};
-    int                   signal_fd = open_signals();
+    int                   signal_fd = command_private_signals();
     bool                  alive;
 
     if (signal_fd < 0 || private_server_start(&server, argv, (size_t)argc, &err) < 0) {

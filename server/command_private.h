@@ -8,4 +8,7 @@
 /* argv[0] is the first option. Returns the exit code. */
 int command_private(int argc, char **argv);
 
+/* A descriptor for signalfd(2): of SIGINT, and of those that end the service of one's own, SIGCHLD among them, which no longer come otherwise. -1: errno. */
+int command_private_signals(void);
+
 #endif

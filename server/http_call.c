@@ -90,11 +90,12 @@ static int send_request(int fd, const struct http_call_target *target, const str
     size_t length = request->body != NULL ? request->body_length : 0;
     n             = asprintf(&head,
                              "%s %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nUser-Agent: penny-sandbox\r\nAccept: %s\r\nContent-Type: %s\r\n"
-                                         "Content-Length: %zu\r\n%s%s%sConnection: close\r\n\r\n",
+                                         "Content-Length: %zu\r\n%s%s%s%sConnection: close\r\n\r\n",
                              request->method, request->path, wide ? "[" : "", target->host, wide ? "]" : "", target->port,
                  request->accept != NULL ? request->accept : "application/json",
                  request->content_type != NULL ? request->content_type : "application/json", length,
-                 target->key[0] != '\0' ? "X-API-Key: " : "", target->key, target->key[0] != '\0' ? "\r\n" : "");
+                 target->key[0] != '\0' ? "X-API-Key: " : "", target->key, target->key[0] != '\0' ? "\r\n" : "",
+                 request->headers != NULL ? request->headers : "");
     if (n < 0)
         return err_set(err, ENOMEM, "no memory for a request");
     result = send_all(fd, head, (size_t)n, err);
@@ -161,7 +162,10 @@ static int read_head(struct http_call *call, size_t length, struct err *err)
     }
     if (call->chunked)
         call->left = 0;
-    call->phase = call->chunked ? CALL_SIZE : call->has_length && call->left == 0 ? CALL_END : CALL_DATA;
+    call->phase       = call->chunked ? CALL_SIZE : call->has_length && call->left == 0 ? CALL_END : CALL_DATA;
+    call->head.length = 0;
+    if (!bytes_append(&call->head, call->raw.data, length))
+        return err_set(err, ENOMEM, "no memory for an answer");
     consume(&call->raw, length);
     return 0;
 }
@@ -267,6 +271,23 @@ static int decode(struct http_call *call, struct bytes *out, struct err *err)
     return 0;
 }
 
+bool http_call_header(const struct http_call *call, const char *name, char *ret_text, size_t room)
+{
+    const char *at = call->head.data, *end = at + call->head.length, *line;
+    while (at != NULL && (line = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        const char *colon = memchr(at, ':', (size_t)(line - at)), *value = colon != NULL ? colon + 1 : NULL, *stop = line;
+        if (colon != NULL && is_name(at, (size_t)(colon - at), name)) {
+            while (value < stop && (*value == ' ' || *value == '\t'))
+                value++;
+            while (stop > value && (stop[-1] == '\r' || stop[-1] == ' '))
+                stop--;
+            return (size_t)(stop - value) < room && snprintf(ret_text, room, "%.*s", (int)(stop - value), value) >= 0;
+        }
+        at = line + 1;
+    }
+    return false;
+}
+
 bool http_call_is_buffered(const struct http_call *call)
 {
     return call->raw.length > 0 || call->phase == CALL_END;
@@ -292,6 +313,7 @@ void http_call_close(struct http_call *call)
 {
     fdio_close(&call->fd);
     bytes_done(&call->raw);
+    bytes_done(&call->head);
 }
 
 int http_call_do(const struct http_call_target *target, const struct http_call_request *request, size_t max, struct bytes *out,

@@ -1,6 +1,6 @@
 /*
  * http_call.h: one HTTP/1.1 request to this service, from the command line's side: plain blocking sockets, one connection a call. Used by
- * `penny-sandbox run`, never by the server. An answer is believed in nothing but its bytes.
+ * `penny-sandbox run` and `mcp`, never by the server. An answer is believed in nothing but its bytes.
  */
 #ifndef PENNY_HTTP_CALL_H
 #define PENNY_HTTP_CALL_H
@@ -24,6 +24,7 @@ struct http_call_request {
     const char *method, *path; /* the path is already percent-encoded */
     const char *accept;        /* NULL: application/json */
     const char *content_type;  /* NULL: application/json */
+    const char *headers;       /* more of them, "Name: value\r\n..."; NULL: none */
     const void *body;          /* NULL: none */
     size_t      body_length;
 };
@@ -38,6 +39,7 @@ struct http_call {
     uint64_t             left; /* of the chunk, or of the body */
     size_t               line; /* bytes of the present line of chunk framing */
     struct bytes         raw;  /* read and not decoded yet */
+    struct bytes         head; /* of the answer */
 };
 
 #define HTTP_CALL_INIT                                                                                                                     \
@@ -57,6 +59,8 @@ int http_call_open(struct http_call *call, const struct http_call_target *target
 
 /* Appends what is there of the body, waiting for at least one byte from the socket unless some are buffered. 1: go on; 0: the end; -1 with err. */
 int http_call_read(struct http_call *call, struct bytes *out, const sigset_t *waiting, struct err *err);
+/* The value of one of the answer's headers to ret_text. Returns false when there is none, or it does not fit. */
+bool http_call_header(const struct http_call *call, const char *name, char *ret_text, size_t room);
 /* Bytes that http_call_read() would take without waiting. */
 bool http_call_is_buffered(const struct http_call *call);
 void http_call_close(struct http_call *call);

@@ -44,6 +44,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command_mcp.h"
 #include "command_private.h"
 #include "command_run.h"
 #include "config.h"
@@ -104,6 +105,8 @@ int main(int argc, char **argv)
         return command_private(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "run") == 0)
         return command_run(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "mcp") == 0)
+        return command_mcp(argc - 2, argv + 2);
     if (role != ROLE_SUPERVISOR) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv);
         argc--;

@@ -117,6 +117,17 @@ static json_t *result_of_error(const struct http_inner_answer *answer, const jso
     return mcp_result_refused(text);
 }
 
+json_t *mcp_result_structured(json_t *json)
+{
+    char   *text   = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_t *result = text != NULL ? mcp_result_one(mcp_result_text(text, strlen(text)), false) : NULL;
+    if (result != NULL)
+        (void)json_object_set(result, "structuredContent", json);
+    free(text);
+    json_decref(json);
+    return result;
+}
+
 json_t *mcp_result_of(const struct http_inner_answer *answer)
 {
     json_error_t error;

@@ -21,6 +21,8 @@ json_t *mcp_result_one(json_t *item, bool is_error);
 
 /* An answer in JSON: as text and, an object, as structuredContent. An error: what went wrong, and what to do next. */
 json_t *mcp_result_of(const struct http_inner_answer *answer);
+/* `json` (owned) as text and as structuredContent. */
+json_t *mcp_result_structured(json_t *json);
 /* The caller's mistake. */
 json_t *mcp_result_refused(const char *message);
 

@@ -27,7 +27,7 @@ bool mcp_run_parse_event(const char *text, struct id *ret_execution, const char 
         return false;
     memcpy(id, text, sizeof id);
     id[sizeof id - 1] = '\0';
-    *ret_after = text + ID_TEXT_BYTES;
+    *ret_after        = text + ID_TEXT_BYTES;
     return id_parse(id, ret_execution) && sse_parse_id(*ret_after, &epoch, &has_epoch, &seq);
 }
 

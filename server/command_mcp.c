@@ -1,0 +1,138 @@
+#define _GNU_SOURCE
+#include "command_mcp.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command_private.h"
+#include "mcp_stdio.h"
+#include "private_server.h"
+
+enum { EXIT_FAILED = 125, EXIT_USAGE = 2, ANSWER_MAX = 65536 };
+
+static const char HELP[] =
+    "usage: penny-sandbox mcp [OPTION ...] [SERVICE-OPTION ...]\n\n"
+    "An MCP (Model Context Protocol) server on standard input and output: gives an agent a jailed Python that keeps its variables and\n"
+    "files, with the tools run_code, interrupt, list_variables, list_files, read_file, write_file, install_packages, checkpoint,\n"
+    "list_checkpoints, rollback, fork and end_session. To be started by an MCP client, whose configuration says so:\n\n"
+    "  {\"mcpServers\": {\"python\": {\"command\": \"penny-sandbox\", \"args\": [\"mcp\"]}}}\n\n"
+    "  --profile NAME   open (any import; the jail is the wall) or standard (policies/imports.json holds) [open]\n"
+    "  --server URL     use this server (or SANDBOX_URL) and not one of our own; SANDBOX_API_KEY is its key. A client that speaks HTTP\n"
+    "                   needs no command for that: its URL is that server's /mcp\n\n"
+    "All else is handed to the service that is started for it, see penny-sandbox --help: --pool-size=1, --policy-dir=DIR and others.\n"
+    "It ends when its standard input does; the state of its session ends with it.\n\n"
+    "Exit code: 0 at the end of standard input; 125 when the sandbox failed; 2 for a wrong command line.\n";
+
+struct options {
+    const char *server, *key, *profile;
+    char      **rest; /* of the command line: the service's */
+    size_t      rest_count;
+};
+
+static const char *value_of(char **argv, int argc, int *at, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncmp(argv[*at], name, length) != 0)
+        return NULL;
+    if (argv[*at][length] == '=')
+        return argv[*at] + length + 1;
+    return argv[*at][length] == '\0' && *at + 1 < argc ? argv[++*at] : NULL;
+}
+
+/* Returns 0; 1 when the help was printed; -1 with err. What is not ours stays in argv, at its beginning. */
+static int read_options(struct options *options, int argc, char **argv, struct err *err)
+{
+    const char *url = getenv("SANDBOX_URL"), *key = getenv("SANDBOX_API_KEY"), *value;
+
+    *options = (struct options){.key = key != NULL ? key : "", .profile = "open", .rest = argv};
+    if (url != NULL && *url != '\0')
+        options->server = url;
+    for (int at = 0; at < argc; at++) {
+        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+            (void)fputs(HELP, stdout);
+            return 1;
+        }
+        if ((value = value_of(argv, argc, &at, "--server")) != NULL)
+            options->server = value;
+        else if ((value = value_of(argv, argc, &at, "--profile")) != NULL)
+            options->profile = value;
+        else
+            options->rest[options->rest_count++] = argv[at];
+    }
+    if (strcmp(options->profile, "open") != 0 && strcmp(options->profile, "standard") != 0)
+        return err_set(err, EINVAL, "--profile: \"%.60s\" is not open or standard", options->profile);
+    if (options->server != NULL && options->rest_count > 0)
+        return err_set(err, EINVAL, "%.80s: is for a service of our own, and --server names another one", options->rest[0]);
+    return 0;
+}
+
+static int complain(const struct err *err, int code)
+{
+    (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
+    return code;
+}
+
+/* Of a service that goes on without us. */
+static void end_session(const struct mcp_stdio_session *session)
+{
+    char                     headers[96];
+    struct http_call_request request = {.method = "DELETE", .path = session->path, .headers = headers};
+    struct bytes             answer  = {0};
+    struct err               err     = {0};
+
+    (void)snprintf(headers, sizeof headers, "Mcp-Session-Id: %s\r\n", session->id);
+    if (session->id[0] != '\0')
+        (void)http_call_do(&session->target, &request, ANSWER_MAX, &answer, NULL, &err);
+    bytes_done(&answer);
+}
+
+static int serve(const struct options *options, int signal_fd)
+{
+    struct mcp_stdio_session session = {0};
+    struct private_server    server  = PRIVATE_SERVER_INIT;
+    struct err               err     = {0};
+    int                      result, code;
+
+    (void)snprintf(session.path, sizeof session.path, "/mcp?profile=%s", options->profile);
+    if (options->server != NULL) {
+        result = http_call_parse_url(options->server, &session.target, &err);
+        (void)snprintf(session.target.key, sizeof session.target.key, "%s", options->key);
+    } else {
+        result         = private_server_start(&server, options->rest, options->rest_count, &err);
+        session.target = server.target;
+    }
+    if (result < 0)
+        return complain(&err, options->server != NULL ? EXIT_USAGE : EXIT_FAILED);
+    code = mcp_stdio_run(&session, signal_fd) ? 0 : EXIT_FAILED;
+    if (options->server != NULL)
+        end_session(&session);
+    json_decref(session.initialize);
+    private_server_stop(&server);
+    return code;
+}
+
+int command_mcp(int argc, char **argv)
+{
+    struct options options;
+    struct err     err  = {0};
+    int            read = read_options(&options, argc, argv, &err), code, signal_fd;
+    sigset_t       broken;
+
+    if (read != 0)
+        return read < 0 ? complain(&err, EXIT_USAGE) : 0;
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE); /* a client that has left is told by write() */
+    (void)sigprocmask(SIG_BLOCK, &broken, NULL);
+    signal_fd = command_private_signals();
+    if (signal_fd < 0) {
+        (void)err_errno(&err, "no signals can be read");
+        return complain(&err, EXIT_FAILED);
+    }
+    code = serve(&options, signal_fd);
+    (void)close(signal_fd);
+    return code;
+}
