@@ -211,7 +211,7 @@ void mcp_files_write(struct http_request *inner, void *context)
         api_error_unavailable(inner, "NO_MEMORY", "No memory to write the file");
         return;
     }
-    *writing         = (struct writing){.inner = inner, .given = given, .policies = policies, .size = files_given_content(given, 0)->length};
+    *writing = (struct writing){.inner = inner, .given = given, .policies = policies, .size = files_given_content(given, 0)->length};
     writing->writing = files_given_write(given, session, policies, on_written, writing, &err);
     if (writing->writing == NULL) {
         writing_free(writing);
