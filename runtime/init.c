@@ -189,6 +189,23 @@ static void obey_member(struct init *init, struct member *member, const struct c
     }
 }
 
+/* A member whose interpreter is as after start. Returns whether the descriptors are owned by it. */
+static bool begin_member(struct init *init, const struct control_message *message, const int *fds, size_t fd_count)
+{
+    struct member *member;
+
+    if (fd_count != MEMBER_FD_COUNT) {
+        tell(CONTROL_ADOPT_FAILED, message->member, 0, EMFILE);
+        return false;
+    }
+    member = members_add(&init->members, message->member, fds);
+    if (member == NULL)
+        tell(CONTROL_ADOPT_FAILED, message->member, 0, errno);
+    else
+        start_worker(init, member, false);
+    return true;
+}
+
 /* Returns whether the descriptors are owned by someone else now. */
 static bool obey(struct init *init, const struct control_message *message, const int *fds, size_t fd_count)
 {
@@ -198,6 +215,8 @@ static bool obey(struct init *init, const struct control_message *message, const
         end_session(init);
     if (message->type == CONTROL_DESCRIPTORS)
         send_descriptors(init);
+    if (message->type == CONTROL_ADOPT && (message->status & ADOPT_FRESH) != 0)
+        return begin_member(init, message, fds, fd_count);
     if (message->type == CONTROL_ADOPT)
         return init_adopt(&init->members, message, fds, fd_count, tell);
     member = members_find(&init->members, message->member);

@@ -1,6 +1,6 @@
 /*
  * jail_root.c: the root that all sessions see, built once by the zygote, which then lives in it itself. A tmpfs with read-only binds
- * of what Python and ordinary commands need: no /home, /root, /var, /sys, nothing of the host's /etc but the loader's cache. A session
+ * of what Python and ordinary commands need: no /home but a way to the workspace, no /root, /var, /sys, nothing of the host's /etc but the loader's cache. A session
  * inherits it by its mount namespace and adds only what is its own (jail_workspace.c), which costs 0.1 ms instead of 0.3.
  *
  * Where there is no mount namespace there is no root: Landlock rules take its place (jail_landlock.c).
@@ -172,6 +172,17 @@ static int make_dev(const char *root, struct err *err)
     return 0;
 }
 
+/* The workspace is where programs written for E2B look for their files, too. */
+static int make_home(const char *root, struct err *err)
+{
+    char full[PATH_MAX];
+
+    (void)snprintf(full, sizeof full, "%s/home/user", root);
+    if (make_directories(root, "/home", err) < 0)
+        return -1;
+    return symlink("/workspace", full) < 0 ? err_errno(err, "symlink %s", full) : 0;
+}
+
 /*
  * A user namespace may mount a /proc of its own only where it can see a whole one already, so the root has the host's; every session
  * covers it with its own or, where it can't, with nothing (jail_workspace.c).
@@ -227,8 +238,8 @@ static int build(const struct jail *jail, const char *root, struct err *err)
         return err_errno(err, "mkdir %s", root);
     if (mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=512,mode=0755") < 0)
         return err_errno(err, "tmpfs %s", root);
-    if (bind_system(jail, root, err) < 0 || make_etc(root, err) < 0 || make_dev(root, err) < 0 || make_proc(root, err) < 0 ||
-        make_writable(root, err) < 0 || enter_root(root, err) < 0)
+    if (bind_system(jail, root, err) < 0 || make_etc(root, err) < 0 || make_dev(root, err) < 0 || make_home(root, err) < 0 ||
+        make_proc(root, err) < 0 || make_writable(root, err) < 0 || enter_root(root, err) < 0)
         return -1;
     (void)unlinkat(jail->state_fd, "root", AT_REMOVEDIR); /* the mount needs no name any more, and nobody has to clean it up later */
     return 0;

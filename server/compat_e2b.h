@@ -25,6 +25,9 @@ void compat_e2b_pause(struct http_request *request, void *server);   /* POST ...
 struct session *compat_e2b_sandbox_of(struct http_request *request, const struct server *server);
 /* What E2B knows of it; NULL: it is no sandbox. */
 const json_t *compat_e2b_about(const struct session *session);
+/* What a part of the sandbox is asked for like: its environment and profile, kept as long, made for who sent the request. */
+struct session_request;
+void compat_e2b_part(const struct session *sandbox, const struct http_request *request, struct session_request *wanted);
 /* What create and connect answer, and what get and list do. NULL: no memory. */
 json_t *compat_e2b_write(const struct session *session);
 json_t *compat_e2b_write_detail(const struct session *session, const struct policies *policies);

@@ -8,11 +8,10 @@
 #include "api_audit.h"
 #include "api_error.h"
 #include "compat_e2b.h"
+#include "compat_e2b_context.h"
 #include "json.h"
 #include "session_body.h"
 #include "watcher.h"
-
-static const char CONTEXT[] = "default";
 
 /* A run and the one who reads what it says. */
 struct reader {
@@ -159,24 +158,8 @@ static void stream(struct server *server, struct http_request *request, struct s
     http_stream_set_callbacks(reader->stream, WATCHER_LOW_BYTES, on_drain, on_gone, reader);
 }
 
-/* Which interpreter: there is one, of one language. Returns false when the request has been answered. */
-static bool check_context(struct http_request *request, const json_t *json)
-{
-    const char *context  = json_string_value(json_object_get(json, "context_id")),
-               *language = json_string_value(json_object_get(json, "language"));
-
-    if (context != NULL && language != NULL)
-        http_reply_error(request, 400, "CONTEXT_AMBIGUOUS", "Only one of context_id or language can be provided", NULL, 0);
-    else if (context != NULL && strcmp(context, CONTEXT) != 0)
-        http_reply_error(request, 404, "CONTEXT_NOT_FOUND", "Context not found", NULL, 0);
-    else if (language != NULL && strcmp(language, "python") != 0)
-        http_reply_error(request, 404, "CONTEXT_NOT_FOUND", "There is no context of this language here: only python", NULL, 0);
-    else
-        return true;
-    return false;
-}
-
-static bool read_run(struct http_request *request, const struct policies *policies, struct execution_request *run)
+static bool read_run(struct http_request *request, const struct session *session, const struct policies *policies,
+                     struct execution_request *run)
 {
     const json_t     *json        = http_request_json(request);
     struct json_check check       = JSON_CHECK_INIT;
@@ -194,7 +177,8 @@ static bool read_run(struct http_request *request, const struct policies *polici
         return false;
     run->timeout_ms = policies->execution_time_limit_ms;
     run->grace_ms   = policies->interrupt_grace_ms;
-    run->options    = json_pack("{s:b, s:b, s:O*}", "includeVariables", 0, "data", 1, "envVars", environment);
+    run->options    = json_pack("{s:b, s:b, s:O*, s:s*}", "includeVariables", 0, "data", 1, "envVars", environment, "directory",
+                                compat_e2b_context_directory(session));
     return true;
 }
 
@@ -206,7 +190,9 @@ void compat_e2b_execute(struct http_request *request, void *context)
     struct err               err     = {0};
     struct execution        *execution;
 
-    if (session == NULL || !check_context(request, http_request_json(request)) || !read_run(request, server_policies(context), &run))
+    if (session != NULL)
+        session = compat_e2b_context_of_run(request, context, session);
+    if (session == NULL || !read_run(request, session, server_policies(context), &run))
         return;
     run.origin = &origin;
     execution  = session_submit(session, &run, true, NULL, NULL, &err);
@@ -215,25 +201,4 @@ void compat_e2b_execute(struct http_request *request, void *context)
         api_error_refused(request, &err);
     else
         stream(context, request, session, execution);
-}
-
-/* ---- contexts ---- */
-
-void compat_e2b_contexts(struct http_request *request, void *context)
-{
-    if (compat_e2b_running_of(request, context) != NULL)
-        http_reply_json(request, 200, json_pack("[{s:s, s:s, s:s}]", "id", CONTEXT, "language", "python", "cwd", "/workspace"));
-}
-
-void compat_e2b_restart(struct http_request *request, void *context)
-{
-    struct session *session = compat_e2b_running_of(request, context);
-    if (session == NULL)
-        return;
-    if (strcmp(http_request_parameter(request, 0), CONTEXT) != 0) {
-        http_reply_error(request, 404, "CONTEXT_NOT_FOUND", "Context not found", NULL, 0);
-        return;
-    }
-    session_restart(session);
-    http_reply_bytes(request, 200, "application/json; charset=utf-8", "", 0);
 }

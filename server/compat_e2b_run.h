@@ -1,6 +1,6 @@
 /*
  * compat_e2b_run.h: E2B's data plane, as far as code is concerned: E2B_SANDBOX_URL=http://host:port/e2b. The header E2b-Sandbox-Id names the
- * sandbox. One context, the session's own interpreter.
+ * sandbox.
  */
 #ifndef PENNY_COMPAT_E2B_RUN_H
 #define PENNY_COMPAT_E2B_RUN_H
@@ -8,10 +8,8 @@
 #include "http.h"
 #include "server.h"
 
-void compat_e2b_health(struct http_request *request, void *server);   /* GET /health: 502 when the sandbox does not run */
-void compat_e2b_execute(struct http_request *request, void *server);  /* POST /execute: lines of JSON */
-void compat_e2b_contexts(struct http_request *request, void *server); /* GET /contexts */
-void compat_e2b_restart(struct http_request *request, void *server);  /* POST /contexts/{id}/restart */
+void compat_e2b_health(struct http_request *request, void *server);  /* GET /health: 502 when the sandbox does not run */
+void compat_e2b_execute(struct http_request *request, void *server); /* POST /execute: lines of JSON */
 
 /* The sandbox that the header names, whose caller is known. NULL: it does not run, and the request has been answered. */
 struct session *compat_e2b_running_of(struct http_request *request, const struct server *server);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api_audit.h"
 #include "api_error.h"
 #include "compat_e2b.h"
 #include "json.h"
@@ -30,6 +31,16 @@ struct session *compat_e2b_sandbox_of(struct http_request *request, const struct
     (void)snprintf(message, sizeof message, "Sandbox \"%.80s\" not found", given);
     http_reply_error(request, 404, "SANDBOX_NOT_FOUND", message, NULL, 0);
     return NULL;
+}
+
+void compat_e2b_part(const struct session *sandbox, const struct http_request *request, struct session_request *wanted)
+{
+    struct session_info info;
+    session_get_info(sandbox, &info);
+    wanted->environment     = (json_t *)info.environment;
+    wanted->idle_timeout_ms = info.idle_timeout_ms;
+    wanted->origin          = api_audit_origin(request);
+    (void)snprintf(wanted->profile, sizeof wanted->profile, "%s", info.profile);
 }
 
 json_t *compat_e2b_write(const struct session *session)

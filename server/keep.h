@@ -59,7 +59,7 @@ struct keep_seat {
     uint64_t            executions;
     int64_t             deadline_ms, deadline_at_ms;
     struct id           forked_from;
-    uint32_t            is_fork, is_casual, pauses, paused, checkpoint_mode;
+    uint32_t            is_fork, is_part, is_casual, pauses, paused, checkpoint_mode;
     uint64_t            memory_bytes, cpu_us, jail_cpu_us;
     double              execution_ms;
     uint64_t            record_at; /* in its log: metadata and what waits for the next cell; 0: none */

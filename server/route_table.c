@@ -17,6 +17,7 @@
 #include "api_variables.h"
 #include "compat_aevatar.h"
 #include "compat_e2b.h"
+#include "compat_e2b_context.h"
 #include "compat_e2b_run.h"
 #include "compat_flask.h"
 #include "compat_penny.h"
@@ -116,10 +117,12 @@ static const struct route TABLE[] = {
     /* the caller of these is known by the sandbox's own token, too */
     {HTTP_GET, "/e2b/health", compat_e2b_health, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/execute", compat_e2b_execute, E2B | ROUTE_OPEN},
-    {HTTP_GET, "/e2b/contexts", compat_e2b_contexts, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_GET, "/e2b/contexts", compat_e2b_context_list, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_GET, "/e2b/files", compat_e2b_read_file, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/files", compat_e2b_write_files, ROUTE_ERRORS_E2B | ROUTE_OPEN},
-    {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_restart, E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/contexts", compat_e2b_context_create, E2B | ROUTE_OPEN},
+    {HTTP_DELETE, "/e2b/contexts/{id}", compat_e2b_context_remove, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_context_restart, E2B | ROUTE_OPEN},
 
     {HTTP_POST, "/mcp", mcp_post, ROUTE_BODY_JSON | ROUTE_ERRORS_MCP},
     {HTTP_GET, "/mcp", mcp_get, ROUTE_ERRORS_MCP},

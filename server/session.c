@@ -67,6 +67,7 @@ static void fill(struct session *session, const struct session_request *request)
     session->environment     = json_incref(request->environment);
     session->limits          = request->limits;
     session->is_casual       = request->is_casual;
+    session->is_part         = request->is_part;
     session->idle_timeout_ms = request->idle_timeout_ms != 0 ? request->idle_timeout_ms : settings->idle_timeout_ms;
     (void)snprintf(session->profile, sizeof session->profile, "%s", request->profile[0] != '\0' ? request->profile : settings->profile);
     session_touch(session);
@@ -82,6 +83,7 @@ void session_begin(struct session *session, struct sessions *sessions)
     TAILQ_INIT(&session->all);
     TAILQ_INIT(&session->queue);
     TAILQ_INIT(&session->races);
+    TAILQ_INIT(&session->joins);
     stats_wait_init(&session->stats, sessions_base(sessions));
 }
 
@@ -134,6 +136,7 @@ void session_free(struct session *session)
     session->packages = NULL;
     session_inspect_free(session->inspections);
     session_race_free_all(session);
+    session_join_free_all(session);
     session_forks_free(session->forks);
     session_reader_free(session->reader);
     session_checkpoints_free(session->checkpoints);
@@ -188,6 +191,7 @@ void session_end(struct session *session, const char *reason, void (*on_gone)(vo
     session_inspect_end_all(session);
     session_packages_end_all(session);
     session_fork_end_all(session);
+    session_join_end_all(session);
     session_checkpoints_end_all(session);
     session_files_on_end(session);
     pool_cancel(session->claim);
@@ -301,6 +305,7 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .execution_ms     = session->execution_ms,
         .changed_ms       = session->changed_ms,
         .forked_from      = session->is_fork ? &session->forked_from : NULL,
+        .is_part          = session->is_part,
         .family           = session->worker != NULL ? worker_family(session->worker) : 1,
         .deadline_ms      = session->deadline_at_ms,
         .pauses           = session->pauses,

@@ -33,6 +33,7 @@ struct session_request {
     bool                 has_checkpoints; /* `checkpoints` was chosen; else it is the policy's */
     enum checkpoint_mode checkpoints;
     bool                 is_casual; /* made for an execution that named no session */
+    bool                 is_part;   /* ends with the session whose fork it is (session_join.h) */
     struct tenant       *owner;     /* whose it is; NULL: there are no keys */
     struct audit_origin  origin;    /* who asked for it */
 };
@@ -69,6 +70,7 @@ struct session_info {
     double                         execution_ms;         /* of all executions together */
     int64_t                        changed_ms;           /* since 1970: when variables may have changed last */
     const struct id               *forked_from;          /* NULL: it is no fork */
+    bool                           is_part;              /* and ends with that one */
     size_t                         family;               /* living sessions that share its jail: its files and limits; 1: it is alone */
     int64_t                        deadline_ms;          /* since 1970; 0: none */
     bool                           hibernated;

@@ -108,6 +108,7 @@ void session_keep(struct session *session)
     seat->paused           = session->paused;
     seat->is_casual        = session->is_casual;
     seat->is_fork          = session->is_fork;
+    seat->is_part          = session->is_part;
     seat->forked_from      = session->forked_from;
     seat->checkpoint_mode  = (uint32_t)session_copies_mode(session);
     seat->memory_bytes     = session->memory_bytes;

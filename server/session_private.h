@@ -10,10 +10,13 @@
 #include "session_files.h"
 #include "session_fork.h"
 #include "session_inspect.h"
+#include "session_join.h"
 #include "session_packages.h"
 #include "session_plots.h"
 #include "session_race.h"
 #include "stats_wait.h"
+
+TAILQ_HEAD(join_list, join);
 
 struct session {
     struct session_node   node;
@@ -60,7 +63,8 @@ struct session {
     struct race_list      races;
     unsigned              held; /* races that run, or take their copy: nothing else may run */
     struct id             forked_from;
-    bool                  is_fork;
+    bool                  is_fork, is_part;
+    struct join_list      joins; /* interpreters that will be its parts */
     struct session_plots *plots;
     struct session_files *files;
     struct files_writing *writing;    /* of the files that came with the next execution */

@@ -41,6 +41,7 @@ static void take_seat(struct session *session, const struct keep_seat *seat)
     session->paused                 = seat->paused != 0;
     session->is_casual              = seat->is_casual != 0;
     session->is_fork                = seat->is_fork != 0;
+    session->is_part                = seat->is_part != 0;
     session->forked_from            = seat->forked_from;
     session->memory_bytes           = seat->memory_bytes;
     session->cpu_us                 = seat->cpu_us;

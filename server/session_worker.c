@@ -180,7 +180,9 @@ static void on_jail_gone(const struct worker_death *death, void *arg)
     session_fork_on_death(session);
     session_restore_on_jail_gone(session);
     session_files_on_end(session);
-    if (session->state != SESSION_ENDED)
+    if (session->is_part && session->state != SESSION_ENDED)
+        session_end(session, "failed", NULL, NULL); /* in a jail of its own it would be no part of anything */
+    else if (session->state != SESSION_ENDED)
         replace_jail(session);
 }
 

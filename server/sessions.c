@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -143,6 +144,14 @@ static void record_end(const struct session_info *info, const struct tenant *own
     audit_write(&line, NULL);
 }
 
+static void leave_with_host(void *session, void *host)
+{
+    struct session_info info;
+    session_get_info(session, &info);
+    if (info.is_part && memcmp(info.forked_from, host, sizeof *info.forked_from) == 0)
+        session_leave(session, false);
+}
+
 void sessions_on_ended(struct sessions *sessions, struct session *session, const char *reason)
 {
     struct session_info  info;
@@ -161,6 +170,9 @@ void sessions_on_ended(struct sessions *sessions, struct session *session, const
     session_node(session)->leaves = false;
     turns_leave(&sessions->turns, &session_node(session)->turn);
     tenant_count_session(record.owner, -1);
+    sessions->parts -= info.is_part;
+    if (sessions->parts > 0 && !info.is_part)
+        table_each(sessions->by_id, leave_with_host, (void *)info.id);
     record_end(&info, record.owner, reason);
     TAILQ_INSERT_TAIL(&sessions->over, session_node(session), ended);
     ended_add(sessions->ended, &record);
@@ -177,7 +189,10 @@ int sessions_take_over(struct sessions *sessions, struct session *session)
 {
     if (table_put(sessions->by_id, session_id(session), session) < 0)
         return -1;
+    struct session_info info;
+    session_get_info(session, &info);
     sessions->totals.sessions++;
+    sessions->parts += info.is_part;
     tenant_count_session(session_owner(session), 1);
     return 0;
 }

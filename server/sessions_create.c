@@ -47,6 +47,7 @@ static struct session *make(struct sessions *sessions, const struct session_requ
         return NULL;
     }
     sessions->totals.sessions++;
+    sessions->parts += request->is_part;
     tenant_count_session(request->owner, 1);
     record_start(session, request);
     return session;

@@ -32,6 +32,7 @@ struct sessions {
     TAILQ_HEAD(birth_list, birth) births;
     size_t                   birth_count;
     struct sessions_totals   totals;
+    size_t                   parts; /* of the living ones */
     struct checkpoint_budget checkpoint_budget; /* of all sessions together */
     struct event            *sweep, *bury, *leave;
     bool                     draining;

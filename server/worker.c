@@ -348,9 +348,9 @@ struct worker *worker_spawn(struct workers *workers, const struct worker_limits 
 }
 
 /* Init has heard nothing of it when this fails. */
-static int ask_for_fork(struct worker *worker, int32_t pid, bool keep, struct err *err)
+static int ask_for_member(struct worker *worker, int32_t pid, enum adopt_flags flags, struct err *err)
 {
-    struct control_message message = {.type = CONTROL_ADOPT, .pid = pid, .status = keep ? ADOPT_KEEP : 0};
+    struct control_message message = {.type = CONTROL_ADOPT, .pid = pid, .status = (int32_t)flags};
     int                    fds[MEMBER_FD_COUNT], result;
 
     message.member = worker->member.number;
@@ -363,22 +363,33 @@ static int ask_for_fork(struct worker *worker, int32_t pid, bool keep, struct er
     return result;
 }
 
-struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const struct worker_events *events, void *arg, struct err *err)
+static struct worker *add_member(struct worker *relative, int32_t pid, enum adopt_flags flags, const struct worker_events *events,
+                                 void *arg, struct err *err)
 {
-    struct worker *worker = worker_new(jail_workers(parent->member.jail), events, arg, err);
+    struct worker *worker = worker_new(jail_workers(relative->member.jail), events, arg, err);
     if (worker == NULL)
         return NULL;
-    if (jail_add(parent->member.jail, &worker->member, &jail_events, err) < 0) {
+    if (jail_add(relative->member.jail, &worker->member, &jail_events, err) < 0) {
         free(worker);
         return NULL;
     }
-    if (ask_for_fork(worker, pid, keep, err) < 0) {
-        drop(worker); /* the parent is a member, too: the jail stays */
+    if (ask_for_member(worker, pid, flags, err) < 0) {
+        drop(worker); /* the relative is a member, too: the jail stays */
         return NULL;
     }
     set_state(worker, WORKER_STARTING);
-    set_timer(worker, FORK_LIMIT_S);
+    set_timer(worker, (flags & ADOPT_FRESH) != 0 ? START_LIMIT_S : FORK_LIMIT_S);
     return worker;
+}
+
+struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const struct worker_events *events, void *arg, struct err *err)
+{
+    return add_member(parent, pid, keep ? ADOPT_KEEP : 0, events, arg, err);
+}
+
+struct worker *worker_join(struct worker *relative, const struct worker_events *events, void *arg, struct err *err)
+{
+    return add_member(relative, 0, ADOPT_FRESH, events, arg, err);
 }
 
 void worker_be_guest(struct worker *worker)

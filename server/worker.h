@@ -57,6 +57,8 @@ struct worker *worker_spawn(struct workers *workers, const struct worker_limits 
  * `keep` the parked copy stays parked; else it is the new interpreter. Answer and result as for worker_spawn; on_gone has spawn_failed.
  */
 struct worker *worker_fork(struct worker *parent, int32_t pid, bool keep, const struct worker_events *events, void *arg, struct err *err);
+/* Asks for a fresh interpreter in the jail of another, whatever that one does at the moment. Answer and result as for worker_fork. */
+struct worker *worker_join(struct worker *relative, const struct worker_events *events, void *arg, struct err *err);
 /* How many workers live in its jail. More than one: they share files, and the limits of the jail. */
 size_t worker_family(const struct worker *worker);
 /* It is there for a moment only: it does not count in the family, and keeps no jail alive. */

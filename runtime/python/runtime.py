@@ -167,6 +167,8 @@ def setup(payload):
         artifacts.note(options["uploads"])
     if "network" in options:
         network.open_way(**options["network"])
+    if "directory" in options:
+        sandbox_env.enter(options["directory"])
     if "envVars" in options:
         sandbox_env.set_environment(options["envVars"])
     if "stdin" in options:

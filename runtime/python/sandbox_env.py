@@ -14,6 +14,7 @@ _restricted = None  # the builtins of the standard profile, made when first need
 _profile = "open"
 _main = None
 _saved_environment = None
+_entered = None
 
 
 def start(main_module, imports_json, profile):
@@ -41,6 +42,14 @@ def set_profile(profile):
         _restricted = _make_restricted()
     _main["__builtins__"] = import_hook.UserModules.scope = _restricted
     guard.start(_rules)
+
+
+def enter(directory):
+    """Once for each directory: from then on the program goes where it likes."""
+    global _entered
+    if directory != _entered:
+        os.chdir(directory)
+        _entered = directory
 
 
 def rules():

@@ -38,6 +38,7 @@ enum request_type {
     REQUEST_SETUP   = 1, /* JSON object, any of {"variables":{},"envVars":{},"stdin":"","profile":"open","reseed":true}: options of the
                             REQUEST_EXECUTE with the same execution number that follows. Sent only when there is an option
                             to set, so that a plain cell is one frame.
+                            "directory": the working directory from now on, unless it was told this one before.
                             "data": true: figures come with what they show (PlotData's "chart"), tables with their columns.
                             "memoryBelow": bytes that this cell may use less than the session.
                             "uploads": paths that were written from outside since the last cell, or true: all that there is;
@@ -110,6 +111,8 @@ enum control_type {
 
 enum adopt_flags {
     ADOPT_KEEP = 1, /* the parked copy stays parked, and a fork of it is the worker; else it is the worker itself */
+    ADOPT_FRESH =
+        2, /* no parked copy, `pid` is 0: the worker is as after start, from init's own image. Its EVENT_READY has no "restored" */
 };
 
 /* Order of the descriptors of CONTROL_ADOPT: the worker's ends, then the server's ends, of which init keeps duplicates. */

@@ -7,25 +7,13 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from harness.e2b import create, get, kill, run
 from harness import until
 
 
 @pytest.fixture(params=["", "/v2"])
 def version(request):
     return request.param
-
-
-def create(client, version="", **body):
-    return client.expect(201, "POST", f"/e2b{version}/sandboxes", {"templateID": "base", "timeout": 60, **body})["sandboxID"]
-
-
-def get(client, sandbox):
-    return client.expect(200, "GET", f"/e2b/sandboxes/{sandbox}")
-
-
-def kill(client, sandbox):
-    answer = client.delete(f"/e2b/sandboxes/{sandbox}")
-    assert answer.status == 204 and answer.body == b"", answer
 
 
 @pytest.fixture
@@ -180,15 +168,6 @@ def test_keys(make_server):
 
 # ---- the data plane ----
 
-def run(client, sandbox, code, headers=None, **fields):
-    """The lines of a run."""
-    answer = client.post("/e2b/execute", {"code": code, **fields}, headers={"E2b-Sandbox-Id": sandbox, "E2b-Sandbox-Port": "49999", **(headers or {})})
-    assert answer.status == 200, answer
-    lines = [json.loads(line) for line in answer.body.splitlines()]
-    assert lines[-1] == {"type": "end_of_execution"}
-    return [line for line in lines[:-1] if line["type"] != "keepalive"]
-
-
 def test_run(client, sandbox):
     lines = run(client, sandbox, "import os, sys\nprint('out', os.environ['A'])\nprint('err', file=sys.stderr)\n'a text'", env_vars={"A": "b"})
     assert [line.pop("timestamp") for line in lines if line["type"].startswith("std")]
@@ -247,15 +226,9 @@ def test_a_sandbox_that_is_killed_breaks_the_connection(client, sandbox):
     assert client.get("/e2b/health", headers={"E2b-Sandbox-Id": sandbox}).status == 502
 
 
-def test_health_and_contexts(client, sandbox):
+def test_health(client, sandbox):
     named = {"E2b-Sandbox-Id": sandbox}
     assert client.get("/e2b/health").body == b"OK" and client.get("/e2b/health", headers=named).status == 204
-    context, = client.expect(200, "GET", "/e2b/contexts", headers=named)
-    assert context["language"] == "python" and run(client, sandbox, "import os\nprint(os.getcwd())", context_id=context["id"])[1]["text"] == context["cwd"] + "\n"
-    run(client, sandbox, "x = 1")
-    assert client.post(f"/e2b/contexts/{context['id']}/restart", {}, headers=named).status == 200
-    assert run(client, sandbox, "x")[-1]["name"] == "NameError"
-    assert client.post("/e2b/contexts/other/restart", {}, headers=named).status == 404
     client.post(f"/e2b/sandboxes/{sandbox}/pause")
     assert client.get("/e2b/health", headers=named).status == 502 and client.post("/e2b/execute", {"code": "1"}, headers=named).json["code"] == 502
 
@@ -276,7 +249,8 @@ def test_the_data_plane_is_closed_to_others(make_server):
     for headers in ({"X-Access-Token": token}, {"E2B-Traffic-Access-Token": token}, {"X-API-Key": one}):
         assert run(client, sandbox, "1", headers)[-1]["text"] == "1"
     for headers in ({}, {"X-Access-Token": token[:-1]}, {"X-Access-Token": token[:-1] + "x"}, {"X-Access-Token": ""}, {"X-API-Key": two}):
-        for method, path in (("POST", "/execute"), ("GET", "/contexts"), ("GET", "/files?path=a"), ("POST", "/files"), ("GET", "/health"), ("POST", "/contexts/default/restart")):
+        for method, path in (("POST", "/execute"), ("GET", "/contexts"), ("GET", "/files?path=a"), ("POST", "/files"), ("GET", "/health"), ("POST", "/contexts/default/restart"),
+                             ("POST", "/contexts"), ("DELETE", "/contexts/default")):
             answer = client.request(method, "/e2b" + path, {"code": "1"} if method == "POST" else None, headers={"E2b-Sandbox-Id": sandbox, **headers})
             assert answer.status == 502, (headers, path, answer)
     assert "Token" not in client.request("GET", f"/e2b/sandboxes/{sandbox}", headers={"X-API-Key": one}).body.decode()

@@ -35,7 +35,7 @@ def run(server, tmp_path):
 
 
 def test_a_jail_of_its_own_and_nothing_is_left(tmp_path):
-    (tmp_path / "a.py").write_text("import os\nprint(os.getuid(), os.getcwd(), os.path.exists('/home'))\nraise SystemExit(7)")
+    (tmp_path / "a.py").write_text("import os\nprint(os.getuid(), os.getcwd(), os.path.exists('/root'))\nraise SystemExit(7)")
     done = subprocess.run([PROGRAM, "run", "--time", "a.py"], capture_output=True, text=True, timeout=100, env=environment(), cwd=tmp_path)
     assert done.returncode == 7 and done.stdout == "1000 /workspace False\n", done
     assert "starting took" in done.stderr and "the program took" in done.stderr

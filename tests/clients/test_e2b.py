@@ -124,6 +124,21 @@ def test_context(sandbox):
     assert sandbox.run_code("x").error.name == "NameError"
 
 
+def test_further_contexts(sandbox):
+    context = sandbox.create_code_context(cwd="/tmp", language="python")
+    assert context.cwd == "/tmp" and sandbox.run_code("import os\nx = 1\nos.getcwd()", context=context).text == "/tmp"
+    assert sandbox.run_code("x").error.name == "NameError" and sandbox.run_code("x", context=context).text == "1"
+    assert [c.id for c in sandbox.list_code_contexts()] == ["default", context.id]
+    sandbox.restart_code_context(context.id)
+    assert sandbox.run_code("x", context=context).error.name == "NameError"
+    sandbox.remove_code_context(context)
+    with pytest.raises(e2b.NotFoundException, match="Context not found"):
+        sandbox.run_code("1", context=context)
+    for ask in (lambda: sandbox.create_code_context(language="r"), lambda: sandbox.run_code("1", language="javascript")):
+        with pytest.raises(e2b.NotFoundException, match="only python"):
+            ask()
+
+
 def test_the_client_s_timeout_interrupts(sandbox):
     sandbox.run_code("x = 5")
     with pytest.raises(e2b.TimeoutException, match="Execution timed out"):

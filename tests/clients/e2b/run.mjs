@@ -26,6 +26,16 @@ assert.deepEqual(picture.chart.elements, [{ label: 'Line 0', points: [[0, 1], [1
 const table = (await sandbox.runCode("import pandas\npandas.DataFrame({'a': [1, 2]})")).results[0];
 assert.deepEqual([table.data, table.isMainResult], [{ a: [1, 2] }, true]);
 
+const context = await sandbox.createCodeContext({ cwd: '/tmp' });
+assert.equal((await sandbox.runCode('import os; x = 1; os.getcwd()', { context })).text, '/tmp');
+assert.equal((await sandbox.runCode('x')).error.name, 'NameError');
+assert.deepEqual((await sandbox.listCodeContexts()).map((c) => c.id), ['default', context.id]);
+await sandbox.restartCodeContext(context);
+assert.equal((await sandbox.runCode('x', { context })).error.name, 'NameError');
+await sandbox.removeCodeContext(context);
+await assert.rejects(sandbox.runCode('1', { context }), /Context not found/);
+await assert.rejects(sandbox.createCodeContext({ language: 'r' }), /only python/);
+
 await sandbox.files.write('/home/user/a.txt', 'some text');
 assert.equal((await sandbox.runCode("open('a.txt').read()")).text, 'some text');
 assert.equal(await sandbox.files.read('a.txt'), 'some text');
