@@ -9,7 +9,6 @@ static bool is_on(struct http_request *request, const struct server *server)
 {
     if (server_config(server)->noauth)
         return true;
-    http_request_set_error_shape(request, NULL);
     route_not_found(request);
     return false;
 }

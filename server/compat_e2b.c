@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api_error.h"
+#include "compat_e2b_network.h"
 #include "json.h"
 #include "session_body.h"
 
@@ -79,13 +80,10 @@ static void check_metadata(struct json_check *check, json_t *metadata)
 /* What can't be had here is refused, not left out in silence; access to the internet is, since everybody's default asks for it. */
 static void check_absent(struct json_check *check, const json_t *json)
 {
-    const json_t *allowed = json_object_get(json_object_get(json, "network"), "allowOut");
     if (json_is_object(json_object_get(json, "mcp")))
         json_check_fail(check, "mcp", "must be absent: there are no MCP servers in a sandbox here");
     if (json_array_size(json_object_get(json, "volumeMounts")) > 0)
         json_check_fail(check, "volumeMounts", "must be absent: there are no volumes here");
-    if (json_array_size(allowed) > 0)
-        json_check_fail(check, "network", "must not have allowOut: sandboxes have no network here");
 }
 
 /* By it the data plane knows its caller, who sends no API key there. */
@@ -103,8 +101,10 @@ static json_t *make_token(void)
 }
 
 /* Into `wanted`, whose metadata is owned by the caller then. */
-static void read_new(struct json_check *check, const json_t *json, struct session_request *wanted, struct waiting *told)
+static void read_new(struct json_check *check, const json_t *json, const struct server *server, const struct tenant *caller,
+                     struct session_request *wanted, struct waiting *told)
 {
+    bool network;
     const char *template = "base";
     json_t *metadata     = NULL;
 
@@ -116,9 +116,10 @@ static void read_new(struct json_check *check, const json_t *json, struct sessio
     if (json_field_object(check, json, "envVars", &wanted->environment))
         session_body_check_environment(check, wanted->environment);
     check_absent(check, json);
+    network                 = compat_e2b_network_read(check, json, server, caller);
     wanted->idle_timeout_ms = KEPT_MS;
-    wanted->metadata        = json_pack("{s:{s:s, s:o, s:o}}", "e2b", "templateID", template, "metadata",
-                                 metadata != NULL ? json_incref(metadata) : json_object(), "token", make_token());
+    wanted->metadata        = json_pack("{s:{s:s, s:o, s:o, s:b}}", "e2b", "templateID", template, "metadata",
+                                 metadata != NULL ? json_incref(metadata) : json_object(), "token", make_token(), "network", network);
 }
 
 /* A sandbox has no import policy, where the caller may choose that. */
@@ -157,7 +158,7 @@ void compat_e2b_create(struct http_request *request, void *context)
         api_error_unavailable(request, "DRAINING", "The service is about to stop");
         return;
     }
-    read_new(&check, http_request_json(request), &wanted, &told);
+    read_new(&check, http_request_json(request), context, api_caller(request), &wanted, &told);
     if (!json_check_reply(&check, request))
         create(context, request, &wanted, &told);
     json_decref(wanted.metadata);
@@ -271,7 +272,7 @@ void compat_e2b_get(struct http_request *request, void *context)
 {
     struct session *session = compat_e2b_sandbox_of(request, context);
     if (session != NULL)
-        http_reply_json(request, 200, compat_e2b_write_detail(session, server_policies(context)));
+        http_reply_json(request, 200, compat_e2b_write_detail(session, context));
 }
 
 /* ---- kill ---- */

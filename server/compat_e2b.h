@@ -30,7 +30,7 @@ struct session_request;
 void compat_e2b_part(const struct session *sandbox, const struct http_request *request, struct session_request *wanted);
 /* What create and connect answer, and what get and list do. NULL: no memory. */
 json_t *compat_e2b_write(const struct session *session);
-json_t *compat_e2b_write_detail(const struct session *session, const struct policies *policies);
+json_t *compat_e2b_write_detail(const struct session *session, const struct server *server);
 
 /* ---- compat_e2b_list.c ---- */
 

@@ -125,11 +125,11 @@ static int newest_first(const void *one, const void *two)
     return a.created_us != b.created_us ? (a.created_us < b.created_us) - (a.created_us > b.created_us) : strcmp(a.id_text, b.id_text);
 }
 
-static json_t *write_page(const struct listing *listing, const struct policies *policies)
+static json_t *write_page(const struct listing *listing, const struct server *server)
 {
     json_t *page = json_array();
     for (size_t i = (size_t)listing->offset; i < listing->count && json_array_size(page) < (size_t)listing->limit; i++)
-        (void)json_array_append_new(page, compat_e2b_write_detail(listing->all[listing->ascending ? listing->count - 1 - i : i], policies));
+        (void)json_array_append_new(page, compat_e2b_write_detail(listing->all[listing->ascending ? listing->count - 1 - i : i], server));
     return page;
 }
 
@@ -153,7 +153,7 @@ void compat_e2b_list(struct http_request *request, void *context)
         (void)snprintf(next, sizeof next, "%lld", (long long)(listing.offset + listing.limit));
         http_request_add_header(request, "X-Next-Token", next);
     }
-    http_reply_json(request, 200, write_page(&listing, server_policies(context)));
+    http_reply_json(request, 200, write_page(&listing, context));
     json_decref(listing.metadata);
     free(listing.all);
 }

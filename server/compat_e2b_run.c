@@ -9,6 +9,7 @@
 #include "api_error.h"
 #include "compat_e2b.h"
 #include "compat_e2b_context.h"
+#include "compat_e2b_network.h"
 #include "json.h"
 #include "session_body.h"
 #include "watcher.h"
@@ -184,18 +185,18 @@ static bool read_run(struct http_request *request, const struct session *session
 
 void compat_e2b_execute(struct http_request *request, void *context)
 {
-    struct session          *session = compat_e2b_running_of(request, context);
+    struct session          *sandbox = compat_e2b_running_of(request, context), *session;
     struct execution_request run     = {0};
     struct audit_origin      origin  = api_audit_origin(request);
     struct err               err     = {0};
     struct execution        *execution;
 
-    if (session != NULL)
-        session = compat_e2b_context_of_run(request, context, session);
+    session = sandbox != NULL ? compat_e2b_context_of_run(request, context, sandbox) : NULL;
     if (session == NULL || !read_run(request, session, server_policies(context), &run))
         return;
-    run.origin = &origin;
-    execution  = session_submit(session, &run, true, NULL, NULL, &err);
+    run.origin      = &origin;
+    run.use.network = compat_e2b_network_of(sandbox, context);
+    execution       = session_submit(session, &run, true, NULL, NULL, &err);
     json_decref(run.options);
     if (execution == NULL)
         api_error_refused(request, &err);

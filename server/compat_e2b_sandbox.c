@@ -5,6 +5,7 @@
 #include "api_audit.h"
 #include "api_error.h"
 #include "compat_e2b.h"
+#include "compat_e2b_network.h"
 #include "json.h"
 
 enum { MESSAGE_MAX = 160, MIB_SHIFT = 20 };
@@ -53,12 +54,13 @@ json_t *compat_e2b_write(const struct session *session)
                      "trafficAccessToken", json_object_get(about, "token"), "domain");
 }
 
-json_t *compat_e2b_write_detail(const struct session *session, const struct policies *policies)
+json_t *compat_e2b_write_detail(const struct session *session, const struct server *server)
 {
-    const json_t       *about = compat_e2b_about(session);
-    json_t             *json  = compat_e2b_write(session), *more;
-    struct session_info info;
-    uint32_t            cpu = policies->cpu_percent;
+    const struct policies *policies = server_policies(server);
+    const json_t          *about    = compat_e2b_about(session);
+    json_t                *json     = compat_e2b_write(session), *more;
+    struct session_info    info;
+    uint32_t               cpu = policies->cpu_percent;
 
     (void)json_object_del(json, "envdAccessToken");
     (void)json_object_del(json, "trafficAccessToken");
@@ -67,8 +69,8 @@ json_t *compat_e2b_write_detail(const struct session *session, const struct poli
                      json_time(info.deadline_ms != 0 && !info.paused ? info.deadline_ms : info.expires_ms), "state",
                      info.paused ? "paused" : "running", "metadata", json_object_get(about, "metadata"), "cpuCount",
                      cpu > 100 ? (int)((cpu + 99) / 100) : 1, "memoryMB", (int)(policies->memory_per_session_bytes >> MIB_SHIFT),
-                     "diskSizeMB", (int)(policies->storage_bytes >> MIB_SHIFT), "allowInternetAccess", 0, "lifecycle", "onTimeout",
-                     info.pauses ? "pause" : "kill", "autoResume", 0);
+                     "diskSizeMB", (int)(policies->storage_bytes >> MIB_SHIFT), "allowInternetAccess",
+                     compat_e2b_network_of(session, server), "lifecycle", "onTimeout", info.pauses ? "pause" : "kill", "autoResume", 0);
     (void)json_object_update(json, more);
     json_decref(more);
     return json;

@@ -99,7 +99,9 @@ static json_t *write_fastapi(const struct http_request *request, json_t *error, 
 {
     json_t *body, *position = json_object_get(json_object_get(error, "position"), "offset");
 
-    if (has_code(error, "VALIDATION_ERROR"))
+    if (has_code(error, "NOT_FOUND") || has_code(error, "METHOD_NOT_ALLOWED")) /* of the path, not of anything it names */
+        body = json_pack("{s:O}", "detail", json_object_get(error, "error"));
+    else if (has_code(error, "VALIDATION_ERROR"))
         body = json_pack("{s:o}", "detail", fastapi_faults(request, error));
     else if (has_code(error, "INVALID_JSON") || has_code(error, "UNSUPPORTED_MEDIA_TYPE") || has_code(error, "INVALID_FORM"))
         body = json_pack("{s:[{s:s, s:[s, I], s:s, s:{}}]}", "detail", "type", "json_invalid", "loc", "body", json_integer_value(position),
@@ -202,4 +204,28 @@ const struct http_error_shape *compat_error_shape(unsigned flags)
            : (flags & ROUTE_ERRORS_E2B) != 0     ? &e2b
            : (flags & ROUTE_ERRORS_MCP) != 0     ? &mcp
                                                  : NULL;
+}
+
+/* Where no route says it: by whose clients the path is asked for. */
+const struct http_error_shape *compat_error_shape_of_path(const char *path)
+{
+    static const struct {
+        const char *prefix;
+        unsigned    flags;
+    } places[] = {{"/e2b", ROUTE_ERRORS_E2B},
+                  {"/api/execute", ROUTE_ERRORS_FLASK},
+                  {"/api/sandbox", ROUTE_ERRORS_PROBLEM},
+                  {"/api/python", ROUTE_ERRORS_PROBLEM},
+                  {"/api/noauth", ROUTE_ERRORS_NOAUTH},
+                  {"/api/test", ROUTE_ERRORS_NOAUTH},
+                  {"/execute", ROUTE_ERRORS_FASTAPI},
+                  {"/execute-with-files", ROUTE_ERRORS_FASTAPI}};
+    if (strcmp(path, "/api/execute/python") == 0)
+        return NULL; /* PENNY's, which are ours */
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        size_t length = strlen(places[i].prefix);
+        if (strncmp(path, places[i].prefix, length) == 0 && (path[length] == '/' || path[length] == '\0'))
+            return compat_error_shape(places[i].flags);
+    }
+    return NULL;
 }

@@ -6,5 +6,7 @@
 
 /* Of a route with these flags (ROUTE_ERRORS_*). NULL: ours. */
 const struct http_error_shape *compat_error_shape(unsigned flags);
+/* For a path, or a method of it, that no route has. NULL: ours. */
+const struct http_error_shape *compat_error_shape_of_path(const char *path);
 
 #endif

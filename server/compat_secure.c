@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api_network.h"
 #include "base64.h"
 #include "compat.h"
 #include "compat_form.h"
@@ -156,18 +157,25 @@ static void read_rest(struct json_check *check, const json_t *json, const struct
     const struct config   *config   = server_config(server);
     const struct policies *policies = server_policies(server);
     int64_t                seconds  = config->secure_timeout_s;
-    bool                   network  = false;
 
     compat_job_read_code(job, check, json, 0, policies);
     (void)json_field_integer(check, json, "timeout", 1, policies->execution_time_limit_ms / 1000, &seconds);
-    if (json_field_bool(check, json, "allow_network", &network) && network)
-        json_check_fail(check, "allow_network", "must be false: programs have no network here");
+    (void)json_field_bool(check, json, "allow_network", &job->execution.use.network);
     if (seconds > 0)
         job->execution.timeout_ms = (uint32_t)seconds * 1000;
     if (job->execution.timeout_ms > policies->execution_time_limit_ms)
         job->execution.timeout_ms = policies->execution_time_limit_ms;
     compat_job_limit(job, policies, (double)config->secure_memory_mb * MIB, 0, 0);
     job->with_files = true;
+}
+
+/* As far as the operator lets programs out; else the request is refused rather than run without. */
+static void start(struct http_request *request, struct server *server, struct compat_job *job, compat_on_result on_end)
+{
+    if (!job->execution.use.network || api_network_check(request, server))
+        compat_run(server, request, job, on_end);
+    else
+        compat_job_done(job);
 }
 
 void compat_secure_execute(struct http_request *request, void *context)
@@ -182,7 +190,7 @@ void compat_secure_execute(struct http_request *request, void *context)
     } else if (json_check_reply(&check, request)) {
         compat_job_done(&job);
     } else {
-        compat_run(context, request, &job, on_result);
+        start(request, context, &job, on_result);
     }
 }
 
@@ -206,5 +214,5 @@ void compat_secure_execute_form(struct http_request *request, void *context)
     if (json_check_reply(&check, request))
         compat_job_done(&job);
     else
-        compat_run(context, request, &job, on_form_result);
+        start(request, context, &job, on_form_result);
 }

@@ -233,6 +233,14 @@ static void answer_options(struct http_request *request, const struct route_node
     route_reply_preflight(request, methods, origin);
 }
 
+/* A path of another system's that nobody has is theirs, too. */
+static void set_error_shape(struct http_request *request, const struct route *route)
+{
+    bool is_own = route != NULL && (route->flags & ROUTE_FALLBACK) == 0;
+    http_request_set_error_shape(request,
+                                 is_own ? compat_error_shape(route->flags) : compat_error_shape_of_path(http_request_path(request)));
+}
+
 bool route_is_streamed(struct http_request *request, void *arg)
 {
     const struct router *router = arg;
@@ -241,8 +249,7 @@ bool route_is_streamed(struct http_request *request, void *arg)
 
     route_tree_match(router->tree, http_request_path(request), &match);
     route = match.node != NULL ? route_node_get(match.node, http_request_method(request)) : NULL;
-    if (route != NULL)
-        http_request_set_error_shape(request, compat_error_shape(route->flags));
+    set_error_shape(request, route);
     return route != NULL && (route->flags & ROUTE_BODY_STREAM) != 0;
 }
 
@@ -257,10 +264,9 @@ void route_dispatch(struct http_request *request, void *arg)
         return;
     route_tree_match(router->tree, http_request_path(request), &match);
     route = match.node != NULL ? route_node_get(match.node, http_request_method(request)) : NULL;
-    if (route != NULL) {
+    if (route != NULL)
         http_request_set_tag(request, (unsigned)(route - router->table) + 1);
-        http_request_set_error_shape(request, compat_error_shape(route->flags));
-    }
+    set_error_shape(request, route);
     route_note_caller(router->tenants, request);
     if ((route == NULL || (route->flags & ROUTE_UNLIMITED) == 0) && !check_rate(router, request))
         return;

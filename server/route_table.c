@@ -92,9 +92,9 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/api/sandbox/result/{id}", compat_aevatar_result, ROUTE_ERRORS_PROBLEM},
     {HTTP_GET, "/api/sandbox/logs/{id}", compat_aevatar_logs, ROUTE_ERRORS_PROBLEM},
     {HTTP_POST, "/api/sandbox/cancel/{id}", compat_aevatar_cancel, AEVATAR},
-    {HTTP_GET, "/api/noauth", compat_aevatar_noauth_hello, ROUTE_OPEN},
+    {HTTP_GET, "/api/noauth", compat_aevatar_noauth_hello, ROUTE_ERRORS_NOAUTH | ROUTE_OPEN},
     {HTTP_POST, "/api/noauth/execute", compat_aevatar_noauth_execute, NOAUTH},
-    {HTTP_GET, "/api/test", compat_aevatar_noauth_hello, ROUTE_OPEN},
+    {HTTP_GET, "/api/test", compat_aevatar_noauth_hello, ROUTE_ERRORS_NOAUTH | ROUTE_OPEN},
     {HTTP_POST, "/api/test/execute", compat_aevatar_noauth_execute, NOAUTH},
 
     {HTTP_GET, "/api/v1/packages", api_packages_list, 0},

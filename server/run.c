@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "api_error.h"
+#include "api_network.h"
 #include "execute_body.h"
 #include "files_given.h"
-#include "metrics.h"
 #include "tenant.h"
 #include "watcher_http.h"
 
@@ -144,32 +144,6 @@ static void find_or_make(struct run *run)
     }
 }
 
-/* Else the request has been answered. */
-static bool may_use_network(const struct run *run)
-{
-    const struct policy_network *network = &server_policies(run->server)->network;
-    const json_t                *way     = json_object_get(server_isolation(run->server), "network");
-    const struct tenant         *caller  = api_caller(run->request);
-    const char                  *reason  = json_string_value(json_object_get(way, "reason"));
-    char                         message[256];
-
-    if (network->enabled && policy_network_allows_key(network, caller != NULL ? caller->name : NULL) &&
-        egress_client_is_open(server_egress(run->server)))
-        return true;
-    metrics_deny(METRICS_DENIED_NETWORK);
-    if (!network->enabled) {
-        http_reply_error(run->request, 403, "NETWORK_DISABLED", "The operator has not enabled networking (resources.json, network)", NULL,
-                         0);
-    } else if (!policy_network_allows_key(network, caller != NULL ? caller->name : NULL)) {
-        http_reply_error(run->request, 403, "NETWORK_NOT_ALLOWED", "This key may not use the network", NULL, 0);
-    } else {
-        (void)snprintf(message, sizeof message, "There is no safe way to the network here: %s",
-                       reason != NULL ? reason : "the zygote is away");
-        http_reply_error(run->request, 403, "NETWORK_UNAVAILABLE", message, NULL, 0);
-    }
-    return false;
-}
-
 static void start(struct server *server, struct http_request *request, enum run_answer answer, const struct id *id, json_t *label)
 {
     struct run *run;
@@ -193,7 +167,7 @@ static void start(struct server *server, struct http_request *request, enum run_
         run_free(run);
         return;
     }
-    if (run->body.execution.use.network && !may_use_network(run)) {
+    if (run->body.execution.use.network && !api_network_check(request, server)) {
         run_free(run);
         return;
     }

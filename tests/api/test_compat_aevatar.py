@@ -183,7 +183,7 @@ def test_another_key_sees_nothing(make_server):
 def test_noauth_is_off(client):
     for method, path in (("GET", "/api/noauth"), ("POST", "/api/noauth/execute"), ("GET", "/api/test"), ("POST", "/api/test/execute")):
         answer = client.request(method, path, {"code": "1"} if method == "POST" else None)
-        assert answer.status == 404 and answer.json["code"] == "NOT_FOUND"
+        assert answer.status == 404 and answer.json["error"] == f"Route {method}:{path} not found"
 
 
 def test_noauth(make_server):
