@@ -208,8 +208,9 @@ run: packages-run
 	$(Q)$(MAKE) venv web
 	@exec build/penny-sandbox
 
-PYTEST_PLACES := $(wildcard tests/runtime tests/api tests/jail tests/chaos tests/clients)
-NODE_PLACES   := clients/typescript web tests/e2e
+# Those that take longest first.
+PYTEST_PLACES := tests/api tests/clients tests/jail tests/runtime tests/chaos
+NODE_PLACES   := tests/e2e clients/typescript web
 test: packages-test
 	$(Q)$(MAKE) $(PARALLEL) programs unit
 	$(Q)$(MAKE) venv web

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from harness import TIERS, Server, processes, tier_reason
+from harness import TIERS, Server, claims, processes, tier_reason
 
 _number = itertools.count(1)
 
 
+def pytest_runtestloop(session):
+    return claims.run(session) if claims.DIRECTORY else None
+
+
 @pytest.fixture(scope="session", autouse=True)
-def subreaper():
+def alone():
+    """Whatever a server leaves behind is found, and nobody else's is taken for it."""
     processes.become_subreaper()
+    processes.take_own_mounts()
 
 
 @pytest.fixture(scope="session")

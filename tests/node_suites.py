@@ -1,12 +1,15 @@
 """The suites that run in node.js: each against a real server of its own, which is held to a clean end like every other."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
-import time
 from pathlib import Path
+
+from suites import Outcome, Suite
 
 SECONDS = 600
 COMMANDS = {
@@ -47,38 +50,59 @@ def _run(place, base_url, log_path):
     return code, Path(log_path).read_text(errors="replace")
 
 
-def run_node(place, build):
-    """Returns (passed, failed, skipped) of one suite."""
-    os.environ.setdefault("PENNY_BUILD", str(Path(build).resolve()))
+def _run_with_server(place, results):
+    """Returns the exit code (None: not ended by itself, or not cleanly) and the output."""
     from harness.index import Index
     from harness.policies import write_policies
     from harness.server import Server, ServerFailed  # reads PENNY_BUILD
 
-    results = Path(build) / "results"
-    results.mkdir(parents=True, exist_ok=True)
-    log_path = results / f"{place.replace('/', '-')}.log"
     scratch = Path(tempfile.mkdtemp(prefix="penny-node-"))
-    started = time.monotonic()
+    scratch.chmod(0o711)
     code, output = None, ""
     index = Index()
     index.add(PACKAGE, "1.0")
     try:
         policies = write_policies(scratch, packages={"packages": [{"name": PACKAGE, "versions": "", "category": "utility", "description": "A test", "reason": "a test"}]})
         with Server(scratch / "server", env={**index.env, "SANDBOX_POLICY_DIR": policies}) as server:
-            code, output = _run(place, server.url, log_path)
+            code, output = _run(place, server.url, results / f"{place.replace('/', '-')}.log")
     except (AssertionError, ServerFailed) as unclean:
         code, output = None, f"{output}\n{unclean}"
     finally:
         index.close()
         shutil.rmtree(scratch, ignore_errors=True)
+    return code, output
+
+
+def _outcome(done):
+    code, output = done
     passed, failed, skipped = counted(output)
     if failed == 0 and (code != 0 or passed == 0):
         failed = 1
         output += f"\nended with exit code {code} and {passed} tests passed"
-    words = f"{passed} passed" + (f", {skipped} skipped" if skipped else "") + (f", {failed} FAILED" if failed else "")
-    print(f"  {'NODE':8} {place}: {words} in {time.monotonic() - started:.0f} s", flush=True)
-    for line in SKIPPED.findall(output):
-        print(f"           {line}", flush=True)
-    if failed:
-        print(output, flush=True)
-    return passed, failed, skipped
+    return Outcome(passed, failed, skipped, SKIPPED.findall(output), output)
+
+
+def _run_apart(place, results):
+    """In a process of its own, whose children and mounts are those of this suite alone."""
+    done = subprocess.run([sys.executable, __file__, place, str(results)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        return json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        return None, f"ended with {done.returncode}:\n{done.stdout}"
+
+
+def node_suite(place, results):
+    return Suite("NODE", place, [lambda: _run_apart(place, results)], lambda values: _outcome(values[0]))
+
+
+def main():
+    from harness import processes
+
+    place, results = sys.argv[1:]
+    processes.become_subreaper()
+    processes.take_own_mounts()
+    print(json.dumps(_run_with_server(place, Path(results))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,75 +1,77 @@
-"""Runs the suites that `make test` names and prints, as the last line, how many tests passed and failed in all of them.
+"""Runs the suites that `make test` names, several at a time, and prints, as the last line, how many tests passed and failed in all of them.
 
-A unit binary speaks for itself through cmocka's summary; one that dies, hangs or runs nothing counts as one failure.
-A place of node.js tests is spoken for by its runner's summary (node_suites.py). Each place of Python tests is a pytest of its own;
-its report is read from its JUnit file, so that errors in set-up and tear-down count too.
+A suite's result is one line when it has ended, below it what was skipped and what was slow; its failures are printed whole at the end. Full
+logs and reports are in <build>/results.
 """
 
 import argparse
 import os
-import re
-import subprocess
+import resource
+import shutil
+import signal
 import sys
+import tempfile
 import time
-import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from node_suites import run_node
+from node_suites import node_suite
+from pytest_places import pytest_suite
+from suites import Outcome, say, words
+from unit_suites import unit_suite
 
-UNIT_SECONDS = 120
-NOTHING_COLLECTED = 5  # pytest: every test was deselected by the arguments
-
-
-def run_unit(program):
-    """Runs one cmocka binary. Returns (passed, failed, output)."""
-    try:
-        done = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=UNIT_SECONDS)
-        output, code = done.stdout.decode(errors="replace"), done.returncode
-    except subprocess.TimeoutExpired as late:
-        output, code = (late.stdout or b"").decode(errors="replace") + f"\nstill running after {UNIT_SECONDS} s", None
-    passed = sum(int(n) for n in re.findall(r"\[  PASSED  \] (\d+) test", output))
-    failed = sum(int(n) for n in re.findall(r"\[=+\] (\d+) test\(s\) run", output)) - passed
-    if failed <= 0 and (code != 0 or passed == 0):
-        failed = 1
-        output += f"\nended with exit code {code} and {passed} tests passed"
-    return passed, failed, output
+LINGERING_SECONDS = 10
 
 
-def run_units(programs):
-    total_passed = total_failed = 0
-    for program in programs:
-        passed, failed, output = run_unit(program)
-        name = "/".join(Path(program).parts[-2:])
-        print(f"  {'UNIT':8} {name}: {passed} passed" + (f", {failed} FAILED" if failed else ""), flush=True)
-        if failed:
-            print(output, flush=True)
-        total_passed += passed
-        total_failed += failed
-    return total_passed, total_failed
+def run_together(suites, width):
+    """Runs the parts of all of them, so many at a time and the first ones first. Returns [(suite, outcome)] as they ended."""
+    outcomes, values, futures = [], {id(suite): {} for suite in suites}, {}
+    started = time.monotonic()
+    with ThreadPoolExecutor(max_workers=width) as pool:
+        for suite in suites:
+            for number, part in enumerate(suite.parts):
+                futures[pool.submit(part)] = (suite, number)
+        for future in as_completed(futures):
+            suite, number = futures[future]
+            known = values[id(suite)]
+            known[number] = future.result()
+            if len(known) < len(suite.parts):
+                continue
+            outcome = suite.outcome([known[n] for n in sorted(known)])
+            say(suite.kind, f"{suite.name}: {words(outcome)} (at {time.monotonic() - started:.0f} s)", outcome.notes)
+            outcomes.append((suite, outcome))
+    return outcomes
 
 
-def run_pytest(place, build, arguments):
-    """Runs pytest over one place, in a process of its own. Returns (passed, failed, skipped)."""
-    report = Path(build) / "results" / f"{Path(place).name}.xml"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.unlink(missing_ok=True)
-    env = dict(os.environ, PENNY_BUILD=str(Path(build).resolve()), PYTHONDONTWRITEBYTECODE="1")
-    print(f"  {'PYTEST':8} {place}", flush=True)
-    code = subprocess.run([sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "--durations=5", *arguments, place], env=env).returncode
-    if not report.exists():
-        return 0, 1, 0
-    passed = failed = skipped = 0
-    for case in ET.parse(report).getroot().iter("testcase"):
-        kinds = {child.tag for child in case}
-        if kinds & {"failure", "error"}:
-            failed += 1
-        elif "skipped" in kinds:
-            skipped += 1
-        else:
-            passed += 1
-    if code not in (0, NOTHING_COLLECTED) and failed == 0:
-        failed = 1
-    return passed, failed, skipped
+def left_behind(processes):
+    """What the suites' processes did not end: none may be there. Ends it."""
+    deadline = time.monotonic() + LINGERING_SECONDS
+    while processes.adopted(()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = {pid: processes.command(pid) for pid in processes.adopted(())}
+    for pid in left:
+        for one in [pid, *processes.descendants(pid)]:
+            try:
+                os.kill(one, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    return left
+
+
+def report(outcomes, left, started):
+    """The failures, then the sums. Returns the exit code."""
+    total = Outcome(failed=len(left))
+    for suite, outcome in outcomes:
+        total.passed, total.failed, total.skipped = total.passed + outcome.passed, total.failed + outcome.failed, total.skipped + outcome.skipped
+        if outcome.failed:
+            print(f"\n==== {suite.kind} {suite.name}: {outcome.failed} FAILED\n{outcome.output}", flush=True)
+    for pid, command in left.items():
+        print(f"\n==== process {pid} was left behind by the tests: {command}", flush=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    skipped = f"; {total.skipped} skipped (named above)" if total.skipped else ""
+    print(f"  {time.monotonic() - started:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of the processors{skipped}")
+    print(f"{total.passed} passed, {total.failed} failed", flush=True)
+    return 1 if total.failed or not total.passed else 0
 
 
 def main():
@@ -78,18 +80,29 @@ def main():
     parser.add_argument("--unit", default="")
     parser.add_argument("--node", default="")
     parser.add_argument("--pytest", default="")
+    parser.add_argument("--width", type=int, default=(os.cpu_count() or 1) + 1, help="how many run at a time")
     options, rest = parser.parse_known_args()
     started = time.monotonic()
-    passed, failed = run_units(options.unit.split())
-    skipped = 0
-    suites = [(run_node, place, (options.build,)) for place in options.node.split()]
-    suites += [(run_pytest, place, (options.build, rest)) for place in options.pytest.split()]
-    for run, place, arguments in suites:
-        p, f, s = run(place, *arguments)
-        passed, failed, skipped = passed + p, failed + f, skipped + s
-    print(f"  {time.monotonic() - started:.0f} s" + (f", {skipped} skipped (named above)" if skipped else ""))
-    print(f"{passed} passed, {failed} failed", flush=True)
-    return 1 if failed or not passed else 0
+    build = Path(options.build).resolve()
+    results = build / "results"
+    results.mkdir(parents=True, exist_ok=True)
+    tree = tempfile.mkdtemp(prefix="penny-test-tree-")  # see harness/server.py
+    os.chmod(tree, 0o755)
+    os.environ.update(PENNY_BUILD=str(build), PENNY_TEST_TREE=tree)
+    from harness import processes  # reads PENNY_BUILD
+
+    processes.become_subreaper()
+    suites = [node_suite(place, results) for place in options.node.split()]
+    suites += [pytest_suite(place, results, rest) for place in options.pytest.split()]
+    suites += [unit_suite(options.unit.split())] if options.unit else []
+    suites.sort(key=lambda suite: -len(suite.parts))  # what was divided is what takes longest
+    try:
+        outcomes = run_together([suite for suite in suites if not suite.is_alone], options.width)
+        outcomes += run_together([suite for suite in suites if suite.is_alone], 1)
+        left = left_behind(processes)
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+    return report(outcomes, left, started)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ def test_a_full_disk(make_server, tmp_path):
         ballast.unlink()
         assert client.stdout("print(x)", session) == "during\n"
         os.kill(server.server_pid(), signal.SIGKILL)  # what is kept again is kept
-        assert retry(lambda: client.post("/api/v1/execute", {"code": "print(x)", "sessionId": session})).json["output"]["stdout"] == "during\n"
+        answer = retry(lambda: client.post("/api/v1/execute", {"code": "print(x)", "sessionId": session})).json
+        assert answer["output"]["stdout"] == "during\n", answer
         server.stop()
     finally:
         subprocess.run(["umount", "-l", str(server.state)], check=True)

@@ -1,6 +1,7 @@
 """What a server could leave behind: processes, mounts, control groups.
 
-The test process is a child subreaper, so whatever a server leaves behind becomes a child of ours and is found.
+The test process is a child subreaper with mounts of its own. So whatever a server leaves behind becomes a child of ours or is among our
+mounts and is found, and what others do on this machine in the same moment is not mistaken for it.
 """
 
 import ctypes
@@ -8,10 +9,21 @@ import os
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+MS_REC, MS_PRIVATE = 0x4000, 1 << 18
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_has_own_mounts = False
 
 
 def become_subreaper():
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def take_own_mounts():
+    """Who is not permitted to has nothing to look for: what we start could not mount anything here either."""
+    global _has_own_mounts
+    _has_own_mounts = _libc.unshare(CLONE_NEWNS) == 0 and _libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None) == 0
 
 
 def state(pid):
@@ -74,9 +86,10 @@ def reap(known):
 
 
 def mounts():
-    return set(Path("/proc/self/mounts").read_text().splitlines())
+    """Those of our own mount namespace, in which only what we start can mount anything."""
+    return set(Path("/proc/self/mounts").read_text().splitlines()) if _has_own_mounts else set()
 
 
-def cgroups():
-    """Every control group directory of the host."""
-    return {path for path, _, _ in os.walk("/sys/fs/cgroup")}
+def cgroups_of(pid):
+    """What there is of the control groups that the service with this supervisor makes."""
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup") if f"penny-{pid}" in path.split("/")}

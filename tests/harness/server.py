@@ -1,6 +1,7 @@
 """The real server as a child process: started in a tier, watched, stopped, and searched for what it left behind."""
 
 import atexit
+import fcntl
 import os
 import random
 import shutil
@@ -10,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import processes, tiers
+from . import lane, processes, tiers
 from .client import Client
 from .wait import until
 
@@ -29,8 +30,8 @@ class ServerFailed(Exception):
 
 
 def free_port():
-    """A port that nobody listens on, below those the kernel hands to clients."""
-    ports = list(range(23000, 24000))
+    """A port of our lane that nobody listens on."""
+    ports = list(lane.ports())
     random.SystemRandom().shuffle(ports)
     for port in ports:
         with socket.socket() as s:
@@ -39,11 +40,10 @@ def free_port():
                 return port
             except OSError:
                 continue
-    raise RuntimeError("no free port from 23000 to 23999")
+    raise RuntimeError(f"no free port from {ports[0]} to {ports[-1]}")
 
 
 def _copy_tree(copy):
-    copy.mkdir(mode=0o755)
     for part in ("server", "runtime", "policies", "build/venv"):
         shutil.copytree(ROOT / part, copy / part, symlinks=True)
     build = copy / BUILD.relative_to(ROOT)
@@ -51,7 +51,21 @@ def _copy_tree(copy):
     for program in BUILD.glob("penny-*"):
         shutil.copy(program, build)
     subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
-    atexit.register(shutil.rmtree, copy, True)
+
+
+def _shared_copy():
+    """One copy for all processes of a run (run.py names and removes it); the first that needs it makes it. Alone, one of our own."""
+    named = os.environ.get("PENNY_TEST_TREE")
+    copy = Path(named or f"{tempfile.gettempdir()}/penny-test-tree-{os.getpid()}")
+    copy.mkdir(mode=0o755, exist_ok=True)
+    with open(copy / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (copy / "whole").exists():
+            _copy_tree(copy)
+            (copy / "whole").touch()
+            if not named:
+                atexit.register(shutil.rmtree, copy, True)
+    return copy
 
 
 def _readable_tree(tier):
@@ -59,9 +73,7 @@ def _readable_tree(tier):
     can = subprocess.run([*tiers.prefix(tier), "test", "-r", str(BUILD / "penny-zygote"), "-a", "-r", str(ROOT / "policies")])
     if can.returncode == 0:
         return ROOT, BUILD
-    copy = Path(tempfile.gettempdir()) / f"penny-test-tree-{os.getpid()}"
-    if not copy.exists():
-        _copy_tree(copy)
+    copy = _shared_copy()
     return copy, copy / BUILD.relative_to(ROOT)
 
 
@@ -93,7 +105,7 @@ class Server:
         self.client = Client(self.port)
         self.state.mkdir(mode=0o700, exist_ok=True)
         os.chown(self.state, tiers.uid(self.tier), -1)
-        self.mounts_before, self.cgroups_before = processes.mounts(), processes.cgroups()
+        self.mounts_before = processes.mounts()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*tiers.prefix(self.tier), str(self.executable), *self.args], env=self._environment(),
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/", start_new_session=True,
@@ -175,9 +187,9 @@ class Server:
             until(lambda: not left(), "every process of the server ends", seconds)
         assert not left(), f"processes left behind: {[(p, processes.command(p)) for p in left()]}"
         processes.reap(RUNNING)
-        ours = [m for m in processes.mounts() - self.mounts_before if "penny" in m]
-        assert not ours, f"mounts left behind: {ours}"
-        groups = [g for g in processes.cgroups() - self.cgroups_before if str(self.pid) in g]
+        mounts = processes.mounts() - self.mounts_before
+        assert not mounts, f"mounts left behind: {mounts}"
+        groups = processes.cgroups_of(self.pid)
         assert not groups, f"control groups left behind: {groups}"
         log = self.log()
         assert not any(mark in log for mark in SANITIZER), log[-6000:]

@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 from functools import lru_cache
+
+from . import lane
 from pathlib import Path
 
 TIERS = ("root", "user", "process")
-USER = 64321  # an ordinary user: no name, no home, no group
 
 _WITHOUT = Path(__file__).with_name("without_user_namespaces.py")
 
@@ -21,7 +22,7 @@ _WITHOUT = Path(__file__).with_name("without_user_namespaces.py")
 def _as_user():
     if os.geteuid() != 0:
         return []
-    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+    return ["setpriv", f"--reuid={lane.user()}", f"--regid={lane.user()}", "--clear-groups"]
 
 
 def prefix(tier):
@@ -29,11 +30,11 @@ def prefix(tier):
         return []
     if tier == "user":
         return _as_user()
-    return [sys.executable, str(_WITHOUT), str(USER if os.geteuid() == 0 else os.geteuid())]
+    return [sys.executable, str(_WITHOUT), str(lane.user() if os.geteuid() == 0 else os.geteuid())]
 
 
 def uid(tier):
-    return USER if os.geteuid() == 0 and tier != "root" else os.geteuid()
+    return lane.user() if os.geteuid() == 0 and tier != "root" else os.geteuid()
 
 
 def natural():
