@@ -130,11 +130,6 @@ static void on_raw(enum pipes_stream stream, const char *data, size_t length, vo
               (int)(length < 200 ? length : 200), data);
 }
 
-static void on_turn(void *arg)
-{
-    (void)arg;
-}
-
 static void replace(struct analysis *analysis)
 {
     fail_asked(analysis, "the interpreter that looked at this code died of it");
@@ -151,12 +146,6 @@ static void on_exit_of_interpreter(int status, void *arg)
     replace(analysis);
 }
 
-static void on_stats(const struct session_stats *stats, void *arg)
-{
-    (void)stats;
-    (void)arg;
-}
-
 static void on_gone(const struct worker_death *death, void *arg)
 {
     struct analysis *analysis = arg;
@@ -166,7 +155,8 @@ static void on_gone(const struct worker_death *death, void *arg)
     replace(analysis);
 }
 
-static const struct worker_events worker_events = {on_ready, on_frame, on_raw, on_turn, on_exit_of_interpreter, on_stats, on_gone, NULL};
+static const struct worker_events worker_events = {
+    .on_ready = on_ready, .on_frame = on_frame, .on_raw = on_raw, .on_exit = on_exit_of_interpreter, .on_gone = on_gone};
 
 static void on_limit(evutil_socket_t fd, short what, void *arg)
 {

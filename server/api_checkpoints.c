@@ -101,15 +101,12 @@ static void on_answer(const struct checkpoint_answer *answer, void *arg)
 
 static void ask(struct http_request *request, struct server *server, struct session *session, bool is_rollback, const char *which)
 {
-    struct asking *asking = calloc(1, sizeof *asking);
+    struct asking *asking = api_wait(request, sizeof *asking, on_asker_gone);
     struct err     err    = {0};
     int            asked;
-    if (asking == NULL) {
-        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
+    if (asking == NULL)
         return;
-    }
     *asking = (struct asking){.server = server, .request = request, .session = *session_id(session), .is_rollback = is_rollback};
-    http_request_on_gone(request, on_asker_gone, asking);
     if (is_rollback)
         asked = session_rollback(session, which, on_answer, asking, &err);
     else

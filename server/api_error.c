@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api_audit.h"
@@ -120,4 +121,14 @@ struct execution *api_execution_of(struct http_request *request, const struct se
         return execution;
     api_error_no_execution(request, given);
     return NULL;
+}
+
+void *api_wait(struct http_request *request, size_t size, void (*on_gone)(void *arg))
+{
+    void *waiting = calloc(1, size);
+    if (waiting == NULL)
+        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
+    else
+        http_request_on_gone(request, on_gone, waiting);
+    return waiting;
 }

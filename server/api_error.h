@@ -30,4 +30,10 @@ struct session *api_session_of(struct http_request *request, const struct sessio
 /* Likewise the execution. */
 struct execution *api_execution_of(struct http_request *request, const struct sessions *sessions);
 
+/*
+ * Memory, all zero, for a request that is answered later; on_gone gets it should the client leave before. It is the caller's to free.
+ * NULL: there is none, and the request has been answered.
+ */
+void *api_wait(struct http_request *request, size_t size, void (*on_gone)(void *arg));
+
 #endif

@@ -57,17 +57,14 @@ static struct asking *asking_new(struct server *server, struct http_request *req
         http_reply_error(request, 403, "FILE_FORBIDDEN", "The policy keeps hidden files from clients", NULL, 0);
         return NULL;
     }
-    asking = calloc(1, sizeof *asking);
-    if (asking == NULL) {
-        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
+    asking = api_wait(request, sizeof *asking, on_client_gone);
+    if (asking == NULL)
         return NULL;
-    }
     asking->server  = server;
     asking->request = request;
     asking->session = session;
     (void)snprintf(asking->path, sizeof asking->path, "%s", path);
     asking->order.path = asking->path;
-    http_request_on_gone(request, on_client_gone, asking);
     return asking;
 }
 

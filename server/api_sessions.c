@@ -39,14 +39,9 @@ static void waiting_free(struct waiting *waiting)
 
 static struct waiting *waiting_new(struct server *server, struct http_request *request, void (*on_gone)(void *arg))
 {
-    struct waiting *waiting = calloc(1, sizeof *waiting);
-    if (waiting == NULL) {
-        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
-        return NULL;
-    }
-    waiting->server  = server;
-    waiting->request = request;
-    http_request_on_gone(request, on_gone, waiting);
+    struct waiting *waiting = api_wait(request, sizeof *waiting, on_gone);
+    if (waiting != NULL)
+        *waiting = (struct waiting){.server = server, .request = request};
     return waiting;
 }
 

@@ -125,12 +125,9 @@ void api_stats(struct http_request *request, void *context)
 
     if (session == NULL)
         return;
-    asking = calloc(1, sizeof *asking);
-    if (asking == NULL) {
-        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
+    asking = api_wait(request, sizeof *asking, on_asker_gone);
+    if (asking == NULL)
         return;
-    }
     *asking = (struct asking){.server = context, .request = request, .session = *session_id(session)};
-    http_request_on_gone(request, on_asker_gone, asking);
     session_ask_stats(session, on_stats, asking);
 }

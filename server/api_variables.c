@@ -265,17 +265,15 @@ static unsigned flags_of(enum asked asked)
 static void ask(struct http_request *request, struct server *server, struct session *session, enum asked asked, const char *name,
                 const char *suffix, json_t *question)
 {
-    struct asking *asking = calloc(1, sizeof *asking);
+    struct asking *asking = api_wait(request, sizeof *asking, on_asker_gone);
     struct err     err    = {0};
 
     if (asking == NULL) {
         json_decref(question);
-        api_error_unavailable(request, "NO_MEMORY", "No memory for the answer");
         return;
     }
     *asking = (struct asking){.server = server, .request = request, .session = *session_id(session), .asked = asked, .suffix = suffix};
     (void)snprintf(asking->name, sizeof asking->name, "%s", name != NULL ? name : "");
-    http_request_on_gone(request, on_asker_gone, asking);
     if (tenant_check_cpu(session_owner(session), json_time_monotonic(), &err) < 0) {
         json_decref(question);
         http_request_on_gone(request, NULL, NULL);

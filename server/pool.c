@@ -221,35 +221,9 @@ static void on_interpreter_exit(int status, void *arg)
     worker_end(place->worker, "its interpreter ended before it was used");
 }
 
-static void ignore_frame(const struct frame *frame, void *arg)
-{
-    (void)frame;
-    (void)arg;
-}
-
-static void ignore_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
-{
-    (void)stream;
-    (void)data;
-    (void)length;
-    (void)arg;
-}
-
-static void ignore_turn(void *arg)
-{
-    (void)arg;
-}
-
-static void ignore_stats(const struct session_stats *stats, void *arg)
-{
-    (void)stats;
-    (void)arg;
-}
-
-static const struct worker_events spawning_events = {on_ready,     ignore_frame,     ignore_raw, ignore_turn, on_interpreter_exit,
-                                                     ignore_stats, on_spawning_gone, NULL};
-static const struct worker_events ready_events    = {ignore_turn,         ignore_frame, ignore_raw,    ignore_turn,
-                                                     on_interpreter_exit, ignore_stats, on_ready_gone, NULL};
+/* What it prints before it has a session is nobody's. */
+static const struct worker_events spawning_events = {.on_ready = on_ready, .on_exit = on_interpreter_exit, .on_gone = on_spawning_gone};
+static const struct worker_events ready_events    = {.on_exit = on_interpreter_exit, .on_gone = on_ready_gone};
 
 /* Returns false when no more can be asked for now. */
 static bool spawn(struct pool *pool, struct pool_claim *claim)

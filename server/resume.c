@@ -111,14 +111,7 @@ static void on_gone(const struct worker_death *death, void *arg)
     found->is_there = false;
 }
 
-/* So may these be, when another member of the same jail has ended. */
-static void on_stats(const struct session_stats *stats, void *arg)
-{
-    (void)stats;
-    (void)arg;
-}
-
-static const struct worker_events events = {.on_gone = on_gone, .on_stats = on_stats};
+static const struct worker_events events = {.on_gone = on_gone};
 
 static struct tenant *owner_of(const struct resume *resume, const struct keep_seat *seat, bool *ret_is_there)
 {

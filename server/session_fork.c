@@ -130,38 +130,6 @@ static void on_exit_of(int status, void *arg)
     conclude(request, FORK_FAILED, "the copy has died");
 }
 
-static void ignore_frame(const struct frame *frame, void *arg)
-{
-    (void)frame;
-    (void)arg;
-}
-
-static void ignore_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
-{
-    (void)stream;
-    (void)data;
-    (void)length;
-    (void)arg;
-}
-
-static void ignore_turn(void *arg)
-{
-    (void)arg;
-}
-
-static void ignore_stats(const struct session_stats *stats, void *arg)
-{
-    (void)stats;
-    (void)arg;
-}
-
-/* One that is ready waits for the others: should it die meanwhile, its next owner is told, or finds it absent. */
-static void ignore_exit(int status, void *arg)
-{
-    (void)status;
-    (void)arg;
-}
-
 static void forget_gone(const struct worker_death *death, void *arg)
 {
     struct worker **place = arg;
@@ -169,10 +137,9 @@ static void forget_gone(const struct worker_death *death, void *arg)
     *place = NULL;
 }
 
-static const struct worker_events making_events = {on_ready,   ignore_frame, ignore_raw, ignore_turn,
-                                                   on_exit_of, ignore_stats, on_gone,    NULL};
-static const struct worker_events made_events   = {ignore_turn, ignore_frame, ignore_raw,  ignore_turn,
-                                                   ignore_exit, ignore_stats, forget_gone, NULL};
+static const struct worker_events making_events = {.on_ready = on_ready, .on_exit = on_exit_of, .on_gone = on_gone};
+/* One that is ready waits for the others: should its interpreter die meanwhile, its next owner is told, or finds it absent. */
+static const struct worker_events made_events = {.on_gone = forget_gone};
 
 static bool are_all_alive(const struct fork_request *request)
 {

@@ -197,11 +197,6 @@ static bool takes_output(const struct candidate *candidate)
     return candidate->execution != NULL && candidate->has_started && !execution_is_dying(candidate->execution);
 }
 
-static void ignore(void *arg)
-{
-    (void)arg;
-}
-
 static void on_frame(const struct frame *frame, void *arg)
 {
     struct candidate *candidate = arg;
@@ -250,7 +245,8 @@ static void on_gone(const struct worker_death *death, void *arg)
         execution_kill(candidate->execution, death->reason[0] != '\0' ? death->reason : "its processes were ended", &after);
 }
 
-static const struct worker_events events = {ignore, on_frame, on_raw, on_turn, on_exit_of, on_stats, on_gone, NULL};
+static const struct worker_events events = {
+    .on_frame = on_frame, .on_raw = on_raw, .on_turn = on_turn, .on_exit = on_exit_of, .on_stats = on_stats, .on_gone = on_gone};
 
 /* ---- the start ---- */
 

@@ -65,29 +65,10 @@ static void on_frame(const struct frame *frame, void *arg)
         answer(arg, frame);
 }
 
-static void ignore_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
-{
-    (void)stream;
-    (void)data;
-    (void)length;
-    (void)arg;
-}
-
-static void ignore_turn(void *arg)
-{
-    (void)arg;
-}
-
 static void on_exit_of(int status, void *arg)
 {
     (void)status;
     answer(arg, NULL);
-}
-
-static void ignore_stats(const struct session_stats *stats, void *arg)
-{
-    (void)stats;
-    (void)arg;
 }
 
 static void on_gone(const struct worker_death *death, void *arg)
@@ -98,7 +79,7 @@ static void on_gone(const struct worker_death *death, void *arg)
     answer(reader, NULL);
 }
 
-static const struct worker_events reader_events = {on_ready, on_frame, ignore_raw, ignore_turn, on_exit_of, ignore_stats, on_gone, NULL};
+static const struct worker_events reader_events = {.on_ready = on_ready, .on_frame = on_frame, .on_exit = on_exit_of, .on_gone = on_gone};
 
 bool session_reader_ask(struct session_reader *reader, const char *text, reader_on_answer on_answer, void *arg)
 {

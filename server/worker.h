@@ -36,7 +36,7 @@ struct worker_death {
     char reason[256];  /* why we ended it, or what failed; "" when it ended by itself */
 };
 
-/* Each may release the worker. on_gone is the last. on_copy_gone may come in any state. */
+/* Each may release the worker. on_gone is the last, and must be there; whoever does not care for another leaves it NULL. */
 struct worker_events {
     void (*on_ready)(void *arg);                            /* the interpreter takes requests */
     void (*on_frame)(const struct frame *frame, void *arg); /* text, values, INPUT_REQUEST, DONE: permitted in this state */
@@ -45,8 +45,7 @@ struct worker_events {
     void (*on_exit)(int status, void *arg); /* the interpreter is dead and all it wrote has been handed on; init lives */
     void (*on_stats)(const struct session_stats *stats, void *arg);
     void (*on_gone)(const struct worker_death *death, void *arg);
-    void (*on_copy_gone)(int32_t pid, int status,
-                         void *arg); /* a parked copy is dead, or there is none with this pid; NULL: nobody cares */
+    void (*on_copy_gone)(int32_t pid, int status, void *arg); /* a parked copy is dead, or there is none with this pid; in any state */
 };
 
 /* Asks for a new jail. Its answer is on_ready or on_gone, never before this returns. Returns NULL with err when the zygote is away. */
