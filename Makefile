@@ -23,7 +23,7 @@ SERVER_UP       := output outcome result result_read event event_fit event_log e
 SERVER_COMMON   := json json_slice text bytes base64 table id log
 # Commands beside the service: they are its clients.
 SERVER_COMMAND  := command_run command_options command_notebook command_terminal command_end command_output command_service command_private \
-                   command_mcp mcp_stdio mcp_stdio_call private_server http_call
+                   command_mcp mcp_stdio mcp_stdio_call private_server http_call command_doctor doctor_finding doctor_probe doctor_host doctor_capacity
 SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROUTE) $(SERVER_API) $(SERVER_SESSION) $(SERVER_DOWN) $(SERVER_UP) $(SERVER_COMMON)
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio
@@ -108,6 +108,7 @@ help:
 	@echo 'make bench   measure, beside what people use today (eight minutes; BENCH=quick: one); build/bench.json; make bench-readme puts it into README'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
 	@echo 'make install PREFIX=$(PREFIX), SYSCONFDIR, DESTDIR: programs, Python libraries, page, policies, manual, unit; make uninstall'
+	@echo 'make deb     the Debian package, in build/deb                make deb-test  install, run, upgrade and purge it in a clean root'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
 	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
@@ -277,7 +278,7 @@ build/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE= -O2 -g $(WARN) -o $@ $<
 
-include deploy/install.mk
+include deploy/install.mk deploy/deb.mk
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
 check: packages-check

@@ -32,16 +32,16 @@ put_policy() {
 }
 
 put_tree() {
-    rm -rf "${DESTDIR:?}$2.new"
+    rm -rf "$DESTDIR$2.new"
     mkdir -p "$DESTDIR$2.new"
     (cd "$1" && find . -name __pycache__ -prune -o -type f -print) | while read -r file; do install -D -m 644 "$1/$file" "$DESTDIR$2.new/$file"; done
-    rm -rf "${DESTDIR:?}$2"
+    rm -rf "$DESTDIR$2"
     mv "$DESTDIR$2.new" "$DESTDIR$2"
 }
 
 # A venv of the same content stays: copying its 800 MB takes longer than all else.
 put_venv() {
-    mark="$(cd "$VENV" && ls -d .made-* | head -n 1)-$(sha256sum deploy/venv_install.py | cut -c 1-8)${VENV_OPTIONS:+-bundled}"
+    mark="$(cd "$VENV" && ls -d .made-* | head -n 1)-$(sha256sum deploy/venv_install.py | cut -c 1-8)$VENV_OPTIONS"
     [ "$(cat "$DESTDIR$LIB/venv/.installed" 2>/dev/null || :)" != "$mark" ] || return 0
     mkdir -p "$DESTDIR$LIB"
     # shellcheck disable=SC2086
@@ -76,7 +76,7 @@ do_uninstall() {
         if cmp -s "$mine" "$DESTDIR$SHARE/policies/$name.json"; then rm -f "$mine"; elif [ -e "$mine" ]; then echo "           $mine was changed and stays"; fi
     done
     cmp -s "$DESTDIR$CONF/environment" deploy/systemd/environment && rm -f "$DESTDIR$CONF/environment"
-    rm -rf "${DESTDIR:?}$LIB" "${DESTDIR:?}$SHARE"
+    rm -rf "$DESTDIR$LIB" "$DESTDIR$SHARE"
     for directory in "$CONF/policies" "$CONF" "$UNIT" "$PREFIX/lib/sysusers.d" "$PREFIX/share/bash-completion/completions" "$PREFIX/share/zsh/vendor-completions" \
         "$PREFIX/share/fish/vendor_completions.d"; do
         [ ! -d "$DESTDIR$directory" ] || rmdir --ignore-fail-on-non-empty -p "$DESTDIR$directory" 2>/dev/null || :

@@ -1,12 +1,12 @@
-"""Puts a copy of the sessions' virtual environment where it is to stay: venv_install.py SOURCE DESTINATION FINAL [--bundled-fonts]
+"""Puts a copy of the sessions' virtual environment where it is to stay: venv_install.py SOURCE DESTINATION FINAL [--links]
 
 A virtual environment has its own path in it. DESTINATION is where the copy is written (below a DESTDIR, perhaps), FINAL where it will be
 found. Scripts are given FINAL's interpreter; compiled modules are made valid by the content of their sources and no longer by times, which
-packages and copies change. --bundled-fonts leaves this machine's own fonts out of matplotlib's list.
+packages and copies change. --links makes hard links where it can, in
+a second and without 800 MB: for a trial, since both are then the same files.
 """
 
 import importlib.util
-import json
 import os
 import shutil
 import sys
@@ -21,12 +21,27 @@ def left_out(directory, names):
     return [n for n in names if n.startswith(".made-") or n in LEFT_OUT or (top == "bin" and n == "__pycache__") or (top == "share" and n != "penny")]
 
 
+def link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def write(path, data):
+    """A new file under the old name: the old one may be somebody's."""
+    mode = path.stat().st_mode
+    path.unlink()
+    path.write_bytes(data)
+    path.chmod(mode)
+
+
 def set_interpreter(path, final):
     """The first line of a script that pip has written."""
     data = path.read_bytes()
     line, end, rest = data.partition(b"\n")
     if line.startswith(b"#!") and b"/bin/python" in line:
-        path.write_bytes(b"#!" + f"{final}/bin/python3".encode() + end + rest)
+        write(path, b"#!" + f"{final}/bin/python3".encode() + end + rest)
 
 
 def set_links(directory, python):
@@ -39,7 +54,7 @@ def set_links(directory, python):
 def set_home(venv, final):
     lines = (venv / "pyvenv.cfg").read_text().splitlines()
     kept = [line for line in lines if not line.startswith("command")]
-    (venv / "pyvenv.cfg").write_text("\n".join([*kept, f"command = python3 -m venv {final}"]) + "\n")
+    write(venv / "pyvenv.cfg", ("\n".join([*kept, f"command = python3 -m venv {final}"]) + "\n").encode())
 
 
 def fix_module(path):
@@ -49,32 +64,23 @@ def fix_module(path):
         path.unlink()
         return
     digest = importlib.util.source_hash(source.read_bytes())
-    path.write_bytes(data[:4] + CHECKED_BY_NOTHING.to_bytes(4, "little") + digest + data[16:])
-
-
-def keep_bundled(path):
-    fonts = json.loads(path.read_text())
-    for name in ("afmlist", "ttflist"):
-        fonts[name] = [font for font in fonts[name] if not os.path.isabs(font["fname"])]
-    path.write_text(json.dumps(fonts, indent=1))
+    write(path, data[:4] + CHECKED_BY_NOTHING.to_bytes(4, "little") + digest + data[16:])
 
 
 def main():
     source, venv, final = (Path(a) for a in sys.argv[1:4])
+    links = "--links" in sys.argv
     if venv.exists():
         shutil.rmtree(venv)
-    shutil.copytree(source.resolve(), venv, symlinks=True, ignore=left_out)
+    shutil.copytree(source.resolve(), venv, symlinks=True, ignore=left_out, copy_function=link_or_copy if links else shutil.copy2)
     python = Path(os.path.realpath(source / "bin/python"))
     set_links(venv / "bin", python)
     set_home(venv, final)
     for path in (venv / "bin").iterdir():
         if path.is_file() and not path.is_symlink():
             set_interpreter(path, final)
-    for path in venv.rglob("*.pyc"):
+    for path in [] if links else venv.rglob("*.pyc"):  # links keep the times
         fix_module(path)
-    if "--bundled-fonts" in sys.argv:
-        for path in (venv / "share/penny/matplotlib").glob("fontlist*.json"):
-            keep_bundled(path)
 
 
 if __name__ == "__main__":

@@ -171,3 +171,8 @@ void host_settle(void)
     host_mappings_merge();
     host_memory_settle();
 }
+
+const char *host_version(void)
+{
+    return Py_GetVersion();
+}

@@ -35,4 +35,7 @@ void host_settle(void);
  */
 _Noreturn void host_worker_main(void);
 
+/* Of the interpreter that is linked, "3.11.2 (main, ...)". Before host_start, too. */
+const char *host_version(void);
+
 #endif

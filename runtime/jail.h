@@ -60,6 +60,7 @@ struct jail {
     int                  state_fd;                /* the state directory */
     int                  cgroup_fd[CGROUP_KINDS]; /* directory that holds the sessions' groups, -1 without */
     int                  cgroup_version;          /* 0, 1 or 2 */
+    bool                 cgroup_vacated;          /* version 2: the service's processes were moved into a leaf made for them */
     char                 cgroup_name[64];
     int                  landlock_abi;        /* 0 without */
     char                 python_base[256];    /* directory that holds the interpreter's bin/ and lib/ */
@@ -116,5 +117,7 @@ int jail_enter_worker(const struct jail *jail, const struct jail_session *sessio
 void jail_release(const struct jail *jail, const struct jail_session *session);
 /* In the zygote, at its end. */
 void jail_done(struct jail *jail);
+/* After jail_done, when the service is not to go on: the processes that were moved aside go back to where they were. */
+void jail_cgroup_restore(const struct jail *jail);
 
 #endif

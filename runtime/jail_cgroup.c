@@ -22,6 +22,8 @@
 
 enum { REMOVALS_MAX = 500 };
 
+#define SERVICE_LEAF "penny-service"
+
 static const char *const        controllers[CGROUP_KINDS] = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
 static const enum jail_layer_id layers[CGROUP_KINDS]      = {
          [CGROUP_MEMORY] = LAYER_CGROUP_MEMORY, [CGROUP_PIDS] = LAYER_CGROUP_PIDS, [CGROUP_CPU] = LAYER_CGROUP_CPU};
@@ -96,6 +98,14 @@ static int mount_point(const char *controller, char *ret_mount, char *ret_root, 
     return found;
 }
 
+/* A zygote that replaces a dead one was started in the leaf that the first one has made. */
+static void leave_leaf(char *path)
+{
+    size_t length = strlen(path), leaf = strlen("/" SERVICE_LEAF);
+    if (length >= leaf && strcmp(path + length - leaf, "/" SERVICE_LEAF) == 0)
+        path[length - leaf] = '\0';
+}
+
 /* Opens our own group's directory. Returns a descriptor or -1 with errno. */
 static int open_own(const char *controller)
 {
@@ -108,6 +118,8 @@ static int open_own(const char *controller)
     /* in a container the mount shows only a part: what it shows as its root is a prefix of our path */
     if (strcmp(root, "/") != 0 && strncmp(path, root, strlen(root)) == 0)
         memmove(path, path + strlen(root), strlen(path + strlen(root)) + 1);
+    if (controller == NULL)
+        leave_leaf(path);
     (void)snprintf(full, sizeof full, "%s/%s", mount, path);
     return open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -120,23 +132,48 @@ static int make_group(int own_fd, const char *name)
     return openat(own_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/*
- * Version 2 forbids processes in a group whose controllers are passed on to children, so those of the service (its supervisor's, and all
- * it has started) move into a leaf first. If others live in the group it has not been delegated to us.
- */
-static int vacate(int own_fd)
+/* Moves every process of one group into another, whose directories these are. Returns 0 or -1. */
+static int move_all(int from_fd, int to_fd)
 {
-    int   leaf_fd = make_group(own_fd, "penny-service"), procs_fd = leaf_fd < 0 ? -1 : openat(own_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-    FILE *procs = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
+    int   procs_fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+    FILE *procs    = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
     char  line[32];
     int   failed = procs == NULL;
 
     while (!failed && fgets(line, sizeof line, procs) != NULL)
-        failed = write_at(leaf_fd, "cgroup.procs", line) < 0 && errno != ESRCH;
+        failed = write_at(to_fd, "cgroup.procs", line) < 0 && errno != ESRCH;
     if (procs != NULL)
         fclose(procs);
-    fdio_close(&leaf_fd);
     return failed ? -1 : 0;
+}
+
+/*
+ * Version 2 forbids processes in a group whose controllers are passed on to children, so those of the service (its supervisor's, and all
+ * it has started) move into a leaf first. If others live in the group it has not been delegated to us.
+ */
+static int vacate(struct jail *jail, int own_fd)
+{
+    bool is_new  = faccessat(own_fd, SERVICE_LEAF, F_OK, 0) < 0;
+    int  leaf_fd = make_group(own_fd, SERVICE_LEAF), failed = leaf_fd < 0 ? -1 : move_all(own_fd, leaf_fd);
+
+    jail->cgroup_vacated = is_new && leaf_fd >= 0;
+    fdio_close(&leaf_fd);
+    return failed;
+}
+
+void jail_cgroup_restore(const struct jail *jail)
+{
+    int own_fd = jail->cgroup_vacated ? open_own(NULL) : -1, leaf_fd = own_fd < 0 ? -1 : make_group(own_fd, SERVICE_LEAF);
+
+    for (int i = 0; own_fd >= 0 && i < CGROUP_KINDS; i++) {
+        char disable[32];
+        (void)snprintf(disable, sizeof disable, "-%s", controllers[i]);
+        (void)write_at(own_fd, "cgroup.subtree_control", disable);
+    }
+    if (leaf_fd >= 0 && move_all(leaf_fd, own_fd) == 0)
+        (void)unlinkat(own_fd, SERVICE_LEAF, AT_REMOVEDIR);
+    fdio_close(&leaf_fd);
+    fdio_close(&own_fd);
 }
 
 static void prepare_v2(struct jail *jail)
@@ -153,7 +190,7 @@ static void prepare_v2(struct jail *jail)
     for (char *p = available; n > 0 && *p != '\0'; p++)
         *p = *p == ' ' ? ',' : *p;
     if (n <= 0 || !has_word(available, "memory") || faccessat(own_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) < 0 ||
-        vacate(own_fd) < 0) {
+        vacate(jail, own_fd) < 0) {
         close(own_fd);
         return;
     }

@@ -168,11 +168,37 @@ static int start(struct zygote *zygote, struct err *err)
     return status;
 }
 
-int main(void)
+/* What the jail would be on this host, told and undone: for `penny-sandbox doctor`. No Python is started. Returns 0, or the exit status. */
+static int probe(struct zygote *zygote, struct err *err)
+{
+    struct zygote_message message = {.type = ZYGOTE_READY};
+    int                   fd      = -1;
+
+    umask(022);
+    zygote->policy = map_policy(err);
+    if (zygote->policy == NULL)
+        return EXIT_FAILED;
+    if (jail_prepare(&zygote->jail, zygote->policy, err) == 0)
+        fd = jail_report_fd(&zygote->jail, err);
+    message.error = fd < 0 ? EIO : 0;
+    (void)snprintf(message.text, sizeof message.text, "%.150s", fd < 0 ? err->message : host_version());
+    if (fdio_send(ZYGOTE_SOCKET_FD, &message, sizeof message, &fd, fd >= 0 ? 1 : 0) < 0)
+        (void)err_errno(err, "report");
+    fdio_close(&fd);
+    jail_done(&zygote->jail);
+    jail_cgroup_restore(&zygote->jail);
+    return message.error != 0 ? EXIT_FAILED : 0;
+}
+
+int main(int argc, char **argv)
 {
     struct zygote zygote = {.server_fd = -1};
     struct err    err    = {0};
-    int           status = start(&zygote, &err);
+    int           status;
+
+    if (argc == 2 && strcmp(argv[1], ZYGOTE_PROBE_ARGUMENT) == 0)
+        return probe(&zygote, &err);
+    status = start(&zygote, &err);
 
     if (status != 0) {
         fprintf(stderr, "penny-zygote: %s\n", err.message);

@@ -32,6 +32,8 @@
  * `penny-sandbox run FILE` (command_run.c) is none of these but a client: it starts a service of its own on a private port, has one
  * program run there, and stands between it and the terminal.
  *
+ * `penny-sandbox doctor` (command_doctor.c) serves nobody: it has the zygote prepare a jail, asks what that has, and tells.
+ *
  * An installation of packages is one more process (installer.c), made when a client asks and gone when it is done: it runs pip, jailed,
  * and puts what that has left where every session can read it.
  *
@@ -44,6 +46,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "command_doctor.h"
 #include "command_mcp.h"
 #include "command_private.h"
 #include "command_run.h"
@@ -101,6 +104,8 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "key") == 0)
         return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
+    if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+        return command_doctor(argc - 1, argv + 1);
     if (argc > 1 && strcmp(argv[1], "private") == 0)
         return command_private(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "run") == 0)

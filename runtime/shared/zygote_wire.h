@@ -74,6 +74,12 @@ struct zygote_message {
     char                 text[160];
 };
 
+/*
+ * With this argument it prepares the jail, sends one READY (the report beside it, `text` the version of Python; or `error` and why), undoes
+ * what it has prepared and ends: what it says is what it would do.
+ */
+#define ZYGOTE_PROBE_ARGUMENT "--probe"
+
 /* The zygote is executed with its end of the socketpair on this descriptor, and the sealed policy memfd on the next. */
 enum { ZYGOTE_SOCKET_FD = 3, ZYGOTE_POLICY_FD = 4, ZYGOTE_SUPERVISOR_FD = 5 };
 

@@ -1,0 +1,12 @@
+/* doctor_capacity.h: how many sessions this machine holds, by what each needs of what there is. */
+#ifndef PENNY_DOCTOR_CAPACITY_H
+#define PENNY_DOCTOR_CAPACITY_H
+
+#include <jansson.h>
+
+#include "policies.h"
+
+/* A new {sessions, limitedBy, atFullMemory, limits: {name: sessions}}; a finding says whether the policy's number fits. NULL when memory is short. */
+json_t *doctor_capacity(const struct policies *policies, json_t *findings);
+
+#endif

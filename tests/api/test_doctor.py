@@ -1,0 +1,107 @@
+"""penny-sandbox doctor: what it says of the jail is what a service says of it; and its exit code, and that it leaves nothing."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+
+from harness import BUILD, free_port, processes, tiers, write_policies
+
+
+def doctor(*args, prefix=(), program=None, **env):
+    base = {"PATH": "/usr/bin:/bin", "SANDBOX_PORT": str(free_port())}
+    if BUILD.name != "build":
+        base.update({"SANDBOX_PYTHON": str(BUILD.parent / "venv/bin/python"), "SANDBOX_POLICY_DIR": str(BUILD.parents[1] / "policies"),
+                     "SANDBOX_PYTHON_LIBRARY": str(BUILD.parents[1] / "runtime/python")})
+    return subprocess.run([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], capture_output=True, text=True, timeout=60, env={**base, **env}, cwd="/")
+
+
+def finding(report, name):
+    found = [f for f in report["findings"] if f["name"] == name]
+    assert len(found) == 1, (name, report["findings"])
+    return found[0]
+
+
+def test_it_says_of_the_jail_what_the_service_says(tier_server):
+    done = doctor("--json", prefix=tiers.prefix(tier_server.tier), program=tier_server.build / "penny-sandbox", **tier_server._environment())
+    report = json.loads(re.sub(r"/(tmp|run)/penny-sandbox-\w{6}", str(tier_server.state), done.stdout))  # a service may be using that one
+    health = tier_server.client.health()
+    assert report["isolation"] == health["isolation"], done
+    assert report["version"] == health["version"]
+    assert finding(report, "isolation")["found"] == health["isolation"]["level"]
+    for name, layer in health["isolation"]["layers"].items():
+        assert finding(report, name)["status"] == ("ok" if layer["active"] else "weak")
+        assert layer["active"] == ("advice" not in finding(report, name) or finding(report, name)["advice"] is None)
+
+
+def test_it_leaves_nothing_behind():
+    mounts, groups, own = processes.mounts(), processes.cgroups(), open("/proc/self/cgroup").read()
+    places = [set(os.listdir(d)) for d in ("/run", "/tmp")]
+    done = doctor()
+    assert done.returncode in (0, 1), done
+    assert done.stderr == ""
+    assert [m for m in processes.mounts() - mounts if "penny" in m] == []
+    assert open("/proc/self/cgroup").read() == own
+    assert not [g for g in processes.cgroups() - groups if f"penny-{os.getpid()}" in g]
+    assert not [name for d, before in zip(("/run", "/tmp"), places) for name in set(os.listdir(d)) - before if name.startswith("penny-sandbox-") and _is_ours(d, name)]
+
+
+def _is_ours(directory, name):
+    """Other tests' servers make such directories meanwhile; theirs are in use."""
+    path = os.path.join(directory, name)
+    try:
+        return not os.listdir(path)
+    except OSError:
+        return False
+
+
+def test_what_is_wrong_is_said_with_what_to_do(tmp_path):
+    policies = write_policies(tmp_path, resources={"memory": {"maxMemoryPerSession": "much"}})
+    done = doctor("--json", f"--policy-dir={policies}")
+    report = json.loads(done.stdout)
+    assert done.returncode == 2 and report["status"] == "failed"
+    assert finding(report, "policies")["status"] == "failed" and "resources.json:" in finding(report, "policies")["found"]
+
+
+def test_isolation_that_is_required_and_not_there():
+    done = doctor("--json", "--require-isolation=full", "--user-namespaces=off")
+    report = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert finding(report, "isolation") | {"advice": None} == {"name": "isolation", "status": "failed", "found": "process; required is full", "advice": None}
+    assert "turned off by configuration" in finding(report, "userNamespace")["found"] and finding(report, "userNamespace")["advice"]
+
+
+def test_addresses():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        report = json.loads(doctor("--json", f"--listen=127.0.0.1:{taken.getsockname()[1]},0.0.0.0:{free_port()}").stdout)
+    used, open_to_all = [f for f in report["findings"] if f["name"] == "address"]
+    assert used["status"] == "weak" and "in use" in used["found"]
+    assert open_to_all["status"] == "failed" and "no API keys" in open_to_all["found"]
+
+
+def test_how_many_sessions_fit(tmp_path):
+    policies = write_policies(tmp_path, filesystem={"quotas": {"perSession": {"maxTotalSize": 268435456, "maxFiles": 10000, "maxDirectories": 2000},
+                                                               "global": {"maxConcurrentSessions": 3}}})
+    report = json.loads(doctor("--json", f"--policy-dir={policies}").stdout)
+    assert finding(report, "capacity")["status"] == "ok"
+    capacity = report["capacity"]
+    assert capacity["sessions"] == min(capacity["limits"].values()) == capacity["limits"][capacity["limitedBy"]] > 3
+    few = json.loads(doctor("--json", prefix=["prlimit", "--nofile=1000:1000"]).stdout)
+    assert few["capacity"] | {"limits": None, "atFullMemory": None} == {"sessions": 100, "limitedBy": "descriptors", "limits": None, "atFullMemory": None}
+    assert finding(few, "capacity")["status"] == "weak" and "LimitNOFILE" in finding(few, "capacity")["advice"]
+
+
+def test_a_person_reads_lines():
+    done = doctor("--user-namespaces=off")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 1
+    assert any(line.split()[:2] == ["ok", "kernel"] for line in lines)
+    weak = next(i for i, line in enumerate(lines) if line.split()[:2] == ["weak", "userNamespace"])
+    assert lines[weak + 1].strip().startswith("-> ")
+
+
+def test_a_wrong_command_line():
+    done = doctor("--no-such-option")
+    assert done.returncode == 2 and "no-such-option" in done.stderr and done.stdout == ""
+    assert doctor("--help").stdout.startswith("usage: penny-sandbox doctor")
