@@ -1,7 +1,7 @@
 """The manual pages and the shells' completions, from what the program says of itself: manual.py PROGRAM DIRECTORY
 
-PROGRAM's --help=json is the table of settings and commands; `run --help` and `doctor --help` are read as people read them. The prose is in
-deploy/man/*.in: a line @OPTIONS@, @RUN@, @DOCTOR@, @SETTINGS@ or @LIMITS@ there is replaced by such a list.
+PROGRAM's --help=json is the table of settings and commands; the --help of a command is read as people read it. The prose is in deploy/man/*.in:
+a line @OPTIONS@, @SETTINGS@, @LIMITS@ or one with a command's name there is replaced by such a list.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 POLICIES = HERE.parent / "policies"
+COMMANDS = ("run", "doctor", "mcp")  # those with options of their own
 FILES = {"FILE", "PATH", "PATH[=NAME]"}  # arguments that are names of files
 
 
@@ -27,7 +28,7 @@ def read_program(program):
         return subprocess.run([program, *arguments], capture_output=True, text=True, check=True, env={"PATH": os.environ.get("PATH", "")}).stdout
 
     manual = json.loads(said("--help=json"))
-    for command in ("run", "doctor"):
+    for command in COMMANDS:
         manual[command] = [(flag, argument or "", help) for flag, argument, help in re.findall(r"(?m)^  --([a-z-]+)(?: ([A-Z]\S*))?  +(.*)$", said(command, "--help"))]
     return manual
 
@@ -67,9 +68,9 @@ def limits():
 
 def write_page(manual, source, target):
     text = source.read_text()
-    parts = {"OPTIONS": options, "SETTINGS": settings, "RUN": lambda m: of_command(m, "run"), "DOCTOR": lambda m: of_command(m, "doctor"), "LIMITS": lambda m: limits()}
+    parts = {"OPTIONS": options(manual), "SETTINGS": settings(manual), "LIMITS": limits(), **{c.upper(): of_command(manual, c) for c in COMMANDS}}
     for name, part in parts.items():
-        text = text.replace(f"@{name}@\n", part(manual) + "\n")
+        text = text.replace(f"@{name}@\n", part + "\n")
     target.write_text(text.replace("@VERSION@", manual["version"]))
 
 
@@ -84,8 +85,12 @@ def bash(manual):
     choices = "\n".join(f"        --{o['flag']}) words='{o['choices'].replace('|', ' ')}' ;;" for o in manual["options"] if o["flag"] and o["choices"])
     paths = "|".join(f"--{o['flag']}" for o in manual["options"] if o["flag"] and o["accepts"].startswith("a path"))
     served = words([o["flag"] + "=" for o in manual["options"] if o["flag"]])
-    return (HERE / "completion/penny-sandbox.bash.in").read_text().replace("@CHOICES@", choices).replace("@PATHS@", paths).replace("@OPTIONS@", served).replace(
-        "@COMMANDS@", " ".join(c["name"] for c in manual["commands"])).replace("@RUN@", words(o[0] for o in manual["run"])).replace("@DOCTOR@", words(o[0] for o in manual["doctor"]))
+    parts = {"CHOICES": choices, "PATHS": paths, "OPTIONS": served, "COMMANDS": " ".join(c["name"] for c in manual["commands"]),
+             "WORDS": "|".join(c["name"] for c in manual["commands"]), **{c.upper(): words(o[0] for o in manual[c]) for c in COMMANDS}}
+    text = (HERE / "completion/penny-sandbox.bash.in").read_text()
+    for name, part in parts.items():
+        text = text.replace(f"@{name}@", part)
+    return text
 
 
 def zsh_option(flag, argument, help, choices, repeated=""):
@@ -98,7 +103,7 @@ def zsh(manual):
     served = [zsh_option(o["flag"], "path" if o["accepts"].startswith("a path") else "value", o["help"], o["choices"]) for o in manual["options"] if o["flag"]]
     text = (HERE / "completion/_penny-sandbox.in").read_text().replace("@OPTIONS@", "\n".join(served))
     text = text.replace("@COMMANDS@", "\n".join(f"    '{c['name']}:{first_clause(c['help'])}'" for c in manual["commands"]))
-    for command in ("run", "doctor"):
+    for command in COMMANDS:
         lines = [zsh_option(flag, argument, help, "open|standard" if flag == "profile" else None, "*" if flag in ("env", "file") else "") for flag, argument, help in manual[command]]
         text = text.replace(f"@{command.upper()}@", "\n".join(lines))
     return text
@@ -114,7 +119,7 @@ def fish(manual):
     lines += [f"complete -c penny-sandbox -n __fish_use_subcommand -a {c['name']} -d '{first_clause(c['help'])}'" for c in manual["commands"]]
     serving = "'not __fish_seen_subcommand_from run key'"
     lines += [line(serving, o["flag"], "value", o["help"], o["choices"]) for o in manual["options"] if o["flag"]]
-    for command in ("run", "doctor"):
+    for command in COMMANDS:
         lines += [line(f"'__fish_seen_subcommand_from {command}'", flag, argument, help, "open standard" if flag == "profile" else None) for flag, argument, help in manual[command]]
     lines.append("complete -c penny-sandbox -n '__fish_seen_subcommand_from run' -F")
     return "\n".join(lines) + "\n"

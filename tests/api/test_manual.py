@@ -12,6 +12,7 @@ import pytest
 from harness import BUILD, ROOT
 
 PAGES = ("penny-sandbox.1", "penny-sandbox-environment.5", "penny-sandbox-policies.5")
+COMMANDS = ("run", "doctor", "mcp")  # those with options of their own
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def test_the_pages_name_every_option(made, table):
             assert f"\n.BR --{option['flag']} =" in commands, option["flag"]
         else:
             assert option["environment"] in commands
-    for command in ("run", "doctor"):
+    for command in COMMANDS:
         for flag in options_of(command):
             assert f"\n.BR {flag}" in commands, (command, flag)
     assert {c["name"] for c in table["commands"]} == set(re.findall(r"(?m)^\.SH penny-sandbox (\w+)$", commands))
@@ -88,6 +89,7 @@ def test_bash_completes_every_option(made, table):
     assert set(complete_in_bash(script, ["penny-sandbox", "''"])) >= {c["name"] for c in table["commands"]}
     assert set(complete_in_bash(script, ["penny-sandbox", "run", "--"])) == {*options_of("run"), "--help"}
     assert set(complete_in_bash(script, ["penny-sandbox", "doctor", "--"])) == {f"{flag}=" for flag in flags(table)} | {*options_of("doctor"), "--help", "--version"}
+    assert set(complete_in_bash(script, ["penny-sandbox", "mcp", "--"])) >= set(options_of("mcp"))
     assert complete_in_bash(script, ["penny-sandbox", "run", "--profile", "o"]) == ["open"]
     assert complete_in_bash(script, ["penny-sandbox", "--require-isolation", "=", "n"]) == ["none", "namespace"]
     assert complete_in_bash(script, ["penny-sandbox", "--po"]) == ["--port=", "--policy-dir=", "--pool-size="]
@@ -98,7 +100,7 @@ def test_zsh_and_fish_know_every_option(made, table):
     for flag in flags(table):
         assert f"'{flag}=[" in zsh, flag
         assert re.search(rf" -l {flag[2:]} ", fish), flag
-    for command in ("run", "doctor"):
+    for command in COMMANDS:
         for flag in options_of(command):
             assert re.search(rf"'\*?{flag}=?\[", zsh) and re.search(rf"seen_subcommand_from {command}' -l {flag[2:]} ", fish), (command, flag)
     for command in table["commands"]:
