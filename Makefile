@@ -7,7 +7,7 @@ SERVER_START    := main options config config_help config_option config_places p
                    supervisor watchdog notify child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener inherited run server server_files handover keep resume
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
-SERVER_API      := api_execute api_network execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races api_plots api_notebook \
+SERVER_API      := api_execute api_network execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races api_plots api_notebook api_export archive_send session_export api_import archive \
                    api_files api_files_put api_files_post files_given file_path file_rules file_list file_range file_upload file_download file_error multipart \
                    compat compat_error compat_text compat_files compat_flask compat_form compat_secure \
                    compat_aevatar compat_aevatar_body compat_aevatar_noauth compat_penny quantity compat_e2b compat_e2b_sandbox compat_e2b_list \
@@ -15,7 +15,7 @@ SERVER_API      := api_execute api_network execute_body api_executions api_sessi
                    mcp mcp_message mcp_session mcp_tools mcp_call mcp_run mcp_files mcp_result mcp_result_run mcp_answer mcp_listen http_inner \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
-SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_keep session_copies session_resume session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_join session_race session_inspect session_reader session_reply session_files session_packages session_plots \
+SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_keep session_copies session_resume session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_join session_race session_inspect session_reader session_reply session_files session_packages session_plots session_transfer \
                    stats_wait ended turn execution execution_run execution_end execution_keep execution_keep_files execution_account artifacts
 SERVER_DOWN     := egress_client pool worker worker_heard worker_order worker_past worker_rule worker_ends jail workers zygote_client pipes pipes_keep intake outlet frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_keep event_reader notebook notebook_cell \

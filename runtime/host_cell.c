@@ -86,6 +86,11 @@ uint32_t host_cell_count(void)
     return count;
 }
 
+void host_cell_set_count(uint32_t number)
+{
+    count = number;
+}
+
 /* Returns 0, or -1 with an exception set. */
 static int settle(PyObject *result)
 {

@@ -30,4 +30,7 @@ void host_cell_fail_setup(void);
 /* How many cells this interpreter has begun. */
 uint32_t host_cell_count(void);
 
+/* Another interpreter, of which this one has the variables, had begun so many. */
+void host_cell_set_count(uint32_t number);
+
 #endif

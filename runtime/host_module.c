@@ -39,6 +39,16 @@ static PyObject *module_count(PyObject *self, PyObject *unused)
     return PyLong_FromUnsignedLong(host_cell_count());
 }
 
+static PyObject *module_set_count(PyObject *self, PyObject *number)
+{
+    unsigned long value = PyLong_AsUnsignedLong(number);
+    (void)self;
+    if (PyErr_Occurred() != NULL)
+        return NULL;
+    host_cell_set_count((uint32_t)value);
+    return Py_NewRef(Py_None);
+}
+
 static PyObject *module_ask(PyObject *self, PyObject *args)
 {
     const char *payload;
@@ -135,6 +145,7 @@ static PyMethodDef methods[] = {
     {"set_input", module_set_input, METH_O, "set_input(function): called before a cell when sys.stdin is not as it was"},
     {"seed", module_seed, METH_NOARGS, "new random state everywhere"},
     {"execution_count", module_count, METH_NOARGS, "number of the present cell"},
+    {"set_execution_count", module_set_count, METH_O, "set_execution_count(n): the next cell is n + 1"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -64,7 +64,7 @@ static bool is_recorded(const struct http_request *request, const struct route *
     if (is_execution(route) || (route->method == HTTP_POST && strcmp(route->pattern, "/api/v1/sessions") == 0))
         return status >= 400;
     if (route->method == HTTP_GET)
-        return strstr(route->pattern, "/files/{") != NULL ||
+        return strstr(route->pattern, "/files/{") != NULL || strstr(route->pattern, "/export") != NULL ||
                (http_request_query(request, "format") != NULL && strstr(route->pattern, "/variables/{") != NULL);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "api_audit.h"
 #include "json.h"
 #include "metrics.h"
+#include "session_transfer.h"
 
 enum { RETRY_S = 1, MESSAGE_MAX = 256, GIVEN_MAX = 80 /* of an id that is not one */ };
 
@@ -53,6 +54,7 @@ void api_error_refused(struct http_request *request, const struct err *err)
         break;
     case EEXIST: http_reply_error(request, 409, "SESSION_EXISTS", err->message, NULL, 0); break;
     case EBUSY: http_reply_error(request, 409, "SESSION_BUSY", err->message, NULL, 0); break;
+    case EINPROGRESS: api_error_unavailable(request, "SESSION_MOVING", err->message); break;
     case ENOBUFS:
         metrics_deny(METRICS_DENIED_QUEUE);
         api_error_busy(request, "QUEUE_FULL", err->message);
@@ -101,15 +103,49 @@ bool api_sign_request(struct http_request *request, const struct config *config,
     return false;
 }
 
+bool api_is_operator(const struct http_request *request)
+{
+    const struct tenant *caller = api_caller(request);
+    const char          *peer   = http_request_peer(request);
+    if (caller != NULL)
+        return caller->is_operator;
+    return peer != NULL && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 || strncmp(peer, "::ffff:127.", 11) == 0);
+}
+
+bool api_require_operator(struct http_request *request)
+{
+    if (api_is_operator(request))
+        return true;
+    http_reply_error(request, 403, "OPERATOR_NEEDED", "This is for the operator: a key with access=operator; without keys, this machine",
+                     NULL, 0);
+    return false;
+}
+
+struct session *api_session_of_any(struct http_request *request, const struct sessions *sessions)
+{
+    const char     *given = http_request_parameter(request, 0);
+    struct id       id;
+    struct session *session = id_parse(given, &id) ? sessions_find(sessions, &id) : NULL;
+    if (session != NULL && (session_owner(session) == api_caller(request) || api_is_operator(request)))
+        return session;
+    api_error_no_session(request, sessions, given);
+    return NULL;
+}
+
 struct session *api_session_of(struct http_request *request, const struct sessions *sessions)
 {
     const char     *given = http_request_parameter(request, 0);
     struct id       id;
     struct session *session = id_parse(given, &id) ? sessions_find(sessions, &id) : NULL;
-    if (session != NULL && session_owner(session) == api_caller(request))
-        return session;
-    api_error_no_session(request, sessions, given);
-    return NULL;
+    if (session == NULL || session_owner(session) != api_caller(request)) {
+        api_error_no_session(request, sessions, given);
+        return NULL;
+    }
+    if (session_is_in_transfer(session) && (http_request_method(request) & (HTTP_GET | HTTP_HEAD)) == 0) {
+        api_error_unavailable(request, "SESSION_MOVING", "The session is being moved");
+        return NULL;
+    }
+    return session;
 }
 
 struct execution *api_execution_of(struct http_request *request, const struct sessions *sessions)

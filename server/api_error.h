@@ -25,8 +25,17 @@ struct tenant *api_caller(const struct http_request *request);
  */
 bool api_sign_request(struct http_request *request, const struct config *config, struct session_request *wanted);
 
-/* The session of path parameter 0, or NULL: the request has been answered. */
+/*
+ * Whether the caller may drain the service and move sessions: a key with access=operator; without any keys, whoever comes from this machine.
+ */
+bool api_is_operator(const struct http_request *request);
+/* Answers with 403 when not. */
+bool api_require_operator(struct http_request *request);
+
+/* The session of path parameter 0, or NULL: the request has been answered. One that is on its way (session_transfer.h) can only be looked at. */
 struct session *api_session_of(struct http_request *request, const struct sessions *sessions);
+/* The same for an operator, whose it may be whosever. */
+struct session *api_session_of_any(struct http_request *request, const struct sessions *sessions);
 /* Likewise the execution. */
 struct execution *api_execution_of(struct http_request *request, const struct sessions *sessions);
 

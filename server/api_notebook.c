@@ -2,8 +2,8 @@
 
 #include "api_error.h"
 #include "json.h"
-#include "notebook.h"
 #include "server.h"
+#include "session_transfer.h"
 
 void api_notebook_get(struct http_request *request, void *context)
 {
@@ -19,7 +19,7 @@ void api_notebook_get(struct http_request *request, void *context)
     if (json_check_reply(&check, request))
         return;
     http_request_add_header(request, "Content-Disposition", "attachment; filename=\"session.ipynb\"");
-    if (notebook_write(session_log(session), (uint64_t)since, &out, &err) == 0)
+    if (session_write_notebook(session, (uint64_t)since, &out, &err) == 0)
         http_reply_bytes(request, 200, "application/x-ipynb+json; charset=utf-8", out.data, out.length);
     else
         api_error_unavailable(request, "NOTEBOOK_UNREADABLE", err.message);

@@ -46,7 +46,7 @@ int event_log_record(struct event_log *log, unsigned kind, uint64_t serial, cons
     if (ret_at != NULL)
         *ret_at = log->end + log->batch.length;
     event_log_add(log, &head);
-    if (kind == EVENT_RECORD_NOTE || kind == EVENT_RECORD_SESSION || kind == EVENT_RECORD_FILE)
+    if (kind == EVENT_RECORD_NOTE || kind == EVENT_RECORD_SESSION || kind == EVENT_RECORD_FILE || kind == EVENT_RECORD_HISTORY)
         log->last_serial = UINT64_MAX; /* it stands among the events of an execution, which must not be given back in one piece */
     return 0;
 }

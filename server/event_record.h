@@ -26,6 +26,7 @@ enum {
     EVENT_RECORD_LATE    = 0x105,
     EVENT_RECORD_COPIES  = 0x107,
     EVENT_RECORD_FILE    = 0x108, /* a part of a file that is to be there before an execution starts */
+    EVENT_RECORD_HISTORY = 0x109,
     EVENT_RECORD_COMMIT = 0x106, /* ends what one flush wrote: what stands behind the last one was never handed to anybody and is dropped */
     EVENT_RECORD_PAYLOAD_MAX = 5 * 1024 * 1024,
 };

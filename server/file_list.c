@@ -11,11 +11,6 @@
 #include "json.h"
 #include "text.h"
 
-struct listed {
-    struct control_file_entry entry;
-    const char               *path; /* entry.length bytes */
-};
-
 static const char *type_of(uint32_t mode)
 {
     return S_ISREG(mode) ? "file" : S_ISDIR(mode) ? "directory" : S_ISLNK(mode) ? "symlink" : "other";
@@ -28,7 +23,7 @@ static json_t *write_entry(const char *path, uint32_t mode, uint64_t size, int64
 }
 
 /* Below `directory`, and repaired where it is not UTF-8. */
-static json_t *write_listed(const char *directory, const struct listed *listed)
+static json_t *write_listed(const char *directory, const struct file_listed *listed)
 {
     struct bytes path = {0};
     json_t      *json = NULL;
@@ -39,12 +34,11 @@ static json_t *write_listed(const char *directory, const struct listed *listed)
     return json;
 }
 
-/* Returns how many records there are. What does not fit into its own length ends the list. */
-static size_t read_records(const char *data, size_t length, struct listed *all, size_t room)
+size_t file_list_read(const char *data, size_t length, struct file_listed *all, size_t room)
 {
     size_t count = 0, at = 0;
     while (count < room && length - at >= sizeof all->entry) {
-        struct listed *one = &all[count];
+        struct file_listed *one = &all[count];
         memcpy(&one->entry, data + at, sizeof one->entry);
         at += sizeof one->entry;
         if (one->entry.length == 0 || one->entry.length > length - at)
@@ -58,9 +52,9 @@ static size_t read_records(const char *data, size_t length, struct listed *all, 
 
 static int by_path(const void *one, const void *other)
 {
-    const struct listed *a = one, *b = other;
-    size_t               common = a->entry.length < b->entry.length ? a->entry.length : b->entry.length;
-    int                  order  = memcmp(a->path, b->path, common);
+    const struct file_listed *a = one, *b = other;
+    size_t                    common = a->entry.length < b->entry.length ? a->entry.length : b->entry.length;
+    int                       order  = memcmp(a->path, b->path, common);
     return order != 0 ? order : (a->entry.length > b->entry.length) - (a->entry.length < b->entry.length);
 }
 
@@ -70,7 +64,7 @@ static bool is_hidden(const json_t *entry, const struct file_rules *rules)
     return path != NULL && file_rules_hide(rules, path);
 }
 
-static json_t *write_all(const char *directory, struct listed *all, size_t count, const struct file_rules *rules)
+static json_t *write_all(const char *directory, struct file_listed *all, size_t count, const struct file_rules *rules)
 {
     json_t *entries = json_array();
     qsort(all, count, sizeof *all, by_path);
@@ -88,14 +82,14 @@ static json_t *write_all(const char *directory, struct listed *all, size_t count
 
 json_t *file_list_write(const char *directory, const struct control_file_reply *reply, int list_fd, const struct file_rules *rules)
 {
-    size_t         length  = reply->size <= FILE_LIST_BYTES ? (size_t)reply->size : FILE_LIST_BYTES;
-    size_t         room    = reply->entries <= FILE_ENTRIES_MAX ? (size_t)reply->entries : FILE_ENTRIES_MAX;
-    char          *data    = malloc(length + 1);
-    struct listed *all     = calloc(room + 1, sizeof *all);
-    json_t        *entries = NULL, *list = NULL;
+    size_t              length  = reply->size <= FILE_LIST_BYTES ? (size_t)reply->size : FILE_LIST_BYTES;
+    size_t              room    = reply->entries <= FILE_ENTRIES_MAX ? (size_t)reply->entries : FILE_ENTRIES_MAX;
+    char               *data    = malloc(length + 1);
+    struct file_listed *all     = calloc(room + 1, sizeof *all);
+    json_t             *entries = NULL, *list = NULL;
 
     if (data != NULL && all != NULL && pread(list_fd, data, length, 0) == (ssize_t)length)
-        entries = write_all(directory, all, read_records(data, length, all, room), rules);
+        entries = write_all(directory, all, file_list_read(data, length, all, room), rules);
     if (entries != NULL)
         list = json_pack("{s:s, s:o}", "path", directory, "entries", entries);
     if (list != NULL && reply->is_cut)

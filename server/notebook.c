@@ -44,9 +44,10 @@ static int write_cells(struct event_log *log, uint64_t since, struct bytes *cell
     return result;
 }
 
-static bool join(const struct bytes *cells, size_t count, struct bytes *out)
+static bool join(const struct bytes *before, const struct bytes *cells, size_t count, struct bytes *out)
 {
-    bool fine = bytes_append(out, HEAD, sizeof HEAD - 1), first = true;
+    bool first = before->length == 0;
+    bool fine  = bytes_append(out, HEAD, sizeof HEAD - 1) && (first || bytes_append(out, before->data, before->length));
     for (size_t i = 0; fine && i < count; i++) {
         if (cells[i].length == 0)
             continue;
@@ -56,7 +57,7 @@ static bool join(const struct bytes *cells, size_t count, struct bytes *out)
     return fine && bytes_append(out, TAIL, sizeof TAIL - 1);
 }
 
-int notebook_write(struct event_log *log, uint64_t since, struct bytes *out, struct err *err)
+int notebook_write(struct event_log *log, uint64_t since, const struct bytes *before, struct bytes *out, struct err *err)
 {
     size_t        count;
     struct bytes *cells;
@@ -67,7 +68,7 @@ int notebook_write(struct event_log *log, uint64_t since, struct bytes *out, str
     if (cells == NULL)
         return err_set(err, ENOMEM, "no memory for a notebook");
     result = write_cells(log, since, cells, count, err);
-    if (result == 0 && !join(cells, count, out))
+    if (result == 0 && !join(before, cells, count, out))
         result = err_set(err, ENOMEM, "no memory for a notebook");
     for (size_t i = 0; i < count; i++)
         bytes_done(&cells[i]);

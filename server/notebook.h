@@ -19,7 +19,10 @@ enum {
 /* The note of an execution's track: its code, or the beginning of it. Appended to *out; false when there is no memory. */
 bool notebook_note(struct bytes *out, const char *code, size_t length);
 
-/* Appends the whole document: the executions from executionCount `since` on (0: all). Returns 0 or -1. */
-int notebook_write(struct event_log *log, uint64_t since, struct bytes *out, struct err *err);
+/*
+ * Appends the whole document: `before` (cells as JSON with commas between), then the executions from executionCount `since` on (0: all).
+ * Returns 0 or -1.
+ */
+int notebook_write(struct event_log *log, uint64_t since, const struct bytes *before, struct bytes *out, struct err *err);
 
 #endif

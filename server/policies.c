@@ -42,6 +42,7 @@ static const struct number RESOURCES[] = {
     {{"execution", "maxVariableSize"}, NUMBER(variable_bytes), 1 << 20, 64, UINT64_C(1) << 32},
     {{"plotting", "maxPlots"}, NUMBER(plots), 20, 0, 10000},
     {{"plotting", "maxPlotSize"}, NUMBER(plot_bytes), 5 << 20, 4096, UINT64_C(1) << 30},
+    {{"transfer", "maxArchiveSize"}, NUMBER(archive_bytes), 512 << 20, 65536, UINT64_C(8) << 30},
     {{"checkpoints", "maxPerSession"}, NUMBER(checkpoints), 8, 0, 32},
     {{"cleanup", "sessionTimeout"}, NUMBER(session_timeout_ms), 1800000, 1000, UINT64_C(3456000000)},
     {{"cleanup", "hibernateAfter"}, NUMBER(hibernate_after_ms), 300000, 0, MS_DAY},

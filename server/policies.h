@@ -35,6 +35,7 @@ struct policies {
     uint32_t forks;                 /* + process.maxForks: copies of a session that one request may ask for, or candidates of a race */
     uint32_t family;                /* + process.maxFamily: a session and its forks that live in one jail */
     uint32_t uid_base, uid_count;   /* + process.uidBase, process.uidCount: host uids of sessions, when started as root */
+    uint64_t archive_bytes;         /* + transfer.maxArchiveSize: of a session that is exported or imported */
     /* cleanup */
     uint32_t session_timeout_ms, cleanup_interval_ms, hibernate_after_ms;
     /* + checkpoints */

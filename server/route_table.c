@@ -3,9 +3,11 @@
 #include "api_contract.h"
 #include "api_execute.h"
 #include "api_executions.h"
+#include "api_export.h"
 #include "api_files.h"
 #include "api_forks.h"
 #include "api_health.h"
+#include "api_import.h"
 #include "api_metrics.h"
 #include "api_notebook.h"
 #include "api_packages.h"
@@ -70,6 +72,8 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/api/v1/sessions/{id}/plots", api_plots_list, 0},
     {HTTP_GET, "/api/v1/sessions/{id}/plots/{plotId}", api_plots_get, 0},
     {HTTP_GET, "/api/v1/sessions/{id}/notebook", api_notebook_get, 0},
+    {HTTP_GET, "/api/v1/sessions/{id}/export", api_export, 0},
+    {HTTP_POST, "/api/v1/sessions/import", api_import, ROUTE_BODY_STREAM},
 
     {HTTP_POST, "/api/v1/validate", api_validate, ROUTE_BODY_JSON},
     {HTTP_POST, "/api/v1/validate/security", api_validate_security, ROUTE_BODY_JSON},

@@ -508,6 +508,11 @@ double server_started_s(const struct server *server)
     return (double)server->started_ms / 1000.0;
 }
 
+struct tenant *server_tenant_named(const struct server *server, const char *name)
+{
+    return tenants_named(server->tenants, name);
+}
+
 size_t server_requests_active(const struct server *server)
 {
     return http_in_flight(server->http);

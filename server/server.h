@@ -33,8 +33,10 @@ struct watcher_hub    *server_watchers(const struct server *server);
 const json_t          *server_isolation(const struct server *server); /* the zygote's report; NULL before it came */
 bool                   server_zygote_is_up(const struct server *server);
 double                 server_started_s(const struct server *server); /* since 1970 */
-size_t                 server_requests_active(const struct server *server);
-size_t                 server_connections(const struct server *server);
-double                 server_longest_lag_s(const struct server *server); /* since it was last asked */
+/* Whoever has an API key of this name; NULL: nobody. */
+struct tenant *server_tenant_named(const struct server *server, const char *name);
+size_t         server_requests_active(const struct server *server);
+size_t         server_connections(const struct server *server);
+double         server_longest_lag_s(const struct server *server); /* since it was last asked */
 
 #endif

@@ -96,6 +96,7 @@ void session_keep(struct session *session)
     seat->failed_starts    = session->failed_starts;
     seat->variables_sent   = session->variables_sent;
     seat->profile_sent     = session->profile_sent;
+    seat->history_at       = session->history_at;
     seat->notice           = session->notice != NULL;
     seat->oom_kills        = session->oom_kills;
     seat->last_activity_us = session->last_activity_us;

@@ -171,6 +171,7 @@ struct session *session_restore(struct sessions *sessions, const struct session_
     }
     session_keep_again(session, remains->seat);
     take_values(session, remains->seat);
+    session->history_at = remains->seat->history_at;
     return session;
 }
 

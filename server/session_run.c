@@ -10,6 +10,7 @@
 #include "session_limits.h"
 #include "session_network.h"
 #include "session_private.h"
+#include "session_transfer.h"
 #include "sessions.h"
 #include "watcher.h"
 
@@ -218,6 +219,10 @@ struct execution *session_submit(struct session *session, const struct execution
     const struct sessions_settings *settings = sessions_settings(session->sessions);
     struct execution               *execution;
 
+    if (session_is_in_transfer(session)) {
+        (void)err_set(err, EINPROGRESS, "the session is being moved");
+        return NULL;
+    }
     if (tenant_check_run(session->owner, may_queue, settings->max_queue, json_time_monotonic(), err) < 0)
         return NULL;
     if (!may_queue && session_has_work(session)) {

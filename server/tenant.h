@@ -29,6 +29,7 @@ struct tenant {
     unsigned char       digests[TENANT_KEYS_MAX][TENANT_DIGEST_BYTES]; /* SHA-256 of its keys */
     size_t              digest_count;                                  /* 0: its keys were taken away */
     bool                only_metrics;                                  /* may read GET /metrics and nothing else */
+    bool                is_operator;                                   /* may drain the instance and move anybody's session */
     unsigned            profiles;                                      /* import profiles it may choose; 0: as the service */
     char                profile[16];                                   /* of its sessions that name none; "": as the service */
     struct tenant_quota quota;

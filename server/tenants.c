@@ -102,6 +102,7 @@ static int apply(struct tenants *tenants, const struct tenant_line *line, struct
     memcpy(tenant->digests[tenant->digest_count++], line->digest, TENANT_DIGEST_BYTES);
     tenant_set_quota(tenant, &line->quota);
     tenant->only_metrics = line->only_metrics;
+    tenant->is_operator  = line->is_operator;
     tenant->profiles     = line->profiles;
     memcpy(tenant->profile, line->profile, sizeof tenant->profile);
     return 0;
@@ -287,7 +288,7 @@ int tenants_print_key(const char *name, struct err *err)
         (void)printf("%02x", digest[i]);
     (void)printf("\n");
     (void)fputs("# behind it, as wanted: sessions=N executions=N cpu=SECONDS (a minute) requests=N (a minute) profiles=standard,open "
-                "access=all|metrics\n",
+                "access=all|metrics|operator\n",
                 stderr);
     return fflush(stdout) == 0 ? 0 : err_errno(err, "key: it could not be printed");
 }

@@ -1,7 +1,7 @@
 /*
  * tenants.h: the API keys. A line of the file is
  *
- *     NAME:SHA256 [sessions=N] [executions=N] [cpu=SECONDS] [requests=N] [profiles=standard,open] [access=all|metrics]
+ *     NAME:SHA256 [sessions=N] [executions=N] [cpu=SECONDS] [requests=N] [profiles=standard,open] [access=all|metrics|operator]
  *
  * where SHA256 is the hash of the key in 64 hexadecimal digits; `penny-sandbox key NAME` prints a new key and its line. A name may have
  * several lines, so that a key can be changed without a pause: they share what belongs to the name. What a line leaves out is as the

@@ -76,7 +76,10 @@ static int read_option(char *item, struct tenant_line *line, struct err *err)
     if (strcmp(item, "access") != 0)
         return err_set(err, 0, "there is no option %.40s; there are sessions, executions, cpu, requests, profiles and access", item);
     line->only_metrics = strcmp(value, "metrics") == 0;
-    return line->only_metrics || strcmp(value, "all") == 0 ? 0 : err_set(err, 0, "access: all or metrics is wanted");
+    line->is_operator  = strcmp(value, "operator") == 0;
+    return line->only_metrics || line->is_operator || strcmp(value, "all") == 0
+               ? 0
+               : err_set(err, 0, "access: all, metrics or operator is wanted");
 }
 
 int tenant_line_read(char *text, struct tenant_line *ret, struct err *err)

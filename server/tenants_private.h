@@ -11,7 +11,7 @@ struct tenant_line {
     struct tenant_quota quota;
     unsigned            profiles;
     char                profile[16];
-    bool                only_metrics;
+    bool                only_metrics, is_operator;
 };
 
 /* `line` (NUL-terminated, is cut up) over the defaults in *ret. Returns 0, or -1 with err. */

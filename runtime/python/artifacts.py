@@ -38,6 +38,11 @@ def take(home, has_files):
         note(True)
 
 
+def home():
+    """The workspace, wherever the program has gone meanwhile."""
+    return _home
+
+
 def note(uploads):
     """The files of these paths, or all when True, were written from outside: as they are now they are known."""
     if uploads is True:

@@ -193,6 +193,14 @@ def inspect(payload):
         return catalogue.answer()
     if request.get("op") == "packages":
         return packages.answer(request)
+    if request.get("op") == "export":
+        from . import archive_out
+
+        variables.add_operation("export", archive_out.answer)
+    elif request.get("op") == "import":
+        from . import archive_in
+
+        variables.add_operation("import", archive_in.answer)
     return variables.inspect(request)
 
 

@@ -52,6 +52,10 @@ def enter(directory):
         _entered = directory
 
 
+def profile():
+    return _profile
+
+
 def rules():
     """The policy of the standard profile."""
     return _rules

@@ -35,9 +35,14 @@ _not_data = (ModuleType, FunctionType, BuiltinFunctionType, type)
 _not_data_names = frozenset({"numpy.ufunc", "numpy._ArrayFunctionDispatcher", "numpy.core._multiarray_umath._ArrayFunctionDispatcher"})
 
 
+def is_users(name):
+    """Whether a name of the session's namespace is none of ours."""
+    return type(name) is str and name not in _hidden and not (name.startswith("__") and name.endswith("__"))
+
+
 def is_listed(name, value):
     """Whether it is the user's data: no module, function, class, type hint or name of ours."""
-    if type(name) is not str or name in _hidden or (name.startswith("__") and name.endswith("__")):
+    if not is_users(name):
         return False
     kind = type(value)
     if issubclass(kind, _not_data):
@@ -185,14 +190,14 @@ def _set(request):
     if not isinstance(wanted, dict):
         raise Refused("variables must be an object")
     for name in wanted:
-        if not _is_name(name):
+        if not is_name(name):
             raise Refused(f"{name!r} is not a name for a variable")
     _main.update((unicodedata.normalize("NFKC", name), value) for name, value in wanted.items())
     answer = _list(request) if request.get("list") else {}
     return {"updated": list(wanted), **answer}
 
 
-def _is_name(name):
+def is_name(name):
     if not name.isidentifier() or keyword.iskeyword(name):
         return False
     return unicodedata.normalize("NFKC", name) not in _hidden and not (name.startswith("__") and name.endswith("__"))
@@ -217,6 +222,11 @@ def _clear(request):
 _operations = {"list": _list, "names": _names, "get": _get, "set": _set, "delete": _delete, "clear": _clear}
 
 
+def add_operation(name, function):
+    """Of another module's: a function that gets the request and gives the answer, as those here do."""
+    _operations[name] = function
+
+
 def inspect(request):
     """The answer to one request, as bytes."""
     operation = _operations.get(request.get("op"))
@@ -233,14 +243,14 @@ def inspect(request):
     except KeyError as error:
         return _failure("KeyError", error.args[0] if error.args else "")
     except BaseException as error:  # a __reduce__ may raise SystemExit too
-        return _failure(values.name_of(type(error)), _message(error))
+        return _failure(values.name_of(type(error)), message(error))
     finally:
         _penny.settle_names()
     text = _write({"ok": True, **answer})
     return text if len(text) <= REPLY_BYTES else _failure("OverflowError", str(values.too_large()))
 
 
-def _message(error):
+def message(error):
     """What an exception of the user's says of itself, if it does."""
     try:
         with deadline(PREPARE_MS):

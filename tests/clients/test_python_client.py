@@ -122,6 +122,14 @@ def test_the_executor_of_the_old_names():
 # ---- sessions ----
 
 
+def test_a_session_goes_on_from_its_archive(live, remote):
+    live.execute("x = [1]\ndef f(): return len(x)\nlock = __import__('_thread').allocate_lock()")
+    made = remote.import_session(live.export())
+    with remote.session(made["id"]) as other:
+        assert made["id"] != live.id and other.execute("x.append(2)\nf()").value == "2" and live.execute("f()").value == "1"
+    assert [one["name"] for one in made["imported"]["omitted"]] == ["lock"]
+
+
 def test_a_session_keeps_its_state(live):
     live.execute("x = [1]\nx.append(2)")
     result = live.execute("print(' ', x)\nx")

@@ -67,6 +67,18 @@ feature('race', '/api/v1/sessions/{id}/race', async (session) => {
     assert.equal((await session.execute('print(x)')).output.stdout, '10\n');
 });
 
+feature('export and import', '/api/v1/sessions/import', async (session, client) => {
+    await session.execute('x = [1]\ndef f(): return len(x)');
+    const made = await client.importSession(await session.export());
+    const other = client.session(made);
+    try {
+        assert.notEqual(made.id, session.id);
+        assert.equal((await other.execute('x.append(2)\nprint(f())')).output.stdout, '2\n');
+    } finally {
+        await other.delete();
+    }
+});
+
 feature('validation', '/api/v1/validate', async (_session, client) => {
     assert.equal((await client.validateSyntax('x = (')).valid, false);
     assert.equal((await client.validateCode('if __name__ == "__main__":\n    print(1)\n')).valid, true);
