@@ -1,7 +1,7 @@
 /*
  * jail_cgroup.c: a control group per session, so that the kernel holds memory, number of processes and processor time of the whole
- * session and not of each process. Version 2 where it has been delegated to us, version 1 where it is writable; else the layer is
- * inactive, rlimits hold single processes, and the server samples (stats.c).
+ * session and not of each process. Where the groups are is found by jail_cgroup_place.c; where there are none the layer is inactive,
+ * rlimits hold single processes, and the server samples (stats.c).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -22,13 +22,9 @@
 
 enum { REMOVALS_MAX = 500 };
 
-#define SERVICE_LEAF "penny-service"
+const char *const jail_cgroup_controllers[CGROUP_KINDS] = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
 
-static const char *const        controllers[CGROUP_KINDS] = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
-static const enum jail_layer_id layers[CGROUP_KINDS]      = {
-         [CGROUP_MEMORY] = LAYER_CGROUP_MEMORY, [CGROUP_PIDS] = LAYER_CGROUP_PIDS, [CGROUP_CPU] = LAYER_CGROUP_CPU};
-
-static int write_at(int dir_fd, const char *path, const char *text)
+int jail_cgroup_write(int dir_fd, const char *path, const char *text)
 {
     int fd = openat(dir_fd, path, O_WRONLY | O_CLOEXEC), failed, saved;
     if (fd < 0)
@@ -40,206 +36,11 @@ static int write_at(int dir_fd, const char *path, const char *text)
     return failed;
 }
 
-/* Is `word` one of the comma-separated words of `list`? */
-static bool has_word(const char *list, const char *word)
+int jail_cgroup_make(int parent_fd, const char *name)
 {
-    size_t n = strlen(word);
-    for (const char *p = list; p != NULL; p = strchr(p, ',') != NULL ? strchr(p, ',') + 1 : NULL) {
-        if (strncmp(p, word, n) == 0 && (p[n] == ',' || p[n] == '\0' || p[n] == '\n'))
-            return true;
-    }
-    return false;
-}
-
-/* Our own group in the hierarchy of a controller (NULL: version 2), from /proc/self/cgroup. Returns 0 or -1. */
-static int own_path(const char *controller, char *ret_path, size_t size)
-{
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    char  line[PATH_MAX];
-    int   found = -1;
-
-    while (file != NULL && found < 0 && fgets(line, sizeof line, file) != NULL) {
-        char *names = strchr(line, ':'), *path = names != NULL ? strchr(names + 1, ':') : NULL;
-        if (path == NULL)
-            continue;
-        *path++ = '\0';
-        names++;
-        path[strcspn(path, "\n")] = '\0';
-        if (controller == NULL ? *names == '\0' : has_word(names, controller)) {
-            (void)snprintf(ret_path, size, "%s", path);
-            found = 0;
-        }
-    }
-    if (file != NULL)
-        fclose(file);
-    return found;
-}
-
-/* Where that hierarchy is mounted, and which part of it the mount shows, from /proc/self/mountinfo (proc(5)). */
-static int mount_point(const char *controller, char *ret_mount, char *ret_root, size_t size)
-{
-    FILE *file = fopen("/proc/self/mountinfo", "re");
-    char  line[PATH_MAX * 2], root[PATH_MAX], point[PATH_MAX], type[32], options[512];
-    int   found = -1;
-
-    while (file != NULL && found < 0 && fgets(line, sizeof line, file) != NULL) {
-        char *dash = strstr(line, " - ");
-        if (dash == NULL || sscanf(line, "%*d %*d %*s %4095s %4095s", root, point) != 2 ||
-            sscanf(dash, " - %31s %*s %511s", type, options) != 2)
-            continue;
-        if (controller == NULL ? strcmp(type, "cgroup2") == 0 : strcmp(type, "cgroup") == 0 && has_word(options, controller)) {
-            (void)snprintf(ret_mount, size, "%s", point);
-            (void)snprintf(ret_root, size, "%s", root);
-            found = 0;
-        }
-    }
-    if (file != NULL)
-        fclose(file);
-    return found;
-}
-
-/* A zygote that replaces a dead one was started in the leaf that the first one has made. */
-static void leave_leaf(char *path)
-{
-    size_t length = strlen(path), leaf = strlen("/" SERVICE_LEAF);
-    if (length >= leaf && strcmp(path + length - leaf, "/" SERVICE_LEAF) == 0)
-        path[length - leaf] = '\0';
-}
-
-/* Opens our own group's directory. Returns a descriptor or -1 with errno. */
-static int open_own(const char *controller)
-{
-    char path[PATH_MAX], mount[PATH_MAX], root[PATH_MAX], full[PATH_MAX * 2];
-
-    if (own_path(controller, path, sizeof path) < 0 || mount_point(controller, mount, root, sizeof mount) < 0) {
-        errno = ENOENT;
+    if (mkdirat(parent_fd, name, 0755) < 0 && errno != EEXIST)
         return -1;
-    }
-    /* in a container the mount shows only a part: what it shows as its root is a prefix of our path */
-    if (strcmp(root, "/") != 0 && strncmp(path, root, strlen(root)) == 0)
-        memmove(path, path + strlen(root), strlen(path + strlen(root)) + 1);
-    if (controller == NULL)
-        leave_leaf(path);
-    (void)snprintf(full, sizeof full, "%s/%s", mount, path);
-    return open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* Makes <own>/<name> and opens it. */
-static int make_group(int own_fd, const char *name)
-{
-    if (mkdirat(own_fd, name, 0755) < 0 && errno != EEXIST)
-        return -1;
-    return openat(own_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* Moves every process of one group into another, whose directories these are. Returns 0 or -1. */
-static int move_all(int from_fd, int to_fd)
-{
-    int   procs_fd = openat(from_fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-    FILE *procs    = procs_fd < 0 ? NULL : fdopen(procs_fd, "r");
-    char  line[32];
-    int   failed = procs == NULL;
-
-    while (!failed && fgets(line, sizeof line, procs) != NULL)
-        failed = write_at(to_fd, "cgroup.procs", line) < 0 && errno != ESRCH;
-    if (procs != NULL)
-        fclose(procs);
-    return failed ? -1 : 0;
-}
-
-/*
- * Version 2 forbids processes in a group whose controllers are passed on to children, so those of the service (its supervisor's, and all
- * it has started) move into a leaf first. If others live in the group it has not been delegated to us.
- */
-static int vacate(struct jail *jail, int own_fd)
-{
-    bool is_new  = faccessat(own_fd, SERVICE_LEAF, F_OK, 0) < 0;
-    int  leaf_fd = make_group(own_fd, SERVICE_LEAF), failed = leaf_fd < 0 ? -1 : move_all(own_fd, leaf_fd);
-
-    jail->cgroup_vacated = is_new && leaf_fd >= 0;
-    fdio_close(&leaf_fd);
-    return failed;
-}
-
-void jail_cgroup_restore(const struct jail *jail)
-{
-    int own_fd = jail->cgroup_vacated ? open_own(NULL) : -1, leaf_fd = own_fd < 0 ? -1 : make_group(own_fd, SERVICE_LEAF);
-
-    for (int i = 0; own_fd >= 0 && i < CGROUP_KINDS; i++) {
-        char disable[32];
-        (void)snprintf(disable, sizeof disable, "-%s", controllers[i]);
-        (void)write_at(own_fd, "cgroup.subtree_control", disable);
-    }
-    if (leaf_fd >= 0 && move_all(leaf_fd, own_fd) == 0)
-        (void)unlinkat(own_fd, SERVICE_LEAF, AT_REMOVEDIR);
-    fdio_close(&leaf_fd);
-    fdio_close(&own_fd);
-}
-
-static void prepare_v2(struct jail *jail)
-{
-    char    available[256] = "";
-    int     own_fd         = open_own(NULL), list_fd, group_fd;
-    ssize_t n;
-
-    if (own_fd < 0)
-        return;
-    list_fd = openat(own_fd, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
-    n       = list_fd < 0 ? -1 : read(list_fd, available, sizeof available - 1);
-    fdio_close(&list_fd);
-    for (char *p = available; n > 0 && *p != '\0'; p++)
-        *p = *p == ' ' ? ',' : *p;
-    if (n <= 0 || !has_word(available, "memory") || faccessat(own_fd, "cgroup.subtree_control", W_OK, AT_EACCESS) < 0 ||
-        vacate(jail, own_fd) < 0) {
-        close(own_fd);
-        return;
-    }
-    for (int i = 0; i < CGROUP_KINDS; i++) {
-        char enable[32];
-        (void)snprintf(enable, sizeof enable, "+%s", controllers[i]);
-        if (write_at(own_fd, "cgroup.subtree_control", enable) < 0)
-            continue;
-        group_fd = make_group(own_fd, jail->cgroup_name);
-        if (group_fd < 0)
-            continue;
-        if (write_at(group_fd, "cgroup.subtree_control", enable) == 0) {
-            jail->cgroup_version = 2;
-            jail->cgroup_fd[i]   = group_fd;
-        } else {
-            close(group_fd);
-        }
-    }
-    close(own_fd);
-}
-
-static void prepare_v1(struct jail *jail)
-{
-    for (int i = 0; i < CGROUP_KINDS; i++) {
-        int own_fd = open_own(controllers[i]);
-        if (own_fd >= 0)
-            jail->cgroup_fd[i] = make_group(own_fd, jail->cgroup_name);
-        if (jail->cgroup_fd[i] >= 0)
-            jail->cgroup_version = 1;
-        fdio_close(&own_fd);
-    }
-}
-
-int jail_cgroup_prepare(struct jail *jail, struct err *err)
-{
-    (void)err;
-    /* the supervisor's pid: a zygote that replaces a dead one finds the groups of its sessions again */
-    (void)snprintf(jail->cgroup_name, sizeof jail->cgroup_name, "penny-%d", (int)getppid());
-    prepare_v2(jail);
-    if (jail->cgroup_version == 0)
-        prepare_v1(jail);
-    for (int i = 0; i < CGROUP_KINDS; i++) {
-        if (jail->cgroup_fd[i] >= 0)
-            jail_active(jail, layers[i], "cgroup version %d", jail->cgroup_version);
-        else
-            jail_inactive(jail, layers[i], "no %s controller of cgroup version 2 is delegated to us and none of version 1 is writable",
-                          controllers[i]);
-    }
-    return 0;
+    return openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* A limit that the kernel refuses to take is an error, not a weaker jail; a file that does not exist is one the other version has. */
@@ -247,7 +48,7 @@ static int set_limit(int group_fd, const char *file, uint64_t value, struct err 
 {
     char text[32];
     (void)snprintf(text, sizeof text, "%" PRIu64, value);
-    return write_at(group_fd, file, text) < 0 ? err_errno(err, "%s <- %s", file, text) : 0;
+    return jail_cgroup_write(group_fd, file, text) < 0 ? err_errno(err, "%s <- %s", file, text) : 0;
 }
 
 static int limit_memory(const struct jail *jail, const struct jail_session *session, int fd, struct err *err)
@@ -277,7 +78,7 @@ static int limit_cpu(const struct jail *jail, uint32_t cpu_percent, int fd, stru
         (void)snprintf(text, sizeof text, "max %d", PERIOD_US);
     else
         (void)snprintf(text, sizeof text, "%" PRIu64 " %d", quota, PERIOD_US);
-    return write_at(fd, file, text) < 0 ? err_errno(err, "%s <- %s", file, text) : 0;
+    return jail_cgroup_write(fd, file, text) < 0 ? err_errno(err, "%s <- %s", file, text) : 0;
 }
 
 static void group_name(const struct jail_session *session, char *ret, size_t size)
@@ -291,9 +92,9 @@ static int reserve_one(const struct jail *jail, const struct jail_session *sessi
     int  fd, failed = 0;
 
     group_name(session, name, sizeof name);
-    fd = make_group(jail->cgroup_fd[kind], name);
+    fd = jail_cgroup_make(jail->cgroup_fd[kind], name);
     if (fd < 0)
-        return err_errno(err, "%s group", controllers[kind]);
+        return err_errno(err, "%s group", jail_cgroup_controllers[kind]);
     if (kind == CGROUP_MEMORY)
         failed = limit_memory(jail, session, fd, err);
     else if (kind == CGROUP_PIDS)
@@ -350,7 +151,7 @@ int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *sess
         return err_errno(err, "open the memory group");
     before = read_usage(fd, usage);
     (void)snprintf(amount, sizeof amount, "%" PRIu64, before);
-    failed = write_at(fd, file, v1 ? "0" : amount);
+    failed = jail_cgroup_write(fd, file, v1 ? "0" : amount);
     if (failed < 0)
         (void)err_errno(err, "%s", file);
     after      = read_usage(fd, usage);
@@ -389,8 +190,8 @@ int jail_cgroup_enter(const struct jail *jail, const struct jail_session *sessio
         return 0;
     (void)snprintf(path, sizeof path, "s%u/cgroup.procs", session->session);
     for (int i = 0; i < CGROUP_KINDS; i++) {
-        if (jail->cgroup_fd[i] >= 0 && write_at(jail->cgroup_fd[i], path, "0") < 0)
-            return err_errno(err, "enter the %s group", controllers[i]);
+        if (jail->cgroup_fd[i] >= 0 && jail_cgroup_write(jail->cgroup_fd[i], path, "0") < 0)
+            return err_errno(err, "enter the %s group", jail_cgroup_controllers[i]);
     }
     return 0;
 }

@@ -24,8 +24,15 @@ int  jail_workspace_enter(const struct jail *jail, const struct jail_session *se
 void jail_workspace_release(const struct jail *jail, const struct jail_session *session);
 void jail_workspace_done(const struct jail *jail);
 
+/* jail_cgroup_place.c: where the groups are made. */
+int jail_cgroup_prepare(struct jail *jail, struct err *err);
+
 /* jail_cgroup.c: memory, processes and processor time, held by the kernel; stats.c reads them. */
-int  jail_cgroup_prepare(struct jail *jail, struct err *err);
+extern const char *const jail_cgroup_controllers[CGROUP_KINDS];
+/* Writes one file of a group. Returns 0, or -1 with errno. */
+int jail_cgroup_write(int dir_fd, const char *path, const char *text);
+/* Makes a group unless it is there, and opens it. Returns a descriptor or -1 with errno. */
+int  jail_cgroup_make(int parent_fd, const char *name);
 int  jail_cgroup_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
 int  jail_cgroup_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 void jail_cgroup_release(const struct jail *jail, const struct jail_session *session);

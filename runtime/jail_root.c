@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -65,6 +66,22 @@ static int make_file(const char *root, const char *path, const char *text, struc
     return failed;
 }
 
+/* In a user namespace, what the host has set on a mount (noexec, noatime, ...) is locked and must be given again. */
+static unsigned long locked_flags(const char *path)
+{
+    static const unsigned long flags[][2] = {{ST_RDONLY, MS_RDONLY},    {ST_NOSUID, MS_NOSUID},   {ST_NODEV, MS_NODEV},
+                                             {ST_NOEXEC, MS_NOEXEC},    {ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME},
+                                             {ST_RELATIME, MS_RELATIME}};
+    struct statvfs             st;
+    unsigned long              found = 0;
+
+    if (statvfs(path, &st) < 0)
+        return 0;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        found |= (st.f_flag & flags[i][0]) != 0 ? flags[i][1] : 0;
+    return found;
+}
+
 /* Binds `source` of the host at `target` of the root, read-only. A source that does not exist is left out: distributions differ. */
 static int bind_read_only(const char *root, const char *source, const char *target, bool device, struct err *err)
 {
@@ -79,11 +96,7 @@ static int bind_read_only(const char *root, const char *source, const char *targ
         return -1;
     if (mount(source, full, NULL, MS_BIND, NULL) < 0)
         return err_errno(err, "bind %s", source);
-    if (mount(NULL, full, NULL, flags, NULL) == 0)
-        return 0;
-    /* in a user namespace, flags the host set (noexec, noatime, ...) are locked and must be given again */
-    if (mount(NULL, full, NULL, flags | MS_NOATIME | MS_NODEV, NULL) == 0 ||
-        mount(NULL, full, NULL, flags | MS_RELATIME | MS_NODEV, NULL) == 0)
+    if (mount(NULL, full, NULL, flags | locked_flags(full), NULL) == 0)
         return 0;
     return err_errno(err, "remount %s read-only", target);
 }
@@ -317,7 +330,8 @@ int jail_root_prepare(struct jail *jail, struct err *err)
     }
     (void)snprintf(root, sizeof root, "%s/root", jail->policy->state_dir);
     if (unshare(CLONE_NEWNS) < 0)
-        return err_errno(err, "mount namespace of the zygote");
+        return err_errno(err, "mount namespace of the zygote (root without CAP_SYS_ADMIN? Start it as an ordinary user, or with "
+                              "SANDBOX_USER_NAMESPACES=off)");
     if (build(jail, root, &why) < 0) {
         /* half a root is worse than none, and the mount namespace that holds it can't be left again */
         return err_set(err, why.code, "the sandbox root could not be built: %.180s (SANDBOX_USER_NAMESPACES=off starts without one)",
