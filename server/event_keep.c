@@ -31,6 +31,16 @@ const struct bytes *event_log_last_commit(const struct event_log *log)
     return &log->commit;
 }
 
+/* A commit is given back with the execution it stands behind. */
+static void count_commit(struct event_log *log, uint64_t at, size_t size)
+{
+    struct event_track *track = event_log_find(log, log->last_serial);
+
+    log->coming_at = at;
+    if (track != NULL && track->last_seq > 0 && track->last_offset + track->last_size + track->tail_size == at)
+        track->tail_size += size;
+}
+
 int event_log_record(struct event_log *log, unsigned kind, uint64_t serial, const void *data, size_t length, uint64_t *ret_at,
                      struct err *err)
 {
@@ -45,6 +55,8 @@ int event_log_record(struct event_log *log, unsigned kind, uint64_t serial, cons
     memcpy(to + sizeof head, data, length);
     if (ret_at != NULL)
         *ret_at = log->end + log->batch.length;
+    if (kind == EVENT_RECORD_COMMIT)
+        count_commit(log, log->end + log->batch.length, event_record_size(length));
     event_log_add(log, &head);
     if (kind == EVENT_RECORD_NOTE || kind == EVENT_RECORD_SESSION || kind == EVENT_RECORD_FILE || kind == EVENT_RECORD_HISTORY)
         log->last_serial = UINT64_MAX; /* it stands among the events of an execution, which must not be given back in one piece */
@@ -74,7 +86,7 @@ void event_log_erase(struct event_log *log, uint64_t at)
     struct event_record head;
     if (at != 0 && at < log->end && event_store_read(&log->store, at, (char *)&head, sizeof head) == (ssize_t)sizeof head &&
         event_record_head((const char *)&head, sizeof head, &head) && head.kind > EVENT_RECORD_BEGIN)
-        event_store_punch(&log->store, at, event_record_size(head.length));
+        event_store_erase(&log->store, at, event_record_size(head.length));
 }
 
 int event_track_keep(struct event_track *track, const void *note, size_t length, struct err *err)

@@ -175,63 +175,14 @@ void event_log_flush(struct event_log *log)
         log->end += batch.length;
         if (event_store_write(&log->store, offset, batch.data, batch.length) < 0)
             tell_storage(log);
+        else if (log->coming_at > 0)
+            log->commit_at = log->coming_at;
+        log->coming_at = 0;
         deliver(log, &batch, offset);
         event_block_give(&batch);
         event_log_close_text(log);
     }
     log->is_flushing = false;
-}
-
-/* Giving space back. */
-void event_track_punch(struct event_track *track, uint64_t from, uint64_t to)
-{
-    struct event_log   *log   = track->log;
-    struct bytes        block = {0};
-    struct event_walk   walk;
-    struct event_record head;
-    const char         *payload;
-    uint64_t            offset, run = from;
-
-    if (!track->is_interleaved) {
-        event_store_punch(&log->store, from, to - from);
-        return;
-    }
-    block = event_block_take();
-    event_walk_init(&walk, &log->store, from, to, block.data, block.data == NULL ? 0 : BLOCK_BYTES);
-    while (block.data != NULL && event_walk_next(&walk, &head, &payload, &offset) == EVENT_WALK_RECORD) {
-        if (head.serial == track->serial && head.kind != EVENT_RECORD_BEGIN)
-            continue;
-        event_store_punch(&log->store, run, offset - run);
-        run = walk.offset;
-    }
-    if (block.data != NULL)
-        event_store_punch(&log->store, run, to - run);
-    event_block_give(&block);
-}
-
-static void trim_track(struct event_track *track)
-{
-    struct event_log *log = track->log;
-
-    event_track_punch(track, track->first_offset, track->last_offset);
-    if (!log->store.can_punch)
-        return;
-    log->kept_bytes -= track->kept_bytes;
-    track->kept_bytes   = 0; /* the terminal event is little and counts no more */
-    track->first_seq    = track->last_seq;
-    track->first_offset = track->last_offset;
-    track->index[0]     = (struct index_entry){track->last_seq, track->last_offset};
-    track->index_count  = 1;
-    track->is_trimmed   = true;
-}
-
-void event_log_trim(struct event_log *log)
-{
-    for (size_t i = 0; i < log->track_count && log->kept_bytes > log->limits.retain_bytes; i++) {
-        struct event_track *track = log->tracks[i];
-        if (track->has_ended && !track->is_trimmed && track->flushed_seq == track->last_seq)
-            trim_track(track);
-    }
 }
 
 static void end_listener(struct event_track *track)
@@ -257,9 +208,7 @@ void event_track_free(struct event_track *track)
         return;
     log = track->log;
     event_log_flush(log);
-    event_store_punch(&log->store, track->begin_offset, track->begin_size);
-    if (track->last_seq > 0)
-        event_track_punch(track, track->first_offset, track->last_offset + track->last_size);
+    event_track_give_back(track);
     log->kept_bytes -= track->kept_bytes;
     event_log_remove(log, track);
     free_track(track);
@@ -415,7 +364,9 @@ struct event_log *event_log_open(int fd, const struct event_log_limits *limits, 
     if (fstat(log->store.fd, &status) < 0) {
         (void)err_errno(err, "reading an event log");
     } else if (size = (uint64_t)status.st_size, (size == 0 || find_commit(log, &size, err) == 0) && restore(log, size, err) == 0) {
-        (void)!ftruncate(log->store.fd, (off_t)log->end); /* what was cut off; harmless should it stay */
+        /* What was cut off; harmless should it stay. A file that is truncated to nothing is written to the disk when it is closed (ext4). */
+        if ((uint64_t)status.st_size != log->end)
+            (void)!ftruncate(log->store.fd, (off_t)log->end);
         return log;
     }
     event_log_free(log);

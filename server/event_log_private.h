@@ -1,4 +1,5 @@
-/* event_log_private.h: what the files of the event log share: event_log.c (file, flush), event_track.c (appending), event_reader.c (reading back). */
+/* event_log_private.h: what the files of the event log share: event_log.c (file, flush), event_append.c, event_space.c
+ * (giving back), event_reader.c (reading back). */
 #ifndef PENNY_EVENT_LOG_PRIVATE_H
 #define PENNY_EVENT_LOG_PRIVATE_H
 
@@ -27,6 +28,7 @@ struct event_track {
     uint64_t              first_seq, last_seq, flushed_seq;
     uint64_t              first_offset, last_offset;               /* of the first and the last event's record */
     uint64_t              last_size;                               /* of the last record */
+    uint64_t              tail_size;                               /* of the commits right behind it */
     uint64_t              output_bytes, dropped_bytes, kept_bytes; /* sent by the program; dropped; encoded in the log */
     uint64_t              output_limit, log_limit;
     struct index_entry   *index;
@@ -50,7 +52,8 @@ struct event_log {
     bool                    is_flushing, is_asked; /* asked: a commit is wanted although nothing was appended */
     void (*on_commit)(void *arg);                  /* NULL: nobody takes the session over */
     void        *commit_arg;
-    struct bytes commit; /* payload of the last one in the file, when it was opened */
+    uint64_t     commit_at, coming_at; /* of the last commit that was written, and of the one in the batch; 0: none */
+    struct bytes commit;               /* payload of the last one in the file, when it was opened */
 };
 
 /* Blocks of BLOCK_BYTES, a few of which are kept; for batches and windows, which live for one wake-up. data is NULL when there is no memory. */
@@ -73,7 +76,7 @@ int  event_log_insert(struct event_log *log, struct event_track *track, struct e
 void event_log_remove(struct event_log *log, struct event_track *track);
 /* Drops events of the oldest ended executions until no more than limits.retain_bytes are kept. */
 void event_log_trim(struct event_log *log);
-/* Gives back the bytes from `from` to `to` that are this track's. */
-void event_track_punch(struct event_track *track, uint64_t from, uint64_t to);
+/* Gives back all that the file holds of it, and the commits behind it that no longer hold. What was appended must have been flushed. */
+void event_track_give_back(struct event_track *track);
 
 #endif

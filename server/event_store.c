@@ -8,7 +8,7 @@
 
 #include "fdio.h"
 
-enum { PUNCH_BYTES = 64 * 1024 };
+enum { PUNCH_BYTES = 64 * 1024, BLOCK_BYTES = 4096 /* of most file systems; of others, a little stays */ };
 
 int event_store_init(struct event_store *store, int fd, size_t memory_max, struct err *err)
 {
@@ -18,33 +18,32 @@ int event_store_init(struct event_store *store, int fd, size_t memory_max, struc
     return store->fd < 0 ? err_errno(err, "making a memfd for an event log") : 0;
 }
 
-static void punch(struct event_store *store)
+void event_store_erase(struct event_store *store, uint64_t offset, uint64_t length)
 {
-    uint64_t length = store->punch_to - store->punch_from;
     if (length > 0 && store->can_punch &&
-        fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)store->punch_from, (off_t)length) < 0 &&
-        errno == EOPNOTSUPP)
+        fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) < 0 && errno == EOPNOTSUPP)
         store->can_punch = false;
-    store->punch_from = store->punch_to = 0;
 }
 
+/* Blocks are given back whole, so what comes one behind the other is given back in one piece. */
 void event_store_punch(struct event_store *store, uint64_t offset, uint64_t length)
 {
     if (length == 0 || !store->can_punch)
         return;
     if (offset != store->punch_to) {
-        punch(store);
+        event_store_erase(store, store->punch_from, store->punch_to - store->punch_from);
         store->punch_from = offset;
     }
     store->punch_to = offset + length;
-    if (store->punch_to - store->punch_from >= PUNCH_BYTES)
-        punch(store);
+    if (store->punch_to - store->punch_from >= PUNCH_BYTES) {
+        event_store_erase(store, store->punch_from, store->punch_to - store->punch_from);
+        store->punch_from = store->punch_to / BLOCK_BYTES * BLOCK_BYTES; /* the block that is begun goes with what comes next */
+    }
 }
 
 void event_store_done(struct event_store *store)
 {
-    punch(store);
-    fdio_close(&store->fd);
+    fdio_close(&store->fd); /* what was still to be given back goes with the file */
     bytes_done(&store->memory);
 }
 

@@ -38,6 +38,8 @@ ssize_t event_store_read(const struct event_store *store, uint64_t offset, char 
  * execution would cost more than what it gives back: a process that is killed may leave the last ones as they were.
  */
 void event_store_punch(struct event_store *store, uint64_t offset, uint64_t length);
+/* The same at once, for a record that a successor must not find. */
+void event_store_erase(struct event_store *store, uint64_t offset, uint64_t length);
 
 /*
  * Walks records from an offset. A step that finds something else than a record looks for the next one.

@@ -202,6 +202,7 @@ bool event_track_count(struct event_track *track, const struct event_record *hea
     track->last_seq    = head->seq;
     track->last_offset = offset;
     track->last_size   = event_record_size(head->length);
+    track->tail_size   = 0;
     track->kept_bytes += track->last_size;
     log->kept_bytes += track->last_size;
     if (event_kind_is_terminal((enum event_kind)head->kind))

@@ -31,6 +31,7 @@ from one_shot import Absent  # noqa: E402
 STEPS = {"full": (1, 10, 100, 1000, 5000), "quick": (1, 10, 100)}
 CHURN = {"full": 100_000, "quick": 1000}
 CHURN_SECONDS = {"full": 170, "quick": 6}
+RESERVE = {"full": 150, "quick": 45}  # seconds that the alternatives are left
 
 
 class Bench:
@@ -89,8 +90,15 @@ class Bench:
         self.found["service"]["cold"] = service.first_output(running, self.scale(150), 0)
 
     def churn(self, running):
-        seconds = min(CHURN_SECONDS[self.variant], self.clock.left - 15)
+        seconds = max(5, min(CHURN_SECONDS[self.variant], self.clock.left - RESERVE[self.variant]))
         self.found["service"]["cycles"] = {**service.cycles(running, CHURN[self.variant], seconds), "wanted": CHURN[self.variant]}
+
+    def alternative(self, module, kind):
+        why = kind.why_absent()
+        if why:
+            self.found["missing"][kind.name] = why
+            return None
+        return self.phase(kind.name, module.measure, kind, self.workplace, self.scale, needs=25 if self.variant == "full" else 10)
 
     def measure(self):
         found, place, full = self.found, self.workplace, self.variant == "full"
@@ -103,14 +111,14 @@ class Bench:
         self.one_service("connections, checkpoints", self.load)
         found["service"]["burst"] = self.phase("a burst of creates", service.burst, place, 1000 if full else 100, needs=20)
         found["service"]["big"] = self.phase("a session that holds 1 GB", service.big, place, 7 if full else 3, needs=20)
-        for module in (one_shot, kernels):
-            for name, kind in module.KINDS.items():
-                found["alternatives"][name] = self.phase(kind.name, module.measure, kind, place, self.scale, needs=30 if full else 10) or {"name": kind.name, "note": kind.note}
-        steps = self.phase("many sessions", scale.sessions, place, STEPS[self.variant], self.clock, 40 if full else 15, needs=30 if full else 12)
+        steps = self.phase("many sessions", scale.sessions, place, STEPS[self.variant], self.clock, RESERVE[self.variant], needs=30 if full else 12)
         found["sessions"], found["deleted"], why = steps or ([], None, None)
         if why:
             found["missing"]["more sessions"] = why
         self.one_service("sessions made and deleted", self.churn)
+        for module in (one_shot, kernels):
+            for name, kind in module.KINDS.items():
+                found["alternatives"][name] = self.alternative(module, kind) or {"name": kind.name, "note": kind.note}
         found["model"] = self.phase("the model beside what was measured", model.measure, found, needs=0)
         found["seconds"] = round(self.clock.used, 1)
         return found

@@ -25,7 +25,7 @@ def _save(figure, path):
 
 def _bars(axes, title, bars, write):
     """Horizontal bars on a logarithmic axis, the smallest first as it came; each with its figure behind it."""
-    bars = [b for b in bars if b[1]]
+    bars = [b for b in bars if b[1] and b[1] > 0]
     if not bars:
         axes.set_visible(False)
         return

@@ -53,7 +53,14 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
 
 
-class Ipykernel:
+class Alternative:
+    @classmethod
+    def why_absent(cls):
+        """Why it can't be measured here; None when it can."""
+        return None
+
+
+class Ipykernel(Alternative):
     name, note = "ipykernel", "a process for each session, no jail, ZeroMQ"
 
     def __init__(self, workplace):
@@ -114,7 +121,7 @@ class ServerKernel:
         _call("DELETE", f"{self.url}/{self.id}")
 
 
-class JupyterServer:
+class JupyterServer(Alternative):
     name, note = "jupyter-server", "a kernel for each session behind HTTP and WebSocket, no jail"
 
     def __init__(self, workplace, port=None):
@@ -171,7 +178,7 @@ class Context:
         _call("DELETE", f"{self.url}/contexts/{self.id}")
 
 
-class E2B:
+class E2B(Alternative):
     """What runs inside each of E2B's virtual machines. It is in no package: BENCH_E2B names template/server of a checkout of e2b-dev/code-interpreter."""
 
     name, note = "E2B's template server", "FastAPI before jupyter-server, on this machine: without the virtual machine around it"
@@ -179,12 +186,15 @@ class E2B:
            "BENCH_E2B=DIRECTORY of a checkout measures it")
     JUPYTER_PORT = 8888  # in its source
 
-    def __init__(self, workplace):
+    @classmethod
+    def why_absent(cls):
         source = os.environ.get("BENCH_E2B", "")
         if not source:
-            raise Absent(self.WHY)
-        if not (Path(source) / "main.py").exists():
-            raise Absent(f"there is no main.py in BENCH_E2B={source}")
+            return cls.WHY
+        return None if (Path(source) / "main.py").exists() else f"there is no main.py in BENCH_E2B={source}"
+
+    def __init__(self, workplace):
+        source = os.environ["BENCH_E2B"]
         self.place = Path(workplace)
         self.jupyter = JupyterServer(workplace, self.JUPYTER_PORT)
         self.port = free_port()

@@ -30,6 +30,11 @@ class Bare:
         self.workplace = Path(workplace) / type(self).__name__.lower()
         self.workplace.mkdir()
 
+    @classmethod
+    def why_absent(cls):
+        """Why it can't be measured here; None when it can."""
+        return None
+
     def command(self, code):
         return [PYTHON, "-c", code]
 
@@ -37,10 +42,9 @@ class Bare:
 class Bubblewrap(Bare):
     name, note = "bubblewrap", "a jail and a process for each request"
 
-    def __init__(self, workplace):
-        super().__init__(workplace)
-        if not shutil.which("bwrap"):
-            raise Absent("bwrap is not installed (Debian's package bubblewrap)")
+    @classmethod
+    def why_absent(cls):
+        return None if shutil.which("bwrap") else "bwrap is not installed (Debian's package bubblewrap)"
 
     def command(self, code):
         links = [part for name in LINKS if Path("/", name).is_symlink() for part in ("--symlink", f"usr/{name}", f"/{name}")]
@@ -52,10 +56,14 @@ class Runc(Bare):
     name, note = "runc", "a container for each request; its root filesystem is read-only binds, no image is unpacked"
     made = 0
 
+    @classmethod
+    def why_absent(cls):
+        if os.geteuid() != 0:
+            return "a container's read-only binds need root"
+        return None if shutil.which("runc") else "runc is not installed (Debian's package runc)"
+
     def __init__(self, workplace):
         super().__init__(workplace)
-        if not shutil.which("runc"):
-            raise Absent("runc is not installed (Debian's package runc)")
         root = self.workplace / "rootfs"
         root.mkdir()
         for name in LINKS:

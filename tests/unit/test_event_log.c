@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "event_log.h"
+#include "event_record.h"
 #include "text.h"
 
 static const struct event_log_limits ROOMY = {UINT64_C(1) << 40, UINT64_C(1) << 40, UINT64_C(1) << 40};
@@ -541,6 +542,46 @@ static void old_executions_give_their_space_back(void **state)
     event_log_free(log);
 }
 
+static void commit(void *arg)
+{
+    static uint64_t commits[30];
+    commits[0]++;
+    assert_int_equal(event_log_record(arg, EVENT_RECORD_COMMIT, 0, commits, sizeof commits, NULL, NULL), 0);
+}
+
+/* What a session writes for each cell: its events, notes that another replaces, commits with and without events. */
+static void cells_leave_no_more_than_what_is_kept(void **state)
+{
+    enum { CELLS = 3000, KEPT = 16 };
+    int               fd  = memfd_create("log", 0), again_fd;
+    struct event_log *log = open_log(fd, &ROOMY), *again;
+    uint64_t          last;
+    (void)state;
+    event_log_set_committer(log, commit, log);
+    for (uint64_t serial = 1; serial <= CELLS; serial++) {
+        struct event_track *track = begin(log, serial);
+        if (serial % 3 == 0) {
+            assert_int_equal(event_track_keep(track, "running", 7, NULL), 0);
+            event_log_commit(log);
+        }
+        talk(track, log, 100);
+        assert_int_equal(event_track_keep(track, NULL, 0, NULL), 0);
+        if (serial % 2 == 0)
+            event_log_commit(log);
+        event_track_free(event_log_find(log, serial - KEPT));
+        assert_true(blocks_of(fd) < 300000);
+    }
+    again_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    again    = open_log(again_fd, &ROOMY);
+    memcpy(&last, event_log_last_commit(again)->data, sizeof last);
+    assert_int_equal(last, CELLS + CELLS / 3 + CELLS / 2);
+    assert_null(event_log_find(again, CELLS / 2));
+    for (uint64_t serial = CELLS - KEPT + 1; serial <= CELLS; serial++)
+        expect_same(event_log_find(log, serial), event_log_find(again, serial));
+    event_log_free(again);
+    event_log_free(log);
+}
+
 static void a_hole_leaves_what_others_wrote_in_between(void **state)
 {
     int                 fd  = memfd_create("log", 0);
@@ -730,6 +771,7 @@ int main(void)
         cmocka_unit_test(a_file_cut_anywhere_is_read_up_to_there),
         cmocka_unit_test(a_damaged_byte_costs_one_event),
         cmocka_unit_test(old_executions_give_their_space_back),
+        cmocka_unit_test(cells_leave_no_more_than_what_is_kept),
         cmocka_unit_test(a_hole_leaves_what_others_wrote_in_between),
         cmocka_unit_test(a_full_disk_does_not_stop_the_live_stream),
         cmocka_unit_test(reading_stops_and_goes_on),
