@@ -93,6 +93,12 @@ static void method_not_allowed(struct http_request *request, const struct route_
     http_reply_error(request, 405, "METHOD_NOT_ALLOWED", message, NULL, 0);
 }
 
+static void refuse_origin(struct http_request *request)
+{
+    http_reply_error(request, 403, "ORIGIN_NOT_ALLOWED",
+                     "Pages of this origin may not call this server; SANDBOX_CORS_ORIGINS lists those that may", NULL, 0);
+}
+
 /* Returns false when the request was answered. */
 static bool check_access(const struct router *router, struct http_request *request, enum route_origin *ret_origin)
 {
@@ -110,8 +116,7 @@ static bool check_access(const struct router *router, struct http_request *reque
     if (*ret_origin == ORIGIN_ALLOWED || *ret_origin == ORIGIN_SAME)
         route_add_cors(request);
     if (*ret_origin == ORIGIN_FOREIGN && (method & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS)) == 0) {
-        http_reply_error(request, 403, "ORIGIN_NOT_ALLOWED",
-                         "Pages of this origin may not call this server; SANDBOX_CORS_ORIGINS lists those that may", NULL, 0);
+        refuse_origin(request);
         return false;
     }
     return true;
@@ -267,6 +272,10 @@ void route_dispatch(struct http_request *request, void *arg)
     if (route != NULL)
         http_request_set_tag(request, (unsigned)(route - router->table) + 1);
     set_error_shape(request, route);
+    if (route != NULL && (route->flags & ROUTE_OWN_ORIGIN) != 0 && origin == ORIGIN_FOREIGN) {
+        refuse_origin(request);
+        return;
+    }
     route_note_caller(router->tenants, request);
     if ((route == NULL || (route->flags & ROUTE_UNLIMITED) == 0) && !check_rate(router, request))
         return;

@@ -12,13 +12,14 @@
 #include "http.h"
 
 enum route_flags {
-    ROUTE_BODY_JSON   = 1,  /* the body is parsed: http_request_json() is an object; an empty body is {} */
-    ROUTE_STATIC      = 2,  /* the handler's context is the router's static files */
-    ROUTE_FALLBACK    = 4,  /* catches what no other route knows: a method it does not have is 404, not 405 */
-    ROUTE_UNLIMITED   = 8,  /* not counted by the rate limit (health checks) */
-    ROUTE_BODY_STREAM = 16, /* delivered before its body, which the handler takes in pieces */
-    ROUTE_OPEN        = 32, /* needs no API key; nor does what is ROUTE_STATIC */
-    ROUTE_METRICS     = 64, /* a key that may only read metrics is good enough */
+    ROUTE_BODY_JSON   = 1,   /* the body is parsed: http_request_json() is an object; an empty body is {} */
+    ROUTE_STATIC      = 2,   /* the handler's context is the router's static files */
+    ROUTE_FALLBACK    = 4,   /* catches what no other route knows: a method it does not have is 404, not 405 */
+    ROUTE_UNLIMITED   = 8,   /* not counted by the rate limit (health checks) */
+    ROUTE_BODY_STREAM = 16,  /* delivered before its body, which the handler takes in pieces */
+    ROUTE_OPEN        = 32,  /* needs no API key; nor does what is ROUTE_STATIC */
+    ROUTE_METRICS     = 64,  /* a key that may only read metrics is good enough */
+    ROUTE_OWN_ORIGIN  = 128, /* pages of other origins may not even read it */
     /* whose clients see the errors: their shapes are in compat_error.h */
     ROUTE_ERRORS_FLASK   = 256,
     ROUTE_ERRORS_FASTAPI = 512,

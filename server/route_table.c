@@ -129,7 +129,7 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_context_restart, E2B | ROUTE_OPEN},
 
     {HTTP_POST, "/mcp", mcp_post, ROUTE_BODY_JSON | ROUTE_ERRORS_MCP},
-    {HTTP_GET, "/mcp", mcp_get, ROUTE_ERRORS_MCP},
+    {HTTP_GET, "/mcp", mcp_get, ROUTE_ERRORS_MCP | ROUTE_OWN_ORIGIN},
     {HTTP_DELETE, "/mcp", mcp_delete, ROUTE_ERRORS_MCP},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
