@@ -218,6 +218,7 @@ test: packages-test
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)deploy/setup.sh modules clients/typescript
 	$(Q)deploy/setup.sh modules tests/clients/e2b
+	$(Q)deploy/setup.sh modules tests/clients/mcp
 	$(Q)deploy/setup.sh modules web
 	$(Q)deploy/setup.sh browser
 	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --node '$(NODE_PLACES)' --pytest '$(PYTEST_PLACES)' $(T)

@@ -10,7 +10,7 @@
 
 #include "child.h"
 
-enum { READ_BYTES = 65536, LISTEN_AGAIN_MS = 1000 };
+enum { READ_BYTES = 65536, AGAIN_MS = 1000 };
 
 /* Everything that is under way. */
 struct bridge {
@@ -19,9 +19,9 @@ struct bridge {
     size_t                    count;
     struct bytes              input;
     size_t                    used;
-    bool                      has_ended; /* standard input */
-    bool                      listens;   /* a stream is open, so that the session is in use */
-    int64_t                   again_ms;  /* not before this is it tried again */
+    bool                      has_ended;           /* standard input */
+    bool                      listens;             /* a stream is open, so that the session is in use */
+    int64_t                   renew_ms, listen_ms; /* not before these is it tried again */
 };
 
 bool mcp_stdio_line(const struct bytes *text, size_t *used, const char **ret_line, size_t *ret_length)
@@ -147,20 +147,23 @@ static void read_input(struct bridge *bridge)
     }
 }
 
-/* While there is a session its stream is open; when it is over, another one is begun, for what is called next. */
+/* While there is a session its stream is open, so that it is in use; when it is over, another one is begun, for what is called next. */
 static void keep_session(struct bridge *bridge)
 {
     struct mcp_stdio_session *session = bridge->session;
     struct mcp_message        message = {0};
+    int64_t                   now     = child_now_ms();
 
-    if (session->version[0] == '\0' || bridge->has_ended || (session->id[0] != '\0' && bridge->listens) ||
-        child_now_ms() < bridge->again_ms)
+    if (session->version[0] == '\0' || bridge->has_ended)
         return;
-    bridge->again_ms = child_now_ms() + LISTEN_AGAIN_MS;
-    if (session->id[0] == '\0' && mcp_message_read(&message, session->initialize) == MCP_REQUEST)
+    if (session->id[0] == '\0' && now >= bridge->renew_ms && mcp_message_read(&message, session->initialize) == MCP_REQUEST) {
+        bridge->renew_ms = now + AGAIN_MS;
         add_call(bridge, mcp_stdio_call_new(session, STDIO_RENEW, session->initialize, &message));
-    else if (session->id[0] != '\0')
+    }
+    if (session->id[0] != '\0' && !bridge->listens && now >= bridge->listen_ms) {
+        bridge->listen_ms = now + AGAIN_MS;
         add_call(bridge, mcp_stdio_call_new(session, STDIO_LISTEN, NULL, &(struct mcp_message){0}));
+    }
 }
 
 static void read_calls(struct bridge *bridge, const struct pollfd *polled, size_t count)
@@ -204,7 +207,7 @@ static int turn(struct bridge *bridge, int signal_fd)
         polled[count++] = (struct pollfd){.fd = call->http.fd, .events = POLLIN};
         waits           = waits && !http_call_is_buffered(&call->http);
     }
-    if (poll(polled, count, !waits ? 0 : bridge->listens ? -1 : LISTEN_AGAIN_MS) < 0)
+    if (poll(polled, count, !waits ? 0 : bridge->listens ? -1 : AGAIN_MS) < 0)
         return 0;
     if (polled[0].revents != 0)
         number = take_signal(signal_fd);
