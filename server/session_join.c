@@ -54,35 +54,10 @@ static void on_ready(void *arg)
     answer(join, sessions_add_fork(join->host->sessions, join->host, &join->request, worker, &beginning, &err), err.message);
 }
 
-static void ignore_frame(const struct frame *frame, void *arg)
-{
-    (void)frame;
-    (void)arg;
-}
-
-static void ignore_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
-{
-    (void)stream;
-    (void)data;
-    (void)length;
-    (void)arg;
-}
-
-static void ignore_turn(void *arg)
-{
-    (void)arg;
-}
-
 static void on_exit_of(int status, void *arg)
 {
     (void)status;
     answer(arg, NULL, "the interpreter died before it was ready");
-}
-
-static void ignore_stats(const struct session_stats *stats, void *arg)
-{
-    (void)stats;
-    (void)arg;
 }
 
 static void on_gone(const struct worker_death *death, void *arg)
@@ -94,8 +69,8 @@ static void on_gone(const struct worker_death *death, void *arg)
     answer(join, NULL, reason);
 }
 
-static const struct worker_events worker_events = {on_ready,   ignore_frame, ignore_raw, ignore_turn,
-                                                   on_exit_of, ignore_stats, on_gone,    NULL};
+/* What it prints before it is a session is nobody's. */
+static const struct worker_events worker_events = {.on_ready = on_ready, .on_exit = on_exit_of, .on_gone = on_gone};
 
 /* ---- asking ---- */
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,11 +44,14 @@ def _run(place, base_url, log_path):
     env = dict(os.environ, PENNY_BASE_URL=base_url, PENNY_TEST_PACKAGE=PACKAGE, NO_COLOR="1")
     env.pop("FORCE_COLOR", None)
     with open(log_path, "wb") as log:
+        runner = subprocess.Popen(COMMANDS[place], cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            code = subprocess.run(COMMANDS[place], cwd=place, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, timeout=SECONDS).returncode
+            code = runner.wait(SECONDS)
         except subprocess.TimeoutExpired:
+            os.killpg(runner.pid, signal.SIGKILL)
+            runner.wait()
             code = None
-    return code, Path(log_path).read_text(errors="replace")
+    return code, Path(log_path).read_text(errors="replace") + (f"\nstill running after {SECONDS} s\n" if code is None else "")
 
 
 def _run_with_server(place, results):

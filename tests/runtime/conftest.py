@@ -1,6 +1,7 @@
 """A worker without a zygote: drive.c is built against the host's files, started once per profile, and forks a worker per test."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import wire  # noqa: E402
+
+from harness import processes  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PENNY_BUILD", ROOT / "build"))
@@ -76,6 +79,7 @@ def make_drive(drive_program, tmp_path_factory):
     yield make
     for drive in made:
         drive.close()
+    _end_what_is_left(made)
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +90,12 @@ def drive(make_drive):
 @pytest.fixture(scope="session")
 def standard_drive(make_drive):
     return make_drive("standard")
+
+
+def _end_what_is_left(drives):
+    """Of workers: in a session their init does it."""
+    for pid in processes.adopted({drive.process.pid for drive in drives}):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _worker(drive):

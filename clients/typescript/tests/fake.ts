@@ -2,6 +2,7 @@
 
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { after } from 'node:test';
 
 export interface Seen {
     method: string;
@@ -12,6 +13,10 @@ export interface Seen {
 }
 
 export type Answer = (seen: Seen, res: ServerResponse) => unknown;
+
+/* What a failed test leaves open would keep its process from ending. */
+const running = new Set<FakeServer>();
+after(() => Promise.all([...running].map((each) => each.stop())));
 
 function parse(body: Buffer): any {
     try {
@@ -55,6 +60,7 @@ export class FakeServer {
         });
         await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
         const fake = new FakeServer(server, `http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+        running.add(fake);
         server.on('connection', (socket: Socket) => {
             fake.sockets.add(socket);
             socket.once('close', () => fake.sockets.delete(socket));
@@ -67,6 +73,7 @@ export class FakeServer {
     }
 
     async stop(): Promise<void> {
+        running.delete(this);
         for (const socket of this.sockets) socket.destroy();
         await new Promise((resolve) => this.server.close(resolve));
     }

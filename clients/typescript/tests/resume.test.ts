@@ -192,10 +192,10 @@ test('comments keep a silent stream', async () => {
     const run = new FakeRun(EVENTS, (bytes, res) => {
         res.write(bytes.subarray(0, FIRST_EVENT));
         const ping = setInterval(() => res.write(': ping\n\n'), 30);
-        setTimeout(() => (clearInterval(ping), res.end(bytes.subarray(FIRST_EVENT))), 400);
+        setTimeout(() => (clearInterval(ping), res.end(bytes.subarray(FIRST_EVENT))), 1500);
     });
     const server = await FakeServer.start(run.answer);
-    checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, streamIdleTimeout: 200 }))).result);
+    checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, streamIdleTimeout: 1000 }))).result);
     assert.equal(run.connections, 1);
     await server.stop();
 });
@@ -203,10 +203,10 @@ test('comments keep a silent stream', async () => {
 test('the stream is not bound by the time limit of a call', async () => {
     const run = new FakeRun(EVENTS, (bytes, res) => {
         res.write(bytes.subarray(0, 500));
-        setTimeout(() => res.end(bytes.subarray(500)), 300);
+        setTimeout(() => res.end(bytes.subarray(500)), 1500);
     });
     const server = await FakeServer.start(run.answer);
-    checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, timeout: 150 }))).result);
+    checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, timeout: 1000 }))).result);
     assert.equal(run.connections, 1);
     await server.stop();
 });
