@@ -8,24 +8,16 @@ from typing import Any, List, Optional, TypeVar
 
 from .effects import Close, Effect, Exchange, Flow, Open, Read, Sleep
 from .errors import RequestTimeoutError, SandboxConnectionError
-from .http1 import Origin, Request, Response, ResponseReader
-from .transport import IDLE_MAX, IDLE_SECONDS, READ_BYTES, tls_context
+from .http1 import Origin, Request, Response
+from .transport import IDLE_MAX, IDLE_SECONDS, READ_BYTES, Channel, tls_context
 
 T = TypeVar("T")
 
 
-class AsyncConnection:
+class AsyncConnection(Channel):
     def __init__(self, origin: Origin, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.origin = origin
+        super().__init__(origin)
         self._reader, self._writer = reader, writer
-        self.idle_since = 0.0
-        self.reader = ResponseReader()
-        self.timeout: Optional[float] = None
-
-    @property
-    def head(self) -> Response:
-        assert self.reader.head is not None
-        return self.reader.head
 
     def is_usable(self) -> bool:
         return time.monotonic() - self.idle_since <= IDLE_SECONDS and not self._reader.at_eof() and not self._writer.is_closing()
@@ -39,19 +31,13 @@ class AsyncConnection:
             raise SandboxConnectionError(f"The connection was lost: {error}", True) from error
 
     async def send(self, request: Request) -> None:
-        self.reader = ResponseReader(request.method)
-        self.timeout = request.timeout
-        self._writer.write(request.encode(self.origin))
+        self._writer.write(self._begin(request))
         await self._within(self._writer.drain())
         while self.reader.head is None:
             await self._fill()
 
     async def _fill(self) -> None:
-        data = await self._within(self._reader.read(READ_BYTES))
-        if data:
-            self.reader.feed(data)
-        elif not self.reader.eof():
-            raise SandboxConnectionError("The connection was closed before the answer was whole", True)
+        self._feed(await self._within(self._reader.read(READ_BYTES)))
 
     async def read(self) -> bytes:
         while True:

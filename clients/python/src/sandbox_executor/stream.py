@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import Any, AsyncIterator, Awaitable, Callable, Deque, Iterator, Optional, Type, TypeVar
+from typing import Any, AsyncIterator, Callable, Deque, Iterator, Optional, Type, TypeVar
 
 from .api import Api, Call, error_of, segment
 from .effects import Close, Flow, Open, Read, Sleep
@@ -15,6 +15,7 @@ from .result import ExecutionResult, result_from_json
 from .sse import Message, Parser
 
 T = TypeVar("T")
+W = TypeVar("W", bound="Watch")
 _EVENT_STREAM = {"Accept": "text/event-stream", "Cache-Control": "no-cache"}
 
 
@@ -217,8 +218,8 @@ class EventFlow:
         return self.result
 
 
-class ExecutionStream:
-    """Iterate over the events. Leaving a `with` block before the end interrupts the run (unless detach() was called)."""
+class Watch:
+    """What blocking and asynchronous streams have in common: which run it is, and whose it is when the stream is left."""
 
     def __init__(self, flow: EventFlow, run: Callable[[Flow[Any]], Any]) -> None:
         self._flow, self._run, self._detached = flow, run, False
@@ -234,6 +235,18 @@ class ExecutionStream:
     @property
     def last_event_id(self) -> Optional[str]:
         return self._flow.last_event_id
+
+    def detach(self: W) -> W:
+        """The run goes on when the stream is left."""
+        self._detached = True
+        return self
+
+    def _end(self) -> Flow[None]:
+        return self._flow.close() if self._detached else self._flow.leave()
+
+
+class ExecutionStream(Watch):
+    """Iterate over the events. Leaving a `with` block before the end interrupts the run (unless detach() was called)."""
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -257,13 +270,8 @@ class ExecutionStream:
         """Answers an inputRequest event."""
         self._run(self._flow.send_input(text))
 
-    def detach(self) -> "ExecutionStream":
-        """The run goes on when the stream is left."""
-        self._detached = True
-        return self
-
     def close(self) -> None:
-        self._run(self._flow.close() if self._detached else self._flow.leave())
+        self._run(self._end())
 
     def __enter__(self) -> "ExecutionStream":
         return self
@@ -272,23 +280,8 @@ class ExecutionStream:
         self.close()
 
 
-class AsyncExecutionStream:
+class AsyncExecutionStream(Watch):
     """As ExecutionStream, with `async for` and `async with`."""
-
-    def __init__(self, flow: EventFlow, run: Callable[[Flow[Any]], Awaitable[Any]]) -> None:
-        self._flow, self._run, self._detached = flow, run, False
-
-    @property
-    def execution_id(self) -> Optional[str]:
-        return self._flow.execution_id
-
-    @property
-    def session_id(self) -> Optional[str]:
-        return self._flow.session_id
-
-    @property
-    def last_event_id(self) -> Optional[str]:
-        return self._flow.last_event_id
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
@@ -309,12 +302,8 @@ class AsyncExecutionStream:
     async def send_input(self, text: str) -> None:
         await self._run(self._flow.send_input(text))
 
-    def detach(self) -> "AsyncExecutionStream":
-        self._detached = True
-        return self
-
     async def close(self) -> None:
-        await self._run(self._flow.close() if self._detached else self._flow.leave())
+        await self._run(self._end())
 
     async def __aenter__(self) -> "AsyncExecutionStream":
         return self

@@ -20,12 +20,11 @@ IDLE_MAX = 8
 READ_BYTES = 256 * 1024
 
 
-class Connection:
-    """One socket and the answer that is being read from it."""
+class Channel:
+    """The answer that is being read from a connection, whichever kind that is."""
 
-    def __init__(self, origin: Origin, sock: socket.socket) -> None:
+    def __init__(self, origin: Origin) -> None:
         self.origin = origin
-        self.sock = sock
         self.idle_since = 0.0
         self.reader = ResponseReader()
         self.timeout: Optional[float] = None
@@ -34,6 +33,26 @@ class Connection:
     def head(self) -> Response:
         assert self.reader.head is not None
         return self.reader.head
+
+    def _begin(self, request: Request) -> bytes:
+        """What is to be written for it."""
+        self.reader = ResponseReader(request.method)
+        self.timeout = request.timeout
+        return request.encode(self.origin)
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self.reader.feed(data)
+        elif not self.reader.eof():
+            raise SandboxConnectionError("The connection was closed before the answer was whole", True)
+
+
+class Connection(Channel):
+    """One socket."""
+
+    def __init__(self, origin: Origin, sock: socket.socket) -> None:
+        super().__init__(origin)
+        self.sock = sock
 
     def is_usable(self) -> bool:
         """Nothing has come on it while it was idle: neither the end nor bytes that nobody asked for."""
@@ -45,11 +64,10 @@ class Connection:
             return False
 
     def send(self, request: Request) -> None:
-        self.reader = ResponseReader(request.method)
-        self.timeout = request.timeout
+        data = self._begin(request)
         self.sock.settimeout(request.timeout)
         try:
-            self.sock.sendall(request.encode(self.origin))
+            self.sock.sendall(data)
         except OSError as error:
             raise self._lost(error) from error
         while self.reader.head is None:
@@ -60,10 +78,7 @@ class Connection:
             data = self.sock.recv(READ_BYTES)
         except OSError as error:
             raise self._lost(error) from error
-        if data:
-            self.reader.feed(data)
-        elif not self.reader.eof():
-            raise SandboxConnectionError("The connection was closed before the answer was whole", True)
+        self._feed(data)
 
     def _lost(self, error: OSError) -> Exception:
         if isinstance(error, socket.timeout):
@@ -184,4 +199,4 @@ def tls_context(verify: bool) -> ssl.SSLContext:
     return context
 
 
-__all__: Tuple[str, ...] = ("Connection", "SyncDriver", "tls_context")
+__all__: Tuple[str, ...] = ("Channel", "Connection", "SyncDriver", "tls_context")
