@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 POLICIES = HERE.parent / "policies"
-COMMANDS = ("run", "doctor", "mcp")  # those with options of their own
+COMMANDS = ("run", "doctor", "mcp", "drain")  # those with options of their own
 FILES = {"FILE", "PATH", "PATH[=NAME]"}  # arguments that are names of files
 
 

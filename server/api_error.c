@@ -13,18 +13,59 @@
 
 enum { RETRY_S = 1, MESSAGE_MAX = 256, GIVEN_MAX = 80 /* of an id that is not one */ };
 
+bool api_error_elsewhere(struct http_request *request, const char *given)
+{
+    struct id id;
+    char      message[MESSAGE_MAX];
+    int       instance = id_parse(given, &id) && !id_is_own(&id) ? id_instance(&id) : ID_NO_INSTANCE;
+
+    if (instance == ID_NO_INSTANCE)
+        return false;
+    (void)snprintf(message, sizeof message, "'%.*s' is of instance %d; this is instance %d", GIVEN_MAX, given, instance, id_own_instance());
+    http_reply_error(request, 421, "WRONG_INSTANCE", message,
+                     json_pack("{s:i, s:i}", "instance", instance, "thisInstance", id_own_instance()), 0);
+    return true;
+}
+
+/* 308 takes a client that asks by path along by itself; one that asked otherwise must read where the session is. */
+static void reply_moved(struct http_request *request, const struct ended_session *ended, const char *given, const char *when)
+{
+    const char  *parameter = http_request_parameter(request, 0);
+    bool         by_path   = parameter != NULL && strcmp(parameter, given) == 0;
+    struct bytes target    = {0};
+    char         to[ID_TEXT_BYTES], message[MESSAGE_MAX];
+    json_t      *moved;
+
+    id_format(&ended->moved_to, to);
+    moved = json_pack("{s:s}", "sessionId", to);
+    if (id_instance(&ended->moved_to) != ID_NO_INSTANCE && id_own_instance() != ID_NO_INSTANCE)
+        (void)json_object_set_new(moved, "instance", json_integer(id_instance(&ended->moved_to)));
+    if (by_path && http_request_write_target(request, given, to, &target) && bytes_append(&target, "", 1))
+        http_request_add_header(request, "Location", target.data);
+    (void)snprintf(message, sizeof message, "Session '%.*s' moved at %s; it is '%s' now", GIVEN_MAX, given, when, to);
+    http_reply_error(request, by_path && target.length > 0 ? 308 : 410, "SESSION_MOVED", message,
+                     json_pack("{s:s, s:s, s:o}", "reason", "moved", "endedAt", when, "movedTo", moved), 0);
+    bytes_done(&target);
+}
+
 void api_error_no_session(struct http_request *request, const struct sessions *sessions, const char *given)
 {
     struct id                   id;
     const struct ended_session *ended = id_parse(given, &id) ? sessions_find_ended(sessions, &id) : NULL;
     char                        message[MESSAGE_MAX], when[JSON_TIME_BYTES];
 
-    if (ended == NULL || ended->owner != api_caller(request)) {
+    if (ended == NULL && api_error_elsewhere(request, given))
+        return;
+    if (ended == NULL || (ended->owner != api_caller(request) && !api_is_operator(request))) {
         (void)snprintf(message, sizeof message, "Session '%.*s' not found", GIVEN_MAX, given);
         http_reply_error(request, 404, "SESSION_NOT_FOUND", message, NULL, 0);
         return;
     }
     json_time_text(ended->ended_ms, when);
+    if (ended->has_moved) {
+        reply_moved(request, ended, given, when);
+        return;
+    }
     (void)snprintf(message, sizeof message, "Session '%s' %s at %s", given, ended->reason, when);
     http_reply_error(request, 410, "SESSION_GONE", message, json_pack("{s:s, s:s}", "reason", ended->reason, "endedAt", when), 0);
 }
@@ -32,6 +73,8 @@ void api_error_no_session(struct http_request *request, const struct sessions *s
 void api_error_no_execution(struct http_request *request, const char *given)
 {
     char message[MESSAGE_MAX];
+    if (api_error_elsewhere(request, given))
+        return;
     (void)snprintf(message, sizeof message, "Execution '%.*s' not found", GIVEN_MAX, given);
     http_reply_error(request, 404, "EXECUTION_NOT_FOUND", message, NULL, 0);
 }
@@ -54,6 +97,7 @@ void api_error_refused(struct http_request *request, const struct err *err)
         break;
     case EEXIST: http_reply_error(request, 409, "SESSION_EXISTS", err->message, NULL, 0); break;
     case EBUSY: http_reply_error(request, 409, "SESSION_BUSY", err->message, NULL, 0); break;
+    case EREMOTE: http_reply_error(request, 421, "WRONG_INSTANCE", err->message, NULL, 0); break;
     case EINPROGRESS: api_error_unavailable(request, "SESSION_MOVING", err->message); break;
     case ENOBUFS:
         metrics_deny(METRICS_DENIED_QUEUE);

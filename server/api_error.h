@@ -8,9 +8,14 @@
 #include "id.h"
 #include "sessions.h"
 
-/* 404 or, when the session is known to be over, 410 with the reason and when. `given` is the id as the client wrote it. */
+/*
+ * 404; when the session is known to be over, 410 with the reason and when; when it has moved, 308 to where it is now, or 410 that says so
+ * where the id was not in the path; 421 for another instance's. `given` is the id as the client wrote it.
+ */
 void api_error_no_session(struct http_request *request, const struct sessions *sessions, const char *given);
 void api_error_no_execution(struct http_request *request, const char *given);
+/* 421 when `given` is an id that another instance has made. Returns whether it was. */
+bool api_error_elsewhere(struct http_request *request, const char *given);
 /* 429: a limit that time or the client can lift; 503: the service can't now. Both with Retry-After. */
 void api_error_busy(struct http_request *request, const char *code, const char *message);
 void api_error_unavailable(struct http_request *request, const char *code, const char *message);

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "id.h"
 #include "json.h"
 #include "service_status.h"
 #include "version.h"
@@ -152,6 +153,8 @@ void api_health(struct http_request *request, void *context)
                      "secure", "config", config(&status));
     if (body != NULL && status.isolation != NULL)
         (void)json_object_set(body, "isolation", status.isolation);
+    if (body != NULL && id_own_instance() != ID_NO_INSTANCE)
+        (void)json_object_set_new(body, "instance", json_integer(id_own_instance()));
     reply_rounded(request, body);
 }
 

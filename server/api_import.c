@@ -418,7 +418,7 @@ static bool read_query(struct http_request *request, struct server *server, stru
         return false;
     if (id != NULL && !id_parse(id, &wanted->id))
         json_check_fail(&check, "sessionId", "must be a UUID");
-    wanted->has_id = id != NULL && sessions_find(server_sessions(server), &wanted->id) == NULL;
+    wanted->has_id = id != NULL && id_is_own(&wanted->id) && sessions_find(server_sessions(server), &wanted->id) == NULL;
     wanted->owner  = owner != NULL ? server_tenant_named(server, owner) : NULL;
     if (owner != NULL && wanted->owner == NULL)
         json_check_fail(&check, "owner", "must be the name of an API key");

@@ -69,6 +69,8 @@ struct session *compat_e2b_running_of(struct http_request *request, const struct
         http_request_set_caller(request, session_owner(session)); /* who has the sandbox's token acts for its owner */
         return session;
     }
+    if (session == NULL && api_error_elsewhere(request, http_request_header(request, "E2b-Sandbox-Id")))
+        return NULL;
     http_reply_error(request, 502, "SANDBOX_NOT_RUNNING", "The sandbox is not running", NULL, 0);
     return NULL;
 }

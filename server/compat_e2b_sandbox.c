@@ -29,6 +29,8 @@ struct session *compat_e2b_sandbox_of(struct http_request *request, const struct
 
     if (session != NULL && session_owner(session) == api_caller(request) && compat_e2b_about(session) != NULL)
         return session;
+    if (session == NULL && api_error_elsewhere(request, given))
+        return NULL;
     (void)snprintf(message, sizeof message, "Sandbox \"%.80s\" not found", given);
     http_reply_error(request, 404, "SANDBOX_NOT_FOUND", message, NULL, 0);
     return NULL;

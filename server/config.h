@@ -64,6 +64,7 @@ struct config {
     char     tls_cert[256], tls_key[256];                           /* PEM; "": plain HTTP */
     /* what the adapters of other systems read from their own variables: seconds and MB there; 0: as for everyone */
     uint32_t flask_timeout_s, secure_timeout_s, secure_memory_mb;
+    uint32_t instance; /* SANDBOX_INSTANCE: its number + 1; 0: there is only this one */
     bool     noauth; /* SANDBOX_NOAUTH: /api/noauth and /api/test answer, to everyone who reaches the service */
 };
 

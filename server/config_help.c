@@ -12,6 +12,8 @@ static const struct {
     {"key", "NAME", "makes an API key and prints it with its line for --keys-file."},
     {"run", "FILE", "runs one program or notebook in a jail and shows what it prints; see penny-sandbox run --help."},
     {"mcp", "[--option=value ...]", "gives an agent a jailed Python over MCP on standard input and output; see penny-sandbox mcp --help."},
+    {"drain", "[--option=value ...]",
+     "empties a running service before it is stopped and moves its sessions to another one;\nsee penny-sandbox drain --help."},
     {"private", "[--option=value ...]", "serves one program: prints its address and key as JSON, ends with its\nstandard input."},
     {"doctor", "[--option=value ...]",
      "looks at this machine: which isolation sessions get, what to change, how many fit;\nsee penny-sandbox doctor --help."},

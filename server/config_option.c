@@ -125,6 +125,22 @@ static int read_bytes(struct config *config, const struct config_option *option,
     return read_scaled(text, units, factors, &value) == 0 ? store_number(config, option, value) : -1;
 }
 
+/* The number with which it ends: a pod's name does. */
+static int read_instance(struct config *config, const struct config_option *option, const char *text)
+{
+    const char *digits = text + strlen(text);
+    while (digits > text && isdigit((unsigned char)digits[-1]))
+        digits--;
+    if (*text == '\0') {
+        config->instance = 0;
+        return 0;
+    }
+    if (read_number(config, option, digits) < 0)
+        return -1;
+    config->instance++;
+    return 0;
+}
+
 /* Calls `add` for each comma-separated item, spaces around it removed; empty items are skipped. */
 static int each_item(struct config *config, const char *text, int (*add)(struct config *config, const char *item))
 {
@@ -288,6 +304,9 @@ const struct config_option CONFIG_OPTIONS[] = {
      read_text, FIELD(user), ANY},
     {"pool-size", "SANDBOX_POOL_SIZE", NULL, "warm sessions kept ready; 0: every session starts cold (default: 8 per core, 4 to 64)",
      "a number from 0 to 4096", read_number, FIELD(pool_size), 0, 4096, NULL},
+    {"instance", "SANDBOX_INSTANCE", "",
+     "which of several instances this is: ids carry the number, by which a proxy routes (deploy/CLUSTER.md); empty: there is one",
+     "a number from 0 to 9999, or a name that ends in one, such as a pod's", read_instance, FIELD(instance), 0, 9999, NULL},
     {"max-sessions", "MAX_CONCURRENT_SESSIONS", "0", "sessions alive at once; 0: as filesystem.json says", "a number from 0 to 1000000",
      read_number, FIELD(max_sessions), 0, 1000000, NULL},
     {"max-executions", "MAX_CONCURRENT_EXECUTIONS", "0", "executions running at once; 0: as resources.json says",

@@ -2,6 +2,7 @@
 #ifndef PENNY_ENDED_H
 #define PENNY_ENDED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -15,6 +16,8 @@ struct ended_session {
     struct tenant *owner;                                  /* whose it was; NULL: there are no keys */
     const char    *reason;                                 /* a constant: "deleted", "expired", ... */
     int64_t        created_us, last_activity_us, ended_ms; /* since 1970 */
+    bool           has_moved;                              /* it goes on elsewhere, */
+    struct id      moved_to;                               /* as this one */
 };
 TAILQ_HEAD(ended_list, ended_session);
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bytes.h"
 #include "err.h"
 
 struct http;         /* all listeners */
@@ -71,12 +72,14 @@ void http_stream_bodies(struct http *http, bool (*is_streamed)(struct http_reque
 
 /* The request. Strings are borrowed, valid while the request is. Absent: NULL. */
 enum http_method http_request_method(const struct http_request *request);
-const char      *http_request_path(const struct http_request *request);                     /* percent-decoded, starts with '/' */
-const char      *http_request_header(const struct http_request *request, const char *name); /* case-insensitive */
-const char      *http_request_query(const struct http_request *request, const char *name);  /* percent-decoded */
-const char      *http_request_id(const struct http_request *request);   /* X-Request-Id given (if well-formed) or made */
-const char      *http_request_peer(const struct http_request *request); /* address as text */
-const void      *http_request_body(const struct http_request *request, size_t *ret_length); /* never NULL */
+const char      *http_request_path(const struct http_request *request); /* percent-decoded, starts with '/' */
+/* Appends path and query, percent-encoded, with the first `from` of the path as `to`. False: it is not there, or no memory. */
+bool        http_request_write_target(const struct http_request *request, const char *from, const char *to, struct bytes *out);
+const char *http_request_header(const struct http_request *request, const char *name); /* case-insensitive */
+const char *http_request_query(const struct http_request *request, const char *name);  /* percent-decoded */
+const char *http_request_id(const struct http_request *request);                       /* X-Request-Id given (if well-formed) or made */
+const char *http_request_peer(const struct http_request *request);                     /* address as text */
+const void *http_request_body(const struct http_request *request, size_t *ret_length); /* never NULL */
 /* As announced; -1: it comes in chunks. */
 int64_t http_request_body_length(const struct http_request *request);
 /*

@@ -28,6 +28,7 @@ static const char *reason_of(int status)
                    {301, "Moved Permanently"},
                    {302, "Found"},
                    {304, "Not Modified"},
+                   {308, "Permanent Redirect"},
                    {400, "Bad Request"},
                    {401, "Unauthorized"},
                    {403, "Forbidden"},

@@ -292,3 +292,31 @@ void http_request_gone_on_eof(struct http_request *request)
         http_connection_wake(request->connection);
     }
 }
+
+static bool put_encoded(struct bytes *out, const char *text, size_t length, const char *plain)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    bool              fine  = true;
+    for (size_t i = 0; i < length && fine; i++) {
+        unsigned char c    = (unsigned char)text[i];
+        const char    e[3] = {'%', hex[c >> 4], hex[c & 15]};
+        bool          is_plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c != '\0' && strchr(plain, c) != NULL);
+        fine = is_plain ? bytes_append(out, &text[i], 1) : bytes_append(out, e, sizeof e);
+    }
+    return fine;
+}
+
+bool http_request_write_target(const struct http_request *request, const char *from, const char *to, struct bytes *out)
+{
+    static const char plain[] = "-._~";
+    const char       *path = http_request_path(request), *at = strstr(path, from), *rest = at != NULL ? at + strlen(from) : NULL;
+    bool fine = at != NULL && put_encoded(out, path, (size_t)(at - path), "-._~/") && put_encoded(out, to, strlen(to), plain) &&
+                put_encoded(out, rest, strlen(rest), "-._~/");
+    for (size_t i = 0; i < request->query_count && fine; i++) {
+        const char *name = request->text.data + request->queries[i].name, *value = request->text.data + request->queries[i].value;
+        fine = bytes_append(out, i == 0 ? "?" : "&", 1) && put_encoded(out, name, strlen(name), plain) && bytes_append(out, "=", 1) &&
+               put_encoded(out, value, strlen(value), plain);
+    }
+    return fine;
+}

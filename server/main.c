@@ -48,6 +48,7 @@
 
 #include "command_doctor.h"
 #include "command_mcp.h"
+#include "command_drain.h"
 #include "command_private.h"
 #include "command_run.h"
 #include "config.h"
@@ -110,6 +111,8 @@ int main(int argc, char **argv)
         return command_private(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "run") == 0)
         return command_run(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "drain") == 0)
+        return command_drain(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "mcp") == 0)
         return command_mcp(argc - 2, argv + 2);
     if (role != ROLE_SUPERVISOR) {

@@ -1,6 +1,7 @@
 /* route_table.c: every path of the service. */
 #include "api_checkpoints.h"
 #include "api_contract.h"
+#include "api_drain.h"
 #include "api_execute.h"
 #include "api_executions.h"
 #include "api_export.h"
@@ -131,6 +132,12 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/mcp", mcp_post, ROUTE_BODY_JSON | ROUTE_ERRORS_MCP},
     {HTTP_GET, "/mcp", mcp_get, ROUTE_ERRORS_MCP | ROUTE_OWN_ORIGIN},
     {HTTP_DELETE, "/mcp", mcp_delete, ROUTE_ERRORS_MCP},
+
+    {HTTP_GET, "/api/v1/admin/drain", api_drain_get, 0},
+    {HTTP_POST, "/api/v1/admin/drain", api_drain_begin, ROUTE_BODY_JSON},
+    {HTTP_DELETE, "/api/v1/admin/drain", api_drain_end, 0},
+    {HTTP_POST, "/api/v1/admin/sessions/{id}/move", api_drain_move, ROUTE_BODY_JSON},
+    {HTTP_DELETE, "/api/v1/admin/sessions/{id}/move", api_drain_keep, 0},
 
     {HTTP_GET, "/health", api_health, ROUTE_UNLIMITED | ROUTE_OPEN},
     {HTTP_GET, "/ready", api_ready, ROUTE_UNLIMITED | ROUTE_OPEN},

@@ -138,6 +138,10 @@ static void find_or_make(struct run *run)
         id_format(&wanted->id, text);
         api_error_no_session(run->request, sessions, text);
         run_free(run);
+    } else if (wanted->has_id && !id_is_own(&wanted->id) && id_instance(&wanted->id) != ID_NO_INSTANCE) {
+        id_format(&wanted->id, text);
+        (void)api_error_elsewhere(run->request, text);
+        run_free(run);
     } else if (sessions_create(sessions, wanted, on_session, run, &err) < 0) {
         api_error_refused(run->request, &err);
         run_free(run);

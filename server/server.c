@@ -385,6 +385,7 @@ static int start_files(struct server *server, struct err *err)
     int                  result = handover_receive(SERVER_SUPERVISOR_FD, &files, err);
     if (result < 0)
         return -1;
+    id_set_own_instance(config->instance > 0 ? (int)config->instance - 1 : ID_NO_INSTANCE);
     server->tenants = tenants_new(config, err);
     if (server->tenants == NULL || server_files_keys(server->tenants, &files, err) < 0 || server_files_tls(&server->tls, &files, err) < 0)
         result = -1;
@@ -541,7 +542,7 @@ void service_status_get(void *context, struct service_status *ret)
                                  .executions_queued  = (uint32_t)totals.queued,
                                  .executions_total   = totals.executions,
                                  .zygote_up          = workers_zygote_is_up(server->workers),
-                                 .draining           = server->stopping || sessions_are_draining(server->sessions),
+                                 .draining           = server->stopping || sessions_are_draining(server->sessions) || sessions_are_closed(server->sessions),
                                  .isolation          = (json_t *)workers_isolation(server->workers),
                                  .default_timeout_ms = server->policies->execution_time_ms,
                                  .output_bytes       = server->policies->output_bytes,

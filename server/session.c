@@ -310,6 +310,7 @@ void session_get_info(const struct session *session, struct session_info *ret)
         .deadline_ms      = session->deadline_at_ms,
         .pauses           = session->pauses,
         .paused           = is_paused(session, monotonic_ms()),
+        .moved_to         = session->has_moved ? &session->moved_to : NULL,
     };
 }
 

@@ -76,6 +76,7 @@ struct session_info {
     bool                           hibernated;
     const struct worker_reclaimed *reclaimed;      /* when hibernated: what that gave */
     bool                           pauses, paused; /* at the deadline; now */
+    const struct id               *moved_to;       /* it goes on elsewhere; NULL: it does not */
 };
 
 /* On a worker that is ready (owned from then on, also on failure). Used by sessions.c. Returns NULL with err filled. */

@@ -45,6 +45,8 @@ struct session {
     int64_t               deadline_ms, deadline_at_ms;            /* monotonic, and since 1970; 0: none */
     bool                  pauses, paused;
     int64_t               transfer_ms; /* monotonic: until then it is on its way; 0: it is not */
+    struct id             moved_to;    /* what it is elsewhere, */
+    bool                  has_moved;   /* if it is */
     uint64_t              history_at;  /* record of cells that another session had run, + 1 */
     bool                  hibernated; /* its memory was asked back and nothing has used it since */
     unsigned              failed_starts;

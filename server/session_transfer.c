@@ -23,6 +23,13 @@ bool session_is_in_transfer(const struct session *session)
     return session->transfer_ms > 0 && json_time_monotonic() < session->transfer_ms;
 }
 
+void session_move(struct session *session, const struct id *to)
+{
+    session->moved_to  = *to;
+    session->has_moved = true;
+    session_end(session, "moved", NULL, NULL);
+}
+
 /* ---- the history it came with ---- */
 
 static bool is_id(const char *text)

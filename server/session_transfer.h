@@ -19,6 +19,9 @@ enum { SESSION_HISTORY_MAX = 5 * 1000 * 1000 /* bytes of cells */ };
 void session_set_transfer(struct session *session, uint32_t for_ms);
 bool session_is_in_transfer(const struct session *session);
 
+/* It goes on elsewhere under this id; here it ends. */
+void session_move(struct session *session, const struct id *to);
+
 /*
  * `cells` come from wherever: what is no code cell, or not as one has to be, is left out, and so is the oldest of more than
  * SESSION_HISTORY_MAX. `executions`: how many there have been before; its own are counted from there. Returns how many cells were kept, or -1

@@ -158,11 +158,15 @@ void sessions_on_ended(struct sessions *sessions, struct session *session, const
     struct ended_session record;
 
     session_get_info(session, &info);
-    record       = (struct ended_session){.id               = *info.id,
-                                          .reason           = reason,
-                                          .created_us       = info.created_us,
-                                          .last_activity_us = info.last_activity_us,
-                                          .ended_ms         = session_ended_ms(session)};
+    record = (struct ended_session){.id               = *info.id,
+                                    .reason           = reason,
+                                    .created_us       = info.created_us,
+                                    .last_activity_us = info.last_activity_us,
+                                    .ended_ms         = session_ended_ms(session)};
+    if (info.moved_to != NULL) {
+        record.has_moved = true;
+        record.moved_to  = *info.moved_to;
+    }
     record.owner = session_owner(session);
     (void)table_take(sessions->by_id, info.id);
     if (session_node(session)->leaves)
@@ -334,6 +338,16 @@ void sessions_drain(struct sessions *sessions, void (*on_idle)(void *arg), void 
     sessions->on_idle     = on_idle;
     sessions->on_idle_arg = arg;
     tell_if_idle(sessions);
+}
+
+void sessions_set_closed(struct sessions *sessions, bool closed)
+{
+    sessions->closed = closed;
+}
+
+bool sessions_are_closed(const struct sessions *sessions)
+{
+    return sessions->closed;
 }
 
 bool sessions_are_draining(const struct sessions *sessions)

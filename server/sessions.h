@@ -81,6 +81,9 @@ struct sessions_census {
 };
 void sessions_take_census(struct sessions *sessions, struct sessions_census *ret);
 
+/* No new sessions; those that there are go on. */
+void sessions_set_closed(struct sessions *sessions, bool closed);
+bool sessions_are_closed(const struct sessions *sessions);
 /* No new sessions and executions; on_idle is called when no execution runs or waits any more. */
 void sessions_drain(struct sessions *sessions, void (*on_idle)(void *arg), void *arg);
 bool sessions_are_draining(const struct sessions *sessions);

@@ -121,6 +121,8 @@ static struct birth *find_birth(const struct sessions *sessions, const struct id
 
 int sessions_check_room(const struct sessions *sessions, const struct tenant *owner, size_t count, struct err *err)
 {
+    if (sessions->closed)
+        return err_set(err, ESHUTDOWN, "this instance is being drained and takes no new sessions");
     if (tenant_check_sessions(owner, count, err) < 0)
         return -1;
     if (sessions_count(sessions) + sessions->birth_count + count > sessions->settings.max_sessions)
@@ -154,6 +156,8 @@ int sessions_create(struct sessions *sessions, const struct session_request *req
         return add_asker(birth, on_session, arg, err);
     if (birth != NULL || (request->has_id && sessions_find(sessions, &request->id) != NULL))
         return err_set(err, EEXIST, "there is a session with this id");
+    if (request->has_id && !id_is_own(&request->id))
+        return err_set(err, EREMOTE, "the first four digits of a session's id name its instance; without an id one is made");
     if (sessions_check_room(sessions, request->owner, 1, err) < 0)
         return -1;
     worker = has_limits(request) ? NULL : pool_take(sessions->pool);

@@ -32,10 +32,10 @@ struct sessions {
     TAILQ_HEAD(birth_list, birth) births;
     size_t                   birth_count;
     struct sessions_totals   totals;
-    size_t                   parts; /* of the living ones */
+    size_t                   parts;             /* of the living ones */
     struct checkpoint_budget checkpoint_budget; /* of all sessions together */
     struct event            *sweep, *bury, *leave;
-    bool                     draining;
+    bool                     draining, closed;
     void (*on_idle)(void *arg);
     void *on_idle_arg;
 };
