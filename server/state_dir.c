@@ -42,7 +42,8 @@ static int make_named(struct state_dir *dir, const char *wanted, struct err *err
         return err_errno(err, "cannot make the state directory %s", wanted);
     if (stat(wanted, &st) < 0)
         return err_errno(err, "cannot use the state directory %s", wanted);
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+    /* 0711 is what a zygote without mount namespaces has made of it, for sessions to pass through */
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 066) != 0 || chmod(wanted, 0700) < 0)
         return err_set(err, EPERM, "the state directory %s must be a directory of ours with mode 0700", wanted);
     return 0;
 }

@@ -216,3 +216,14 @@ def test_the_processes_have_their_roles(server):
         status = open(f"/proc/{worker}/status").read()
         assert "\nUid:\t0" not in status, "the server process is not root"
         assert "CapEff:\t0000000000000000" in status
+
+
+def test_a_state_directory_can_be_used_again_whatever_the_isolation_was(make_server):
+    """Without mount namespaces sessions of other users pass through it, so that its mode is another one afterwards."""
+    server = make_server(env={"SANDBOX_USER_NAMESPACES": "off", "SANDBOX_POOL_SIZE": "1"}).start()
+    assert server.client.stdout("print(1)") == "1\n"
+    server.stop()
+    server.env = {**server.env, "SANDBOX_USER_NAMESPACES": "on"}
+    server.start()
+    assert server.client.stdout("print(2)") == "2\n"
+    server.stop()
