@@ -21,9 +21,9 @@ static const char HELP[] =
     "list_checkpoints, rollback, fork and end_session. To be started by an MCP client, whose configuration says so:\n\n"
     "  {\"mcpServers\": {\"python\": {\"command\": \"penny-sandbox\", \"args\": [\"mcp\"]}}}\n\n"
     "  --profile NAME   open (any import; the jail is the wall) or standard (policies/imports.json holds) [open]\n"
-    "  --server URL     use this server (or SANDBOX_URL) and not one of our own; SANDBOX_API_KEY is its key. A client that speaks HTTP\n"
-    "                   needs no command for that: its URL is that server's /mcp\n\n"
-    "All else is handed to the service that is started for it, see penny-sandbox --help: --pool-size=1, --policy-dir=DIR and others.\n"
+    "  --server URL     use this server (or SANDBOX_URL) and not one of our own; SANDBOX_API_KEY is its key\n\n"
+    "A client that speaks HTTP needs no command: it uses a server's /mcp. All else is handed to the service that is started for it, see\n"
+    "penny-sandbox --help: --pool-size=1, --policy-dir=DIR and others.\n"
     "It ends when its standard input does; the state of its session ends with it.\n\n"
     "Exit code: 0 at the end of standard input; 125 when the sandbox failed; 2 for a wrong command line.\n";
 

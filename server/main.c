@@ -30,7 +30,7 @@
  * event, whose status and state are true (execution.c, outcome.c).
  *
  * `penny-sandbox run FILE` (command_run.c) is none of these but a client: it starts a service of its own on a private port, has one
- * program run there, and stands between it and the terminal.
+ * program run there, and stands between it and the terminal. `penny-sandbox mcp` (command_mcp.c) stands likewise between a service and an agent.
  *
  * `penny-sandbox doctor` (command_doctor.c) serves nobody: it has the zygote prepare a jail, asks what that has, and tells.
  *

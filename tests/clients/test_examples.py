@@ -28,7 +28,8 @@ def toolbox(server):
 @pytest.mark.parametrize("mode", ["remote", "local"])
 @pytest.mark.parametrize("name,expected", [
     ("openai_tools", "I was told: Value: 385\n"), ("anthropic_tools", "First an error (True), then ['text', 'image']: Value: 14\n"),
-    ("langchain_tool", "sales.csv is written.\nValue: 42\nFiles written: summary.csv\n,month,amount\n")])
+    ("langchain_tool", "sales.csv is written.\nValue: 42\nFiles written: summary.csv\n,month,amount\n"),
+    ("mcp_agent", "three values\nOne error (run_code), and after the rollback: 14\n")])
 def test_each_runs_as_a_script(server, tmp_path, name, mode, expected):
     env = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
     env |= {"PYTHONPATH": str(ROOT / "clients/python/src")} | ({"SANDBOX_URL": server.url} if mode == "remote" else {})
