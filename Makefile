@@ -98,7 +98,7 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 say = @printf '  %-8s %s\n' $(1) $(2)
 
 .DELETE_ON_ERROR:
-.PHONY: help run build programs venv web test unit fuzzers bench bench-readme fuzz chaos asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
+.PHONY: help run build programs venv web test unit fuzzers bench bench-readme fuzz chaos container-test vm-test asan check check-format check-walk check-linked check-gcc check-clang check-lint fmt clean \
         packages-run packages-test packages-check packages-bench
 
 help:
@@ -110,6 +110,8 @@ help:
 	@echo 'make install PREFIX=$(PREFIX), SYSCONFDIR, DESTDIR: programs, Python libraries, page, policies, manual, unit; make uninstall'
 	@echo 'make deb     the Debian package, in build/deb                make deb-test  install, run, upgrade and purge it in a clean root'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
+	@echo 'make container-test   build the Dockerfile without a daemon, run each documented line (about ten minutes, root)'
+	@echo 'make vm-test          the jail in virtual machines: control groups of version 2, older kernels (about half an hour, root)'
 	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
 	@echo 'V=1 shows the commands; PYTHON=/usr/bin/python3 chooses the interpreter.'
@@ -221,6 +223,7 @@ test: packages-test
 	$(Q)deploy/setup.sh modules tests/clients/mcp
 	$(Q)deploy/setup.sh modules web
 	$(Q)deploy/setup.sh browser
+	$(Q)deploy/setup.sh promtool
 	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --node '$(NODE_PLACES)' --pytest '$(PYTEST_PLACES)' $(T)
 
 # The zygote hosts an interpreter that forks for ever and never frees its modules: it runs as it ships, the server sanitized.
@@ -280,6 +283,22 @@ build/bench/%: tests/bench/%.c
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE= -O2 -g $(WARN) -o $@ $<
 
 include deploy/install.mk deploy/deb.mk
+
+# Not part of `make test`: they make an image of 700 MB and virtual machines, and need root. Minutes, bounded; what they keep is below build/.
+CONTAINER_PACKAGES := buildah runc debootstrap golang-github-containers-common
+container-test: packages-test
+	$(Q)deploy/setup.sh packages $(CONTAINER_PACKAGES)
+	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
+	$(Q)timeout 2700 build/venv-test/bin/python -m pytest -q -s --timeout 1800 tests/container $(T)
+
+VM_PACKAGES := qemu-system-x86 debootstrap cpio kmod e2fsprogs xz-utils
+VM_KERNELS  ?= bookworm bullseye bookworm-backports
+vm-test: packages-test
+	$(Q)deploy/setup.sh packages $(VM_PACKAGES)
+	$(Q)$(MAKE) $(PARALLEL) programs
+	$(Q)$(MAKE) venv
+	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
+	$(Q)timeout 5400 build/venv-test/bin/python tests/vm/vm.py $(VM_KERNELS)
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
 check: packages-check

@@ -6,6 +6,7 @@
 #   setup.sh modules DIRECTORY                    the packages of its lock file, by npm
 #   setup.sh web DIRECTORY                        the web page, where its sources are
 #   setup.sh browser                              Chromium, for the tests of the page
+#   setup.sh promtool                             Prometheus' checker of metrics and rules, out of Debian's package, into build/bin
 #   setup.sh fuzz PROGRAM SOURCES SECONDS         one fuzzer, on a copy of its corpus
 set -eu
 
@@ -91,6 +92,18 @@ web() {
 
 # Another browser can be named: PENNY_CHROMIUM.
 browser() { [ -n "${PENNY_CHROMIUM:-}" ] || packages chromium fonts-dejavu-core; }
+
+# The program alone: the package would start a server.
+promtool() {
+    ! command -v promtool >/dev/null && [ ! -x build/bin/promtool ] && command -v dpkg-deb >/dev/null || return 0
+    say PROMTOOL build/bin/promtool
+    mkdir -p build/bin build/promtool
+    (cd build/promtool && apt-get -q -q -o APT::Sandbox::User=root download prometheus) >build/apt.log 2>&1 || { tail -n 20 build/apt.log >&2; die 'prometheus could not be downloaded (build/apt.log)'; }
+    dpkg-deb --fsys-tarfile build/promtool/prometheus_*.deb | tar -xO ./usr/bin/promtool >build/bin/promtool.new
+    chmod +x build/bin/promtool.new
+    mv build/bin/promtool.new build/bin/promtool
+    rm -rf build/promtool
+}
 
 fuzz() {
     name=$(basename "$1")

@@ -1,5 +1,8 @@
 """A real server to test against, and clients that share no code with ours."""
 
+import os
+import shutil
+
 from .client import Client, Response
 from .policies import write_policies
 from .programs import assert_state_is_true, until_interrupted
@@ -9,5 +12,7 @@ from .sse import Event, Stream
 from .tiers import TIERS, tier_reason
 from .wait import until
 
-__all__ = ["BUILD", "Client", "Event", "ROOT", "Response", "Server", "ServerFailed", "Stream", "TIERS", "Watcher", "assert_state_is_true",
+PROMTOOL = shutil.which("promtool", path=f"{os.environ.get('PATH', '')}:{ROOT}/build/bin")  # None: not here
+
+__all__ = ["BUILD", "Client", "Event", "PROMTOOL", "ROOT", "Response", "Server", "ServerFailed", "Stream", "TIERS", "Watcher", "assert_state_is_true",
            "free_port", "retry", "tier_reason", "until", "until_interrupted", "write_policies"]

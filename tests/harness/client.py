@@ -5,8 +5,9 @@ import json
 import socket
 
 from .sse import Stream
+from .wait import PATIENCE
 
-SECONDS = 60  # more than any answer takes; a hang ends as a failure with a name
+SECONDS = 60 * PATIENCE  # more than any answer takes; a hang ends as a failure with a name
 
 
 class Response:

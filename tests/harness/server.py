@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import lane, processes, tiers
 from .client import Client
-from .wait import until
+from .wait import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PENNY_BUILD", ROOT / "build"))
@@ -162,7 +162,7 @@ class Server:
     def wait(self, seconds=30):
         """Waits for the end. Returns the exit code."""
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             tree = [(p, processes.command(p)) for p in [self.pid, *processes.descendants(self.pid)]]
             raise AssertionError(f"the server does not end: {tree}\n{self.log()[-3000:]}") from None
