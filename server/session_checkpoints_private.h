@@ -36,7 +36,8 @@ struct session_checkpoints {
     uint64_t                 execution_count;   /* of the last execution whose doing the present state holds */
     char                     reason[CHECKPOINT_REASON];
     struct checkpoint_budget budget;
-    struct event             timer; /* for when the budget allows again */
+    int64_t                  first_us; /* when a first copy was wanted; 0: not yet */
+    struct event             timer;    /* for when the budget allows again */
     enum park_purpose        purpose;
     int64_t                  started_us; /* of the copy being taken, or of the way back */
     struct checkpoint       *target;     /* of PARK_AGAIN; or being woken */

@@ -9,7 +9,11 @@
 #include "sessions.h"
 #include "wire.h"
 
-enum { COST_LEAST_US = 200, COST_WHOLE = 5 /* of a copy, by that of its fork */ };
+enum {
+    COST_LEAST_US  = 200,
+    COST_WHOLE     = 5,     /* of a copy, by that of its fork */
+    FIRST_PAUSE_US = 50000, /* a session that is ended sooner after its first cell is spared its first copy */
+};
 
 uint64_t session_state_number(const struct session *session)
 {
@@ -117,6 +121,18 @@ static void wait_for_budget(struct session *session, int64_t wait_us)
         (void)evtimer_add(&session->checkpoints->timer, &after);
 }
 
+/* Whether nothing has come for a while since a session's first copy was wanted. A third of what a session of one cell costs is that copy. */
+static bool has_paused(struct session *session, int64_t now_us)
+{
+    struct session_checkpoints *own = session->checkpoints;
+    if (own->first_us == 0)
+        own->first_us = now_us;
+    if (now_us - own->first_us >= FIRST_PAUSE_US)
+        return true;
+    wait_for_budget(session, own->first_us + FIRST_PAUSE_US - now_us);
+    return false;
+}
+
 /*
  * A session's first copy (but not the attempts at it that fail) is worth its price whatever else goes on, just before something runs that could be the end of what it holds. One
  * that nobody has come back to yet is not copied before that: most are used once.
@@ -133,6 +149,8 @@ static bool is_affordable(struct session *session)
         return false;
     if (waits && checkpoints_nearest(&own->all) == NULL && own->reason[0] == '\0')
         return true;
+    if (!waits && checkpoints_nearest(&own->all) == NULL && !has_paused(session, now_us))
+        return false;
     wait_us = checkpoint_budget_wait_us(&own->budget, now_us);
     if (wait_us == 0)
         wait_us = checkpoint_budget_wait_us(service, now_us);
