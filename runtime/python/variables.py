@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import _penny
 
-from . import payload, values
+from . import exports, marks, payload, values
 
 EVENT_VARIABLE = 69
 
@@ -113,18 +113,18 @@ def report(changes):
         _penny.send(EVENT_VARIABLE, text)
 
 
-def touched(pairs, marks):
-    """Which of (name, value) differ from what marks remembers of them. Only for types whose inside the C side cannot see."""
+def touched(pairs, known):
+    """Which of (name, value) differ from what `known` remembers of them. Only for types whose inside the C side cannot see."""
     changed = []
     for name, value in pairs:
         try:
             with deadline(PREPARE_MS):
-                mark = values.mark(value)
+                mark = marks.mark(value)
         except (Exception, Deadline):
             mark = None
-        if marks.get(name) != mark:
+        if known.get(name) != mark:
             changed.append((name, value))
-            marks[name] = mark
+            known[name] = mark
     return changed
 
 
@@ -179,10 +179,10 @@ def _get(request):
         data = data_of(name, value, True, LIST_MS, False)
         if paged:
             with deadline(LIST_MS):
-                data["page"] = values.page(value, offset, limit)
+                data["page"] = exports.page(value, offset, limit)
         return {"variable": data}
     with deadline(EXPORT_MS):
-        return values.export(values.part(value, offset, limit) if paged else value, form)
+        return exports.export(exports.part(value, offset, limit) if paged else value, form)
 
 
 def _set(request):
@@ -247,7 +247,7 @@ def inspect(request):
     finally:
         _penny.settle_names()
     text = _write({"ok": True, **answer})
-    return text if len(text) <= REPLY_BYTES else _failure("OverflowError", str(values.too_large()))
+    return text if len(text) <= REPLY_BYTES else _failure("OverflowError", str(exports.too_large()))
 
 
 def message(error):
