@@ -81,7 +81,7 @@ PROGRAMS     := $(O)/penny-sandbox $(O)/penny-zygote
 
 # One binary per tests/unit/test_*.c with the server's modules, per tests/unit/runtime/test_*.c with the zygote's; a file there that is
 # not a test_*.c is a helper and goes into each.
-unit_helpers  = $(filter-out $(wildcard $(1)/test_*.c),$(wildcard $(1)/*.c))
+unit_helpers  = $(patsubst tests/unit/%.c,$(O)/unit/helpers/%.o,$(filter-out $(wildcard $(1)/test_*.c),$(wildcard $(1)/*.c)))
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(O)/unit/%,$(wildcard tests/unit/test_*.c tests/unit/runtime/test_*.c))
 FUZZERS      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -186,6 +186,16 @@ $(O)/unit/runtime.a: $(filter-out $(OBJ)/runtime/zygote.o,$(RUNTIME_OBJ)) $(SHAR
 	@mkdir -p $(@D) && rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# Helpers are compiled once.
+$(O)/unit/helpers/runtime/%.o: tests/unit/runtime/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) $(ZYGOTE_C) -Itests/unit -c -o $@ $<
+$(O)/unit/helpers/%.o: tests/unit/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_C) $(SERVER_C) -Itests/unit -c -o $@ $<
+
 $(O)/unit/runtime/%: tests/unit/runtime/%.c $(call unit_helpers,tests/unit/runtime) $(O)/unit/runtime.a
 	$(call say,UNIT,$<)
 	@mkdir -p $(@D)
@@ -203,7 +213,7 @@ $(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz
 	$(Q)$(CC) $(ALL_C) -fsanitize=fuzzer -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
 fuzzers: $(FUZZERS)
 
--include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d build/fuzz/*.d build/bench/*.d)
+-include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d $(O)/unit/helpers/*.d $(O)/unit/helpers/runtime/*.d build/fuzz/*.d build/bench/*.d)
 
 # ---- Use -------------------------------------------------------------------------------------------------------------
 run: packages-run
