@@ -5,6 +5,7 @@
 
 #include "api_error.h"
 #include "api_files.h"
+#include "compat_e2b_path.h"
 #include "compat_e2b_run.h"
 #include "compat_form.h"
 #include "file_error.h"
@@ -18,16 +19,6 @@ struct writing_request {
     struct files_writing *writing;
     json_t               *written; /* what will be the answer */
 };
-
-static const char *in_workspace(const char *path)
-{
-    static const char *const places[] = {"/home/user/", "/workspace/"};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        if (strncmp(path, places[i], strlen(places[i])) == 0)
-            return path + strlen(places[i]);
-    }
-    return path;
-}
 
 void compat_e2b_read_file(struct http_request *request, void *context)
 {
@@ -43,7 +34,7 @@ void compat_e2b_read_file(struct http_request *request, void *context)
     }
     id_format(session_id(session), id);
     http_request_set_parameter(request, 0, id);
-    http_request_set_parameter(request, 1, in_workspace(path));
+    http_request_set_parameter(request, 1, compat_e2b_path_inside(path));
     api_files_get(request, context);
 }
 
@@ -81,17 +72,17 @@ static void on_written(int error, const char *path, void *arg)
 static const char *path_of(const struct http_request *request, const char *filename)
 {
     const char *path = http_request_query(request, "path");
-    return in_workspace(path != NULL && *path != '\0' ? path : filename);
+    return compat_e2b_path_inside(path != NULL && *path != '\0' ? path : filename);
 }
 
-static json_t *describe(const struct files_given *files)
+static json_t *describe(const char *like, const struct files_given *files)
 {
     json_t     *all = json_array();
     const char *path;
-    char        whole[FILE_PATH_BYTES + 16];
+    char        whole[COMPAT_E2B_PATH_BYTES];
 
     for (size_t i = 0; (path = files_given_path(files, i)) != NULL; i++) {
-        (void)snprintf(whole, sizeof whole, "/workspace/%s", path);
+        compat_e2b_path_whole(like != NULL ? like : "", path, whole);
         (void)json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "name", file_path_name(path), "path", whole, "type", "file"));
     }
     return all;
@@ -116,7 +107,8 @@ void compat_e2b_write_files(struct http_request *request, void *context)
         api_error_unavailable(request, "NO_MEMORY", "No memory for the files");
         return;
     }
-    *writing         = (struct writing_request){.server = context, .request = request, .files = files, .written = describe(files)};
+    *writing = (struct writing_request){
+        .server = context, .request = request, .files = files, .written = describe(http_request_query(request, "path"), files)};
     writing->writing = files_given_write(files, session, server_policies(context), on_written, writing, &err);
     if (writing->writing == NULL) {
         file_error_refused(request, &err, "files", server_policies(context));

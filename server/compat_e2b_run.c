@@ -10,24 +10,9 @@
 #include "compat_e2b.h"
 #include "compat_e2b_context.h"
 #include "compat_e2b_network.h"
+#include "compat_e2b_stream.h"
 #include "json.h"
 #include "session_body.h"
-#include "watcher.h"
-
-/* A run and the one who reads what it says. */
-struct reader {
-    struct server          *server;
-    struct id               session, execution;
-    struct http_stream     *stream;
-    struct watcher         *watcher;
-    struct compat_e2b_lines lines;
-};
-
-static void reader_free(struct reader *reader)
-{
-    compat_e2b_lines_done(&reader->lines);
-    free(reader);
-}
 
 /* ---- the sandbox that a header names ---- */
 
@@ -71,7 +56,7 @@ struct session *compat_e2b_running_of(struct http_request *request, const struct
     }
     if (session == NULL && api_error_elsewhere(request, http_request_header(request, "E2b-Sandbox-Id")))
         return NULL;
-    http_reply_error(request, 502, "SANDBOX_NOT_RUNNING", "The sandbox is not running", NULL, 0);
+    http_reply_error(request, 502, "SANDBOX_NOT_RUNNING", "The sandbox was not found, or is not running", NULL, 0);
     return NULL;
 }
 
@@ -87,79 +72,19 @@ void compat_e2b_health(struct http_request *request, void *context)
 
 /* ---- execute ---- */
 
-/* For want of memory: a line that is missing must be noticed. */
-static void break_off(struct reader *reader)
+static bool add_lines(void *state, const char *json, size_t length, struct bytes *out)
 {
-    http_stream_cut(reader->stream);
-    watcher_free(reader->watcher);
-    reader_free(reader);
+    return compat_e2b_lines_add(state, json, length, out);
 }
 
-static size_t on_write(const char *data, size_t length, struct bytes_shared *owner, void *arg)
+static void free_lines(void *state)
 {
-    struct reader *reader = arg;
-    struct bytes   out    = {0};
-    size_t         waiting;
-
-    (void)owner;
-    if (!compat_e2b_lines_add(&reader->lines, data, length, &out)) {
-        bytes_done(&out);
-        break_off(reader);
-        return 0;
-    }
-    waiting = out.length > 0 ? http_stream_write(reader->stream, out.data, out.length) : http_stream_pending(reader->stream);
-    bytes_done(&out);
-    return waiting;
+    if (state != NULL)
+        compat_e2b_lines_done(state);
+    free(state);
 }
 
-/* The run of a sandbox that was ended meanwhile has no end: its connection is broken. */
-static void on_end(bool whole, void *arg)
-{
-    struct reader *reader = arg;
-    if (whole && sessions_find(server_sessions(reader->server), &reader->session) != NULL)
-        http_stream_end(reader->stream);
-    else
-        http_stream_cut(reader->stream);
-    reader_free(reader);
-}
-
-static void on_drain(void *arg)
-{
-    watcher_on_drain(((struct reader *)arg)->watcher);
-}
-
-/* The client's own timeout: the next run must not wait for this one. */
-static void on_gone(void *arg)
-{
-    struct reader    *reader    = arg;
-    struct execution *execution = sessions_find_execution(server_sessions(reader->server), &reader->execution);
-
-    watcher_free(reader->watcher);
-    if (execution != NULL)
-        execution_interrupt(execution);
-    reader_free(reader);
-}
-
-static void stream(struct server *server, struct http_request *request, struct session *session, struct execution *execution)
-{
-    struct reader      *reader = calloc(1, sizeof *reader);
-    struct watcher_sink sink   = {on_write, on_end, reader};
-    struct err          err    = {.message = "no memory for the stream"};
-
-    event_log_flush(session_log(session));
-    if (reader != NULL)
-        *reader = (struct reader){.server = server, .session = *session_id(session), .execution = *execution_id(execution)};
-    if (reader == NULL ||
-        (reader->watcher = watcher_new(server_watchers(server), execution_track(execution), WATCHER_NDJSON, NULL, &sink, &err)) == NULL) {
-        free(reader);
-        execution_interrupt(execution);
-        api_error_unavailable(request, "STREAM_FAILED", err.message);
-        return;
-    }
-    http_request_add_header(request, "X-Accel-Buffering", "no");
-    reader->stream = http_stream_begin(request, 200, "application/x-ndjson");
-    http_stream_set_callbacks(reader->stream, WATCHER_LOW_BYTES, on_drain, on_gone, reader);
-}
+static const struct compat_e2b_teller teller = {"application/x-ndjson", true, add_lines, free_lines};
 
 static bool read_run(struct http_request *request, const struct session *session, const struct policies *policies,
                      struct execution_request *run)
@@ -203,5 +128,5 @@ void compat_e2b_execute(struct http_request *request, void *context)
     if (execution == NULL)
         api_error_refused(request, &err);
     else
-        stream(context, request, session, execution);
+        compat_e2b_stream(request, context, sandbox, session, execution, &teller, calloc(1, sizeof(struct compat_e2b_lines)));
 }

@@ -190,20 +190,51 @@ static json_t *write_mcp(const struct http_request *request, json_t *error, int 
     return body;
 }
 
+/* ---- Connect, a way to write RPCs: {code, message}, the code being one of its words ---- */
+
+static const char *connect_code(int status, const json_t *error)
+{
+    static const struct {
+        int         status;
+        const char *code;
+    } codes[] = {{400, "invalid_argument"},    {401, "unauthenticated"},  {403, "permission_denied"},  {404, "not_found"},
+                 {409, "failed_precondition"}, {410, "not_found"},        {412, "already_exists"},     {413, "resource_exhausted"},
+                 {415, "invalid_argument"},    {422, "invalid_argument"}, {429, "resource_exhausted"}, {501, "unimplemented"},
+                 {502, "unavailable"},         {503, "unavailable"},      {504, "deadline_exceeded"},  {507, "resource_exhausted"}};
+    if (has_code(error, "NOT_FOUND") || has_code(error, "METHOD_NOT_ALLOWED")) /* there is no such procedure */
+        return "unimplemented";
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        if (codes[i].status == status)
+            return codes[i].code;
+    }
+    return "internal";
+}
+
+static json_t *write_connect(const struct http_request *request, json_t *error, int *status)
+{
+    json_t *body = json_pack("{s:s, s:O}", "code", connect_code(*status, error), "message", json_object_get(error, "message"));
+    (void)request;
+    json_decref(error);
+    return body;
+}
+
 const struct http_error_shape *compat_error_shape(unsigned flags)
 {
-    static const struct http_error_shape flask   = {"application/json; charset=utf-8", write_flask},
-                                         fastapi = {"application/json", write_fastapi},
-                                         problem = {"application/problem+json; charset=utf-8", write_problem},
-                                         noauth  = {"application/json; charset=utf-8", write_noauth},
-                                         e2b = {"application/json; charset=utf-8", write_e2b}, mcp = {"application/json", write_mcp};
-    return (flags & ROUTE_ERRORS_FLASK) != 0     ? &flask
-           : (flags & ROUTE_ERRORS_FASTAPI) != 0 ? &fastapi
-           : (flags & ROUTE_ERRORS_PROBLEM) != 0 ? &problem
-           : (flags & ROUTE_ERRORS_NOAUTH) != 0  ? &noauth
-           : (flags & ROUTE_ERRORS_E2B) != 0     ? &e2b
-           : (flags & ROUTE_ERRORS_MCP) != 0     ? &mcp
-                                                 : NULL;
+    static const struct {
+        unsigned                flag;
+        struct http_error_shape shape;
+    } shapes[] = {{ROUTE_ERRORS_FLASK, {"application/json; charset=utf-8", write_flask}},
+                  {ROUTE_ERRORS_FASTAPI, {"application/json", write_fastapi}},
+                  {ROUTE_ERRORS_PROBLEM, {"application/problem+json; charset=utf-8", write_problem}},
+                  {ROUTE_ERRORS_NOAUTH, {"application/json; charset=utf-8", write_noauth}},
+                  {ROUTE_ERRORS_E2B, {"application/json; charset=utf-8", write_e2b}},
+                  {ROUTE_ERRORS_CONNECT, {"application/json", write_connect}},
+                  {ROUTE_ERRORS_MCP, {"application/json", write_mcp}}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if ((flags & shapes[i].flag) != 0)
+            return &shapes[i].shape;
+    }
+    return NULL;
 }
 
 /* Where no route says it: by whose clients the path is asked for. */
@@ -212,7 +243,9 @@ const struct http_error_shape *compat_error_shape_of_path(const char *path)
     static const struct {
         const char *prefix;
         unsigned    flags;
-    } places[] = {{"/e2b", ROUTE_ERRORS_E2B},
+    } places[] = {{"/e2b/filesystem.Filesystem", ROUTE_ERRORS_CONNECT},
+                  {"/e2b/process.Process", ROUTE_ERRORS_CONNECT},
+                  {"/e2b", ROUTE_ERRORS_E2B},
                   {"/api/execute", ROUTE_ERRORS_FLASK},
                   {"/api/sandbox", ROUTE_ERRORS_PROBLEM},
                   {"/api/python", ROUTE_ERRORS_PROBLEM},

@@ -107,6 +107,7 @@ void execution_free(struct execution *execution)
     bytes_done(&execution->code);
     audit_run_free(execution->audit);
     json_decref(execution->options);
+    json_decref(execution->ahead);
     json_decref(execution->label);
     free(execution->notice);
     files_given_free(execution->files);

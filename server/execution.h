@@ -103,6 +103,8 @@ json_t *execution_take_packages(struct execution *execution);
 void execution_fail(struct execution *execution, const char *code, const char *message);
 /* Answers input(). Returns 0, or -1 when none is waited for. */
 int execution_input(struct execution *execution, const char *text, size_t length, struct err *err);
+/* Likewise; while none is waited for it is kept for when one is. Returns 0, or -1 with err: ENOBUFS, too much is kept already; EBUSY, nobody may answer. */
+int execution_input_ahead(struct execution *execution, const char *text, size_t length, struct err *err);
 /*
  * A run in a fork: its end decides whether what it did is kept, is_kept being asked once when it has sent its end. If not, the session is left
  * as it was after execution `restored_to`.

@@ -58,13 +58,12 @@ void execution_kept(const struct execution *execution, struct execution_kept *re
 
 json_t *execution_note(const struct execution *execution)
 {
-    json_t *note =
-        json_pack("{s:O*, s:O*, s:O*, s:O*, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:I}", "options", execution->options, "label",
-                  execution->label, "packages", execution->packages, "filesKept", execution->files_kept, "timeout",
-                  (json_int_t)execution->timeout_ms, "grace", (json_int_t)execution->grace_ms, "memory",
-                  (json_int_t)execution->use.memory_bytes, "cpu", (json_int_t)execution->use.cpu_percent, "includeVariables",
-                  (int)execution->output.include_variables, "interactive", (int)execution->interactive, "transactional",
-                  (int)execution->transactional, "made", (json_int_t)execution->made_us, "madeAt", (json_int_t)execution->made_at_ms);
+    json_t *note = json_pack(
+        "{s:O*, s:O*, s:O*, s:O*, s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:I, s:I}", "options", execution->options, "label", execution->label,
+        "packages", execution->packages, "filesKept", execution->files_kept, "timeout", (json_int_t)execution->timeout_ms, "grace",
+        (json_int_t)execution->grace_ms, "memory", (json_int_t)execution->use.memory_bytes, "cpu", (json_int_t)execution->use.cpu_percent,
+        "includeVariables", (int)execution->output.include_variables, "interactive", (int)execution->interactive, "transactional",
+        (int)execution->transactional, "made", (json_int_t)execution->made_us, "madeAt", (json_int_t)execution->made_at_ms);
     if (note != NULL && execution->use.network)
         (void)json_object_set_new(note, "network", json_true());
     if (note != NULL && execution->status == EXECUTION_QUEUED)

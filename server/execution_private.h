@@ -29,6 +29,8 @@ struct execution {
     enum execution_status status;
     struct bytes          code;
     json_t               *options, *label;
+    json_t               *ahead; /* answers that came before they were asked for; NULL: none */
+    size_t                ahead_bytes;
     struct files_given   *files;
     json_t               *files_kept; /* where the log has them, for the next server process; false: it could not take them */
     struct execution_use  use;

@@ -10,6 +10,8 @@
 #include "options.h"
 #include "wire.h"
 
+enum { AHEAD_MAX = 1000, AHEAD_BYTES = 4 * 1024 * 1024 /* answers to input() that nobody has asked for yet */ };
+
 void execution_run_clock(struct execution *execution)
 {
     execution->deadline_us = execution_now_us() + execution->left_us;
@@ -110,6 +112,20 @@ void execution_end_input(struct execution *execution)
         worker_end(execution->worker, err.message);
 }
 
+/* Without it the clock runs on, and nobody else is asked. */
+static void answer_from_ahead(struct execution *execution)
+{
+    struct err    err  = {0};
+    const json_t *text = json_array_get(execution->ahead, 0);
+
+    if (text == NULL)
+        return;
+    execution->ahead_bytes -= json_string_length(text);
+    if (execution_input(execution, json_string_value(text), json_string_length(text), &err) < 0)
+        log_warn("execution %s: input is lost: %s", execution->id_text, err.message);
+    (void)json_array_remove(execution->ahead, 0);
+}
+
 static void on_input_request(struct execution *execution, const struct frame *frame)
 {
     struct err   err = {0};
@@ -126,6 +142,7 @@ static void on_input_request(struct execution *execution, const struct frame *fr
         log_warn("execution %s: a prompt is lost: %s", execution->id_text, err.message);
     json_decref(value);
     json_decref(sent);
+    answer_from_ahead(execution);
 }
 
 static void on_done(struct execution *execution, const struct frame *frame)
@@ -174,5 +191,24 @@ int execution_input(struct execution *execution, const char *text, size_t length
     execution_set_status(execution, EXECUTION_RUNNING);
     if (execution->phase == PHASE_RUN)
         execution_run_clock(execution);
+    return 0;
+}
+
+int execution_input_ahead(struct execution *execution, const char *text, size_t length, struct err *err)
+{
+    json_t *kept;
+
+    if (execution->status == EXECUTION_INPUT_REQUIRED)
+        return execution_input(execution, text, length, err);
+    if (!execution->interactive || execution_has_ended(execution))
+        return err_set(err, EBUSY, "the execution reads no input");
+    if (execution->ahead_bytes + length > AHEAD_BYTES || json_array_size(execution->ahead) >= AHEAD_MAX)
+        return err_set(err, ENOBUFS, "more input waits than is kept");
+    if (execution->ahead == NULL && (execution->ahead = json_array()) == NULL)
+        return err_set(err, ENOMEM, "no memory for input");
+    kept = json_stringn(text, length);
+    if (kept == NULL || json_array_append_new(execution->ahead, kept) < 0)
+        return err_set(err, ENOMEM, "no memory for input");
+    execution->ahead_bytes += length;
     return 0;
 }

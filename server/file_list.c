@@ -18,8 +18,9 @@ static const char *type_of(uint32_t mode)
 
 static json_t *write_entry(const char *path, uint32_t mode, uint64_t size, int64_t modified_ns)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", file_path_name(path), "path", path, "type", type_of(mode), "size",
-                     S_ISREG(mode) ? (json_int_t)size : (json_int_t)0, "modified", json_time(modified_ns / 1000000));
+    return json_pack("{s:s, s:s, s:s, s:I, s:i, s:o}", "name", file_path_name(path), "path", path, "type", type_of(mode), "size",
+                     S_ISREG(mode) ? (json_int_t)size : (json_int_t)0, "mode", (int)(mode & 07777), "modified",
+                     json_time(modified_ns / 1000000));
 }
 
 /* Below `directory`, and repaired where it is not UTF-8. */

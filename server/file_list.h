@@ -1,4 +1,4 @@
-/* file_list.h: entries of a workspace as JSON: {path, entries: [{name, path, type, size, modified}], truncated?}. */
+/* file_list.h: entries of a workspace as JSON: {path, entries: [{name, path, type, size, mode, modified}], truncated?}. */
 #ifndef PENNY_FILE_LIST_H
 #define PENNY_FILE_LIST_H
 

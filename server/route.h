@@ -27,6 +27,7 @@ enum route_flags {
     ROUTE_ERRORS_NOAUTH  = 2048,
     ROUTE_ERRORS_E2B     = 4096,
     ROUTE_ERRORS_MCP     = 8192,
+    ROUTE_ERRORS_CONNECT = 16384,
 };
 
 /*

@@ -21,6 +21,8 @@
 #include "compat_aevatar.h"
 #include "compat_e2b.h"
 #include "compat_e2b_context.h"
+#include "compat_e2b_folder.h"
+#include "compat_e2b_process.h"
 #include "compat_e2b_run.h"
 #include "compat_flask.h"
 #include "compat_penny.h"
@@ -30,10 +32,12 @@
 #include "static.h"
 
 enum {
-    FLASK   = ROUTE_BODY_JSON | ROUTE_ERRORS_FLASK,
-    AEVATAR = ROUTE_BODY_JSON | ROUTE_ERRORS_PROBLEM,
-    E2B     = ROUTE_BODY_JSON | ROUTE_ERRORS_E2B,
-    NOAUTH  = ROUTE_BODY_JSON | ROUTE_ERRORS_NOAUTH | ROUTE_OPEN,
+    FLASK    = ROUTE_BODY_JSON | ROUTE_ERRORS_FLASK,
+    AEVATAR  = ROUTE_BODY_JSON | ROUTE_ERRORS_PROBLEM,
+    E2B      = ROUTE_BODY_JSON | ROUTE_ERRORS_E2B,
+    CONNECT  = ROUTE_BODY_JSON | ROUTE_ERRORS_CONNECT | ROUTE_OPEN,
+    STREAMED = ROUTE_ERRORS_E2B | ROUTE_OPEN,
+    NOAUTH   = ROUTE_BODY_JSON | ROUTE_ERRORS_NOAUTH | ROUTE_OPEN,
 };
 
 static const struct route TABLE[] = {
@@ -125,6 +129,19 @@ static const struct route TABLE[] = {
     {HTTP_GET, "/e2b/contexts", compat_e2b_context_list, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_GET, "/e2b/files", compat_e2b_read_file, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/files", compat_e2b_write_files, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/Stat", compat_e2b_folder_stat, CONNECT},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/ListDir", compat_e2b_folder_list, CONNECT},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/MakeDir", compat_e2b_folder_make, CONNECT},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/Move", compat_e2b_folder_move, CONNECT},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/Remove", compat_e2b_folder_remove, CONNECT},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/CreateWatcher", compat_e2b_folder_watch, CONNECT},
+    {HTTP_POST, "/e2b/filesystem.Filesystem/WatchDir", compat_e2b_folder_watch_stream, STREAMED},
+    {HTTP_POST, "/e2b/process.Process/Start", compat_e2b_process_start, STREAMED},
+    {HTTP_POST, "/e2b/process.Process/Connect", compat_e2b_process_connect, STREAMED},
+    {HTTP_POST, "/e2b/process.Process/List", compat_e2b_process_list, CONNECT},
+    {HTTP_POST, "/e2b/process.Process/SendSignal", compat_e2b_process_signal, CONNECT},
+    {HTTP_POST, "/e2b/process.Process/SendInput", compat_e2b_process_input, CONNECT},
+    {HTTP_POST, "/e2b/process.Process/CloseStdin", compat_e2b_process_close_input, CONNECT},
     {HTTP_POST, "/e2b/contexts", compat_e2b_context_create, E2B | ROUTE_OPEN},
     {HTTP_DELETE, "/e2b/contexts/{id}", compat_e2b_context_remove, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/contexts/{id}/restart", compat_e2b_context_restart, E2B | ROUTE_OPEN},

@@ -268,11 +268,12 @@ def download(client, sandbox, path, **headers):
     return client.get("/e2b/files?" + urlencode({"path": path}), headers={"E2b-Sandbox-Id": sandbox, **headers})
 
 
-@pytest.mark.parametrize("path", ["/home/user/d/a.bin", "/workspace/d/a.bin", "d/a.bin"])
-def test_a_file(client, sandbox, path):
+@pytest.mark.parametrize("path, told", [("/home/user/d/a.bin", "/home/user/d/a.bin"), ("/workspace/d/a.bin", "/workspace/d/a.bin"), ("d/a.bin", "/home/user/d/a.bin"),
+                                        ("~/d/a.bin", "/home/user/d/a.bin")])
+def test_a_file(client, sandbox, path, told):
     content = bytes(range(256)) * 100
     answer = upload(client, sandbox, [("file", "ignored", content)], path)
-    assert answer.status == 200 and answer.json == [{"name": "a.bin", "path": "/workspace/d/a.bin", "type": "file"}], answer
+    assert answer.status == 200 and answer.json == [{"name": "a.bin", "path": told, "type": "file"}], answer
     assert run(client, sandbox, "print(len(open('d/a.bin', 'rb').read()))")[1]["text"] == f"{len(content)}\n"
     assert download(client, sandbox, path).body == content
     part = download(client, sandbox, path, Range="bytes=1-3")
@@ -281,7 +282,7 @@ def test_a_file(client, sandbox, path):
 
 def test_several_files_by_their_names(client, sandbox):
     answer = upload(client, sandbox, [("file", "/home/user/a.txt", b"1"), ("file", "b/c.txt", b"2")])
-    assert [f["path"] for f in answer.json] == ["/workspace/a.txt", "/workspace/b/c.txt"]
+    assert [f["path"] for f in answer.json] == ["/home/user/a.txt", "/home/user/b/c.txt"]
     assert download(client, sandbox, "b/c.txt").body == b"2"
 
 

@@ -9,7 +9,7 @@ from harness import BUILD, ROOT
 from harness.server import RUNNING
 
 CLIENT = ROOT / "clients" / "python"
-sys.path.insert(0, str(CLIENT / "src"))
+sys.path[:0] = [str(CLIENT / "src"), str(ROOT / "tests" / "clients")]
 os.environ["PENNY_SANDBOX"] = str(BUILD / "penny-sandbox")
 for name in ("SANDBOX_URL", "SANDBOX_API_KEY", "SANDBOX_MODE", "SANDBOX_TIMEOUT"):
     os.environ.pop(name, None)

@@ -6,35 +6,8 @@ import threading
 
 import pytest
 
-from harness import ROOT, Server, until
-
-interpreter = pytest.importorskip("e2b_code_interpreter", reason="E2B's SDK is not installed (tests/requirements.txt)")
-e2b = pytest.importorskip("e2b")
-
-KEY = "e2b_" + "0123456789" * 4
-
-
-@pytest.fixture(scope="module", params=["without keys", "with keys"])
-def service(request, server, workplace):
-    if request.param == "without keys":
-        yield server
-        return
-    with Server(workplace / "e2b", env={"SANDBOX_API_KEYS": f"one:{KEY}"}) as own:
-        yield own
-
-
-@pytest.fixture
-def settings(service, monkeypatch):
-    for name, value in {"E2B_API_URL": f"{service.url}/e2b", "E2B_SANDBOX_URL": f"{service.url}/e2b", "E2B_API_KEY": KEY}.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def sandbox(settings):
-    sandbox = interpreter.Sandbox.create(timeout=120, metadata={"user": "a b&c=d"}, envs={"COLOUR": "blue"})
-    yield sandbox
-    sandbox.kill()
-
+from e2b_sdk import e2b, interpreter, sandbox, service, settings  # noqa: F401: fixtures
+from harness import ROOT, until
 
 def test_life(sandbox):
     info = sandbox.get_info()

@@ -40,6 +40,20 @@ await sandbox.files.write('/home/user/a.txt', 'some text');
 assert.equal((await sandbox.runCode("open('a.txt').read()")).text, 'some text');
 assert.equal(await sandbox.files.read('a.txt'), 'some text');
 
+
+await sandbox.files.makeDir('d/e');
+assert.equal(await sandbox.files.makeDir('d/e'), false);
+assert.deepEqual((await sandbox.files.list('/home/user/d')).map((f) => [f.path, f.type]), [['/home/user/d/e', 'dir']]);
+assert.equal((await sandbox.files.rename('a.txt', 'd/b.txt')).path, '/home/user/d/b.txt');
+assert.equal(await sandbox.files.exists('a.txt'), false);
+await assert.rejects(sandbox.files.watchDir('.', () => {}), /can't be watched/);
+const lines = [];
+const done = await sandbox.commands.run('echo out $COLOUR; echo err >&2; cat d/b.txt', { onStdout: (text) => lines.push(text) });
+assert.deepEqual([done.stdout, done.stderr, done.exitCode, lines.join('')], ['out blue\nsome text', 'err\n', 0, 'out blue\nsome text']);
+await assert.rejects(sandbox.commands.run('exit 3'), (e) => e.exitCode === 3);
+const background = await sandbox.commands.run('sleep 100', { background: true });
+assert.deepEqual((await sandbox.commands.list()).map((p) => p.pid), [background.pid]);
+assert.equal(await background.kill(), true);
 await sandbox.runCode('x = 7');
 await assert.rejects(sandbox.runCode('while True: pass', { timeoutMs: 500 }), /Execution timed out/);
 assert.equal((await sandbox.runCode('x')).text, '7');
@@ -54,4 +68,4 @@ const onStdout = () => (killed = sandbox.kill());
 await assert.rejects(sandbox.runCode("print('begun', flush=True)\nwhile True: pass", { onStdout }), /The sandbox was killed while the request was in progress/);
 assert.equal(await killed, true);
 assert.equal(await sandbox.isRunning(), false);
-console.log('all');
+process.stdout.write('all\n', () => process.exit()); // the SDK leaves the bodies of errors unread, and node would wait for their connections
