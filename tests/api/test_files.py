@@ -118,7 +118,7 @@ def test_list(files):
     files.run("import os, socket; os.symlink('b.txt', 'link'); socket.socket(socket.AF_UNIX).bind('sock')")
     top = files.entries()
     assert list(top) == ["b.txt", "d", "link", "sock"], "sorted by path"
-    assert top["b.txt"] | {"modified": 0} == {"name": "b.txt", "path": "b.txt", "type": "file", "size": 5, "modified": 0}
+    assert top["b.txt"] | {"modified": 0} == {"name": "b.txt", "path": "b.txt", "type": "file", "size": 5, "mode": 0o644, "modified": 0}
     assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", top["b.txt"]["modified"])
     assert [top[p]["type"] for p in ("d", "link", "sock")] == ["directory", "symlink", "other"]
     assert list(files.entries("d")) == ["d/e"]
