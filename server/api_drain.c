@@ -29,7 +29,9 @@ static void list_one(void *value, void *arg)
 
     session_get_info(session, &info);
     listing->busy += is_busy(session);
-    if (json_array_size(listing->sessions) < NAMED_MAX)
+    if (info.is_part) /* it ends with the session it is a part of */
+        json_decref(owner);
+    else if (json_array_size(listing->sessions) < NAMED_MAX)
         (void)json_array_append_new(listing->sessions, json_pack("{s:s, s:o, s:b, s:b, s:o}", "id", info.id_text, "owner", owner, "busy",
                                                                  is_busy(session), "moving", session_is_in_transfer(session),
                                                                  "lastActivity", json_time(info.last_activity_us / 1000)));

@@ -62,7 +62,7 @@ struct command {
 uint32_t compat_e2b_command_number(const struct session *part)
 {
     uint32_t number;
-    memcpy(&number, session_id(part), sizeof number);
+    memcpy(&number, session_id(part)->bytes + ID_BYTES - sizeof number, sizeof number); /* the first bytes may name an instance */
     return (number & 0x7fffffff) | 1;
 }
 
