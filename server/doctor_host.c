@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -136,8 +137,17 @@ void doctor_memory(json_t *findings)
 
 /* ---- the jail ---- */
 
+/* The kernel lets nobody who has only changed his root make user namespaces. */
+static bool is_chroot(void)
+{
+    struct stat ours, first;
+    return stat("/", &ours) == 0 && stat("/proc/1/root/", &first) == 0 && (ours.st_dev != first.st_dev || ours.st_ino != first.st_ino);
+}
+
 static const char *advice_on_user_namespace(void)
 {
+    if (is_chroot())
+        return "leave the chroot: use a container, or pivot_root, or the host itself";
     if (doctor_read_number("/proc/sys/user/max_user_namespaces") == 0)
         return "sysctl -w user.max_user_namespaces=100000";
     if (doctor_read_number("/proc/sys/kernel/unprivileged_userns_clone") == 0)
