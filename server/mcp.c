@@ -166,6 +166,7 @@ static void post_with_session(struct server *server, struct http_request *reques
     session = mcp_session_of(request, message->id, server);
     if (session == NULL)
         return;
+    session_touch(session);
     if (message->kind == MCP_REQUEST) {
         post_request(server, request, message, session);
         return;

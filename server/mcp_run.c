@@ -14,7 +14,7 @@
 #include "run.h"
 #include "sse.h"
 
-enum { REPLY_BYTES = 16 * 1024 };
+enum { REPLY_BYTES = 16 * 1024, TURNS_MAX = 64 /* runs of requests with the same id that are known at once */ };
 
 bool mcp_run_parse_event(const char *text, struct id *ret_execution, const char **ret_after)
 {
@@ -147,12 +147,15 @@ static void watch(struct mcp_call *call, struct execution *execution, const char
 
 /* ---- the start ---- */
 
-/* So that the run of a request can be found by who cancels it: a hash of the session, which nobody else knows, and of the request's id. */
-static bool execution_of(const char *own, const json_t *request_id, struct id *ret)
+/*
+ * So that the run of a request can be found by who cancels it, whichever process of the server that asks: a hash of the session, which nobody
+ * else knows, and of the request's id; and of a number, since clients that connect again count from the beginning.
+ */
+static bool execution_of(const char *own, const json_t *request_id, unsigned turn, struct id *ret)
 {
     char         *text = json_dumps(request_id, JSON_ENCODE_ANY), *key = NULL;
     unsigned char hash[SHA256_DIGEST_LENGTH];
-    int           n = text != NULL && *own != '\0' ? asprintf(&key, "%s/%s", own, text) : -1;
+    int           n = text != NULL && *own != '\0' ? asprintf(&key, "%s/%u/%s", own, turn, text) : -1;
 
     free(text);
     if (n < 0)
@@ -163,6 +166,18 @@ static bool execution_of(const char *own, const json_t *request_id, struct id *r
     ret->bytes[6] = (unsigned char)((ret->bytes[6] & 0x0f) | 0x80); /* a UUID of version 8: made as its maker likes */
     ret->bytes[8] = (unsigned char)((ret->bytes[8] & 0x3f) | 0x80);
     return true;
+}
+
+/* The id for the execution of a call. Returns false when any will do: it can't be cancelled by a message then. */
+static bool choose_id(const struct mcp_call *call, struct id *ret)
+{
+    for (unsigned turn = 0; turn < TURNS_MAX; turn++) {
+        if (!execution_of(call->own, call->id, turn, ret))
+            return false;
+        if (sessions_find_execution(server_sessions(call->server), ret) == NULL)
+            return true;
+    }
+    return false;
 }
 
 static void on_started(const struct http_inner_answer *answer, void *arg)
@@ -200,7 +215,7 @@ void mcp_run_start(struct mcp_call *call)
     struct http_request *inner = mcp_call_inner(call, HTTP_POST, api_executions_create, REPLY_BYTES, on_started);
     json_t              *body  = body_of(call), *label;
     struct id            id;
-    bool                 has_id = execution_of(call->own, call->id, &id);
+    bool                 has_id = choose_id(call, &id);
 
     if (inner == NULL || body == NULL) {
         json_decref(body);
@@ -224,9 +239,11 @@ void mcp_run_cancel(struct server *server, const struct session *own, const json
     struct execution *execution;
 
     id_format(session_id(own), text);
-    execution = request_id != NULL && execution_of(text, request_id, &id) ? sessions_find_execution(server_sessions(server), &id) : NULL;
-    if (execution != NULL)
-        execution_interrupt(execution);
+    for (unsigned turn = 0; request_id != NULL && turn < TURNS_MAX && execution_of(text, request_id, turn, &id); turn++) {
+        execution = sessions_find_execution(server_sessions(server), &id);
+        if (execution != NULL)
+            execution_interrupt(execution);
+    }
 }
 
 void mcp_run_resume(struct server *server, struct http_request *request, const struct session *own, const char *after)

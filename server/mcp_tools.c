@@ -15,6 +15,8 @@
 #include "mcp_result.h"
 #include "mcp_run.h"
 
+enum { VALUE_SHOWN = 200 /* bytes of a variable's value as JSON */ };
+
 #define TEXT(name, says)             "\"" name "\":{\"type\":\"string\",\"description\":\"" says "\"}"
 #define NUMBER(name, says)           "\"" name "\":{\"type\":\"integer\",\"description\":\"" says "\"}"
 #define FLAG(name, says)             "\"" name "\":{\"type\":\"boolean\",\"description\":\"" says "\"}"
@@ -55,6 +57,38 @@ static bool prepare_install(struct mcp_call *call, struct http_request *inner)
 }
 
 /* ---- answers into results ---- */
+
+/* Without its value, when that is not short: a model prints what it wants to see of it. */
+static void shorten(json_t *variable)
+{
+    static const char *const same[] = {"name", "serializable"};
+    char                    *value  = json_dumps(json_object_get(variable, "value"), JSON_ENCODE_ANY | JSON_COMPACT);
+
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        (void)json_object_del(variable, same[i]);
+    if (value != NULL && strlen(value) > VALUE_SHOWN)
+        (void)json_object_del(variable, "value");
+    free(value);
+}
+
+static void finish_variables(const struct http_inner_answer *answer, void *arg)
+{
+    struct mcp_call *call   = arg;
+    json_t          *result = mcp_result_of(answer), *structured = json_incref(json_object_get(result, "structuredContent")), *variable;
+    const char      *name;
+
+    if (structured == NULL) {
+        mcp_call_result(call, result);
+        return;
+    }
+    json_decref(result);
+    json_object_foreach(json_object_get(structured, "variables"), name, variable)
+    {
+        shorten(variable);
+    }
+    (void)json_object_del(structured, "sessionId");
+    mcp_call_result(call, mcp_result_structured(structured));
+}
 
 /* Of a fork's Session object a model needs the id. */
 static void finish_fork(const struct http_inner_answer *answer, void *arg)
@@ -143,7 +177,8 @@ static const struct mcp_tool TOOLS[] =
          .output  = OUTPUT("\"variables\":{\"type\":\"object\"}," FLAG("stale", "Code runs: this is how it was before"), "\"variables\""),
          .hints   = MCP_READS,
          .method  = HTTP_GET,
-         .handler = api_variables_list},
+         .handler = api_variables_list,
+         .finish  = finish_variables},
         {.name        = "list_files",
          .title       = "List files",
          .description = "What is in the session's working directory, /workspace, or in a directory below it.",

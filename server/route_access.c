@@ -101,9 +101,9 @@ enum route_origin route_origin_of(const struct config *config, const struct http
 void route_add_cors(struct http_request *request)
 {
     http_request_add_header(request, "Access-Control-Allow-Origin", http_request_header(request, "Origin"));
-    http_request_add_header(
-        request, "Access-Control-Expose-Headers",
-        "X-Execution-Id, X-Request-Id, Retry-After, ETag, Location, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset");
+    http_request_add_header(request, "Access-Control-Expose-Headers",
+                            "X-Execution-Id, X-Request-Id, Mcp-Session-Id, Retry-After, ETag, Location, x-ratelimit-limit, "
+                            "x-ratelimit-remaining, x-ratelimit-reset");
     http_request_add_header(request, "Vary", "Origin");
 }
 

@@ -299,6 +299,13 @@ def test_files_of_all_kinds(mcp):
     assert mcp.call("read_file", path="b.bin", offset=256)["isError"]
 
 
+def test_variables_are_told_without_what_is_long(mcp):
+    mcp.call("run_code", code="x = 1; text = 'a' * 1000; import pandas; frame = pandas.DataFrame({'a': range(1000)})")
+    variables = mcp.call("list_variables")["structuredContent"]["variables"]
+    assert variables["x"] == {"type": "int", "size": 28, "value": 1} and variables["text"]["type"] == "str" and "value" not in variables["text"]
+    assert len(json.dumps(variables)) < 2000, variables
+
+
 def test_long_output_is_cut_in_the_middle(mcp):
     result = mcp.call("run_code", code="print('a' * 100_000 + 'z')")
     for text in (result["content"][0]["text"], result["structuredContent"]["stdout"]):
@@ -342,6 +349,10 @@ def test_output_is_progress_and_a_run_can_be_cancelled(mcp):
         assert mcp.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "the run", "reason": "enough"}}).status == 202
         response = messages(stream)[-1][1]
     assert response["id"] == "the run" and response["result"]["structuredContent"]["status"] == "interrupted" and mcp.text("run_code", code="x") == "1"
+    with mcp.stream("run_code", id="the run", token=2, code="print('again'); time.sleep(100)") as stream:  # by a client that counts from the beginning again
+        upto(stream, lambda e: "again" in e.text)
+        mcp.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "the run"}})
+        assert messages(stream)[-1][1]["result"]["structuredContent"]["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("version", VERSIONS[2:])
