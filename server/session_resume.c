@@ -210,7 +210,8 @@ static bool gather_pending(const struct session *session, const struct pipes_pos
     free(pieces);
     if (out->length < want)
         return false;
-    memmove(out->data, out->data + position->pending_skip, (size_t)position->pending_length);
+    if (position->pending_length > 0)
+        memmove(out->data, out->data + position->pending_skip, (size_t)position->pending_length);
     out->length = (size_t)position->pending_length;
     return true;
 }
