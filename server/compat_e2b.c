@@ -12,7 +12,6 @@
 
 enum {
     TIMEOUT_DEFAULT_S = 300,
-    TIMEOUT_MAX_S     = 24 * 3600,
     KEPT_MS           = 24 * 3600 * 1000, /* a paused sandbox that nobody takes up again */
     TEXT_MAX          = 500,
 };
@@ -81,20 +80,6 @@ static void check_absent(struct json_check *check, const json_t *json)
         json_check_fail(check, "volumeMounts", "must be absent: there are no volumes here");
 }
 
-/* By it the data plane knows its caller, who sends no API key there. */
-static json_t *make_token(void)
-{
-    struct id one, two;
-    char      text[2 * ID_TEXT_BYTES];
-
-    id_make(&one);
-    id_make(&two);
-    id_format(&one, text);
-    text[ID_TEXT_BYTES - 1] = '-';
-    id_format(&two, text + ID_TEXT_BYTES);
-    return json_string(text);
-}
-
 /* Into `wanted`, whose metadata is owned by the caller then. */
 static void read_new(struct json_check *check, const json_t *json, const struct server *server, const struct tenant *caller,
                      struct session_request *wanted, struct waiting *told)
@@ -104,7 +89,7 @@ static void read_new(struct json_check *check, const json_t *json, const struct 
     json_t *metadata     = NULL;
 
     (void)json_field_string(check, json, "templateID", 0, TEXT_MAX, &template);
-    (void)json_field_integer(check, json, "timeout", 0, TIMEOUT_MAX_S, &told->seconds);
+    (void)json_field_integer(check, json, "timeout", 0, COMPAT_E2B_TIMEOUT_MAX_S, &told->seconds);
     (void)json_field_bool(check, json, "autoPause", &told->pauses);
     if (json_field_object(check, json, "metadata", &metadata))
         check_metadata(check, metadata);
@@ -114,7 +99,7 @@ static void read_new(struct json_check *check, const json_t *json, const struct 
     network                 = compat_e2b_network_read(check, json, server, caller);
     wanted->idle_timeout_ms = KEPT_MS;
     wanted->metadata        = json_pack("{s:{s:s, s:o, s:o, s:b}}", "e2b", "templateID", template, "metadata",
-                                 metadata != NULL ? json_incref(metadata) : json_object(), "token", make_token(), "network", network);
+                                 metadata != NULL ? json_incref(metadata) : json_object(), "token", compat_e2b_token(), "network", network);
 }
 
 /* A sandbox has no import policy, where the caller may choose that. */
@@ -167,7 +152,7 @@ static bool read_seconds(struct http_request *request, const char *field, bool i
     struct json_check check = JSON_CHECK_INIT;
     if (is_needed)
         json_check_require(&check, http_request_json(request), field);
-    (void)json_field_integer(&check, http_request_json(request), field, 0, TIMEOUT_MAX_S, seconds);
+    (void)json_field_integer(&check, http_request_json(request), field, 0, COMPAT_E2B_TIMEOUT_MAX_S, seconds);
     return !json_check_reply(&check, request);
 }
 
@@ -293,4 +278,31 @@ void compat_e2b_kill(struct http_request *request, void *context)
     struct waiting *waiting = session != NULL ? waiting_new(context, request, on_killer_gone) : NULL;
     if (waiting != NULL)
         session_end(session, "deleted", on_killed, waiting);
+}
+
+/* ---- its network ---- */
+
+void compat_e2b_update_network(struct http_request *request, void *context)
+{
+    struct session   *session = compat_e2b_sandbox_of(request, context);
+    struct json_check check   = JSON_CHECK_INIT;
+    const json_t     *json    = http_request_json(request);
+    json_t           *options, *about;
+
+    if (session == NULL)
+        return;
+    options = json_pack("{s:O, s:O*}", "network", json, "allow_internet_access", json_object_get(json, "allow_internet_access"));
+    about   = json_pack("{s:o}", "e2b", json_copy((json_t *)compat_e2b_about(session)));
+    (void)json_object_set_new(json_object_get(about, "e2b"), "network",
+                              json_boolean(compat_e2b_network_read(&check, options, context, session_owner(session))));
+    json_decref(options);
+    if (json_check_reply(&check, request)) {
+        json_decref(about);
+        return;
+    }
+    if (session_update(session, about, NULL) < 0)
+        api_error_unavailable(request, "NO_MEMORY", "No memory for the change");
+    else
+        reply_nothing(request);
+    json_decref(about);
 }

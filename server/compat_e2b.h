@@ -18,6 +18,15 @@ void compat_e2b_kill(struct http_request *request, void *server);    /* DELETE .
 void compat_e2b_timeout(struct http_request *request, void *server); /* POST .../sandboxes/{id}/timeout */
 void compat_e2b_refresh(struct http_request *request, void *server); /* POST .../sandboxes/{id}/refreshes: longer, never shorter */
 void compat_e2b_pause(struct http_request *request, void *server);   /* POST .../sandboxes/{id}/pause */
+void compat_e2b_update_network(struct http_request *request, void *server); /* PUT .../sandboxes/{id}/network */
+
+enum { COMPAT_E2B_TIMEOUT_MAX_S = 24 * 3600 };
+
+/* ---- compat_e2b_fork.c, compat_e2b_metrics.c ---- */
+
+void compat_e2b_fork(struct http_request *request, void *server);     /* POST .../sandboxes/{id}/fork: [{sandbox} or {error}] */
+void compat_e2b_snapshot(struct http_request *request, void *server); /* POST .../sandboxes/{id}/snapshots: there are none */
+void compat_e2b_metrics(struct http_request *request, void *server);  /* GET .../sandboxes/{id}/metrics */
 
 /* ---- compat_e2b_sandbox.c ---- */
 
@@ -25,6 +34,8 @@ void compat_e2b_pause(struct http_request *request, void *server);   /* POST ...
 struct session *compat_e2b_sandbox_of(struct http_request *request, const struct server *server);
 /* What E2B knows of it; NULL: it is no sandbox. */
 const json_t *compat_e2b_about(const struct session *session);
+/* A new one: by it the data plane knows its caller, who sends no API key there. */
+json_t *compat_e2b_token(void);
 /* What a part of the sandbox is asked for like: its environment and profile, kept as long, made for who sent the request. */
 struct session_request;
 void compat_e2b_part(const struct session *sandbox, const struct http_request *request, struct session_request *wanted);

@@ -36,6 +36,19 @@ struct session *compat_e2b_sandbox_of(struct http_request *request, const struct
     return NULL;
 }
 
+json_t *compat_e2b_token(void)
+{
+    struct id one, two;
+    char      text[2 * ID_TEXT_BYTES];
+
+    id_make(&one);
+    id_make(&two);
+    id_format(&one, text);
+    text[ID_TEXT_BYTES - 1] = '-';
+    id_format(&two, text + ID_TEXT_BYTES);
+    return json_string(text);
+}
+
 void compat_e2b_part(const struct session *sandbox, const struct http_request *request, struct session_request *wanted)
 {
     struct session_info info;

@@ -123,6 +123,10 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/e2b/sandboxes/{id}/timeout", compat_e2b_timeout, E2B},
     {HTTP_POST, "/e2b/sandboxes/{id}/refreshes", compat_e2b_refresh, E2B},
     {HTTP_POST, "/e2b/sandboxes/{id}/pause", compat_e2b_pause, E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/fork", compat_e2b_fork, E2B},
+    {HTTP_POST, "/e2b/sandboxes/{id}/snapshots", compat_e2b_snapshot, E2B},
+    {HTTP_GET, "/e2b/sandboxes/{id}/metrics", compat_e2b_metrics, ROUTE_ERRORS_E2B},
+    {HTTP_PUT, "/e2b/sandboxes/{id}/network", compat_e2b_update_network, E2B},
     /* the caller of these is known by the sandbox's own token, too */
     {HTTP_GET, "/e2b/health", compat_e2b_health, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/execute", compat_e2b_execute, E2B | ROUTE_OPEN},

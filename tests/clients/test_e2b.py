@@ -145,3 +145,20 @@ def test_files(sandbox):
     assert bytes(sandbox.files.read("/home/user/b.bin", format="bytes")) == bytes(range(256))
     with pytest.raises(e2b.NotFoundException):
         sandbox.files.read("nothing")
+
+
+def test_forks(sandbox):
+    sandbox.run_code("x = [1]")
+    forks = sandbox.fork(count=2, timeout=100)
+    assert [f.run_code("x.append(2)\nx").text for f in forks] == ["[1, 2]"] * 2 and sandbox.run_code("x").text == "[1]"
+    for fork in forks:
+        assert fork.kill()
+
+
+def test_figures_and_what_there_is_not(sandbox):
+    one, = sandbox.get_metrics()
+    assert 0 < one.mem_used < one.mem_total and one.cpu_count >= 1
+    with pytest.raises(e2b.SandboxException, match="fork it"):
+        sandbox.create_snapshot()
+    sandbox.update_network({"deny_out": ["0.0.0.0/0"]})
+    assert sandbox.get_info().allow_internet_access is False
