@@ -36,8 +36,8 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-/* Our own group in the hierarchy of a controller (NULL: version 2), from /proc/self/cgroup. Returns 0 or -1. */
-static int own_path(const char *controller, char *ret_path, size_t size)
+/* Our own group in the hierarchy of a controller (NULL: version 2) and all controllers of that, from /proc/self/cgroup. Returns 0 or -1. */
+static int own_path(const char *controller, char *ret_path, char *ret_names, size_t size)
 {
     FILE *file = fopen("/proc/self/cgroup", "re");
     char  line[PATH_MAX];
@@ -52,6 +52,7 @@ static int own_path(const char *controller, char *ret_path, size_t size)
         path[strcspn(path, "\n")] = '\0';
         if (controller == NULL ? *names == '\0' : has_word(names, controller)) {
             (void)snprintf(ret_path, size, "%s", path);
+            (void)snprintf(ret_names, size, "%s", names);
             found = 0;
         }
     }
@@ -95,13 +96,18 @@ static int open_below(int mount_fd, const char *root, const char *path)
     return openat(mount_fd, *path == '\0' ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* A mount of the hierarchy that is in no directory tree: nobody but who has the descriptor sees it. Returns that or -1 with errno. */
-static int mount_apart(const char *controller)
+/* A mount of the hierarchy that is in no directory tree: nobody but who has the descriptor sees it. `names`: all controllers of a hierarchy of
+   version 1, which exists; "": version 2. Returns the descriptor or -1 with errno. */
+static int mount_apart(char *names)
 {
-    int context_fd = fsopen(controller == NULL ? "cgroup2" : "cgroup", FSOPEN_CLOEXEC), mount_fd = -1, saved;
-    if (context_fd >= 0 && (controller == NULL || fsconfig(context_fd, FSCONFIG_SET_FLAG, controller, NULL, 0) == 0) &&
-        fsconfig(context_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
-        mount_fd = fsmount(context_fd, FSMOUNT_CLOEXEC, MS_NOSUID | MS_NODEV | MS_NOEXEC);
+    int   context_fd = fsopen(*names == '\0' ? "cgroup2" : "cgroup", FSOPEN_CLOEXEC), mount_fd = -1, saved;
+    bool  failed = context_fd < 0;
+    char *rest   = names;
+
+    for (char *name; !failed && *names != '\0' && (name = strsep(&rest, ",")) != NULL;)
+        failed = fsconfig(context_fd, FSCONFIG_SET_FLAG, name, NULL, 0) < 0;
+    if (!failed && fsconfig(context_fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        mount_fd = fsmount(context_fd, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     saved = errno;
     fdio_close(&context_fd);
     errno = saved;
@@ -119,10 +125,10 @@ static int open_through(int mount_fd, const char *root, const char *path)
 /* Our own group's directory, which we may write. Returns a descriptor or -1 with errno: why not. */
 static int open_own(const char *controller)
 {
-    char path[PATH_MAX], mount[PATH_MAX], root[PATH_MAX], *last;
+    char path[PATH_MAX], names[PATH_MAX], mount[PATH_MAX], root[PATH_MAX], *last;
     int  own_fd = -1, reason = ENOENT;
 
-    if (own_path(controller, path, sizeof path) < 0) {
+    if (own_path(controller, path, names, sizeof path) < 0) {
         errno = ENOENT;
         return -1;
     }
@@ -137,7 +143,7 @@ static int open_own(const char *controller)
     reason = own_fd < 0 ? reason : errno;
     fdio_close(&own_fd);
     if (reason == EROFS || reason == ENOENT)
-        own_fd = open_through(mount_apart(controller), "/", path);
+        own_fd = open_through(mount_apart(names), "/", path);
     if (own_fd < 0 || faccessat(own_fd, "cgroup.procs", W_OK, AT_EACCESS) < 0) {
         fdio_close(&own_fd);
         errno = reason;

@@ -1,0 +1,109 @@
+"""Runs tests inside virtual machines with Debian's kernels, where control groups are version 2 and nothing else, and Landlock is older or not there.
+
+usage: vm.py [--place DIRECTORY] [KERNEL...]       KERNEL: bullseye bookworm bookworm-backports; `make vm-test` runs all of them
+Under KVM where that works, else by emulation, which is some ten times slower. Exit code 0 when every machine's tests passed.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+
+# What runs in each: the whole jail suite on the kernel that Debian 12 has; on the others what differs there.
+JAIL = ["tests/jail", "tests/vm/test_in_vm.py"]
+SMOKE = ["tests/api/test_isolation.py", "tests/api/test_execute.py", "tests/api/test_run_limits.py"]
+KERNELS = {"bookworm": JAIL + SMOKE, "bullseye": ["tests/vm/test_in_vm.py", "tests/jail"], "bookworm-backports": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py"]}
+SECONDS = 1500  # of one machine, by emulation on a busy host
+NOT_THERE = "not there"
+
+
+def say(what, text):
+    print(f"  {what:<8} {text}", flush=True)
+
+
+def initramfs(place, kernel):
+    """The first file system: busybox, the modules that the disk needs, init. Returns its path."""
+    tree = kernel / "initramfs"
+    shutil.rmtree(tree, ignore_errors=True)
+    for directory in ("bin", "dev", "proc", "disk"):
+        (tree / directory).mkdir(parents=True)
+    shutil.copytree(kernel / "modules", tree / "modules")
+    shutil.copy(place / "debian/bin/busybox", tree / "bin/busybox")
+    shutil.copy(HERE / "init.sh", tree / "init")
+    archive = kernel / "initramfs.cpio"
+    names = "\n".join(str(p.relative_to(tree)) for p in sorted(tree.rglob("*"))).encode()
+    with open(archive, "wb") as out:
+        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], input=names, stdout=out, cwd=tree, check=True)
+    return archive
+
+
+def accelerated():
+    """Whether the processor can do it and the device works."""
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    return re.search(r"^flags.*\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.M) is not None
+
+
+def run(place, suite, tests):
+    """One machine. Returns whether its tests passed."""
+    kernel = place / f"kernel-{suite}"
+    console, results = kernel / "console.log", kernel / "results.log"
+    results.write_bytes(b"")
+    arguments = ["qemu-system-x86_64", "-machine", "pc", "-accel", "kvm" if accelerated() else "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072",
+                 "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(kernel / "vmlinuz"), "-initrd", str(initramfs(place, kernel)),
+                 "-append", "console=ttyS0 panic=-1 cgroup_no_v1=all quiet penny.run=" + ",".join(tests),
+                 "-drive", f"file={place}/disk.img,if=virtio,format=raw,snapshot=on", "-serial", f"file:{console}", "-serial", f"file:{results}"]
+    say("VM", f"{suite}: Linux {(kernel / 'version').read_text().strip()}, {'kvm' if accelerated() else 'emulated'}: {' '.join(tests)}")
+    begin, shown = time.monotonic(), 0
+    machine = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
+    try:
+        while machine.poll() is None and time.monotonic() - begin < SECONDS:
+            time.sleep(0.5)
+            shown = show(results, shown)
+    finally:
+        if machine.poll() is None:
+            machine.kill()
+        machine.wait()
+    show(results, shown)
+    ended = re.search(rb"^vm: exit (\d+)\s*$", results.read_bytes(), re.M)
+    took = time.monotonic() - begin
+    if ended is None:
+        say("VM", f"{suite}: no end after {took:.0f} s; the console's last lines:")
+        print(console.read_text(errors="replace")[-3000:])
+        return False
+    say("VM", f"{suite}: exit {int(ended[1])} after {took:.0f} s")
+    return int(ended[1]) == 0
+
+
+def show(results, shown):
+    data = results.read_bytes()
+    sys.stdout.write(data[shown:].decode(errors="replace").replace("\r\n", "\n"))
+    sys.stdout.flush()
+    return len(data)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kernels", nargs="*", default=list(KERNELS), choices=[*KERNELS, []])
+    parser.add_argument("--place", type=Path, default=ROOT / "build/vm")
+    parser.add_argument("--tests", help="these instead, with commas between")
+    parser.add_argument("--keep-disk", action="store_true", help="the disk as it was made last")
+    options = parser.parse_args()
+    options.place.mkdir(parents=True, exist_ok=True)
+    if not options.keep_disk or not (options.place / "disk.img").exists():
+        subprocess.run([HERE / "disk.sh", options.place], check=True)
+    for suite in options.kernels:
+        subprocess.run([HERE / "kernel.sh", options.place, suite], check=True)
+    passed = [run(options.place, suite, options.tests.split(",") if options.tests else KERNELS[suite]) for suite in options.kernels]
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
