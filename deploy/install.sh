@@ -39,8 +39,9 @@ put_tree() {
     mv "$DESTDIR$2.new" "$DESTDIR$2"
 }
 
-# A venv of the same content stays: copying its 800 MB takes longer than all else.
+# A venv of the same content stays: copying its 800 MB takes longer than all else. VENV_OPTIONS: see venv_install.py; --none leaves it out.
 put_venv() {
+    [ "$VENV_OPTIONS" != --none ] || return 0
     mark="$(cd "$VENV" && ls -d .made-* | head -n 1)-$(sha256sum deploy/venv_install.py | cut -c 1-8)$VENV_OPTIONS"
     [ "$(cat "$DESTDIR$LIB/venv/.installed" 2>/dev/null || :)" != "$mark" ] || return 0
     mkdir -p "$DESTDIR$LIB"

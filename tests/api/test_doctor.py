@@ -2,48 +2,25 @@
 
 import json
 import os
-import re
 import socket
-import subprocess
 
-from harness import BUILD, free_port, processes, tiers, write_policies
-
-
-def doctor(*args, prefix=(), program=None, **env):
-    base = {"PATH": "/usr/bin:/bin", "SANDBOX_PORT": str(free_port())}
-    if BUILD.name != "build":
-        base.update({"SANDBOX_PYTHON": str(BUILD.parent / "venv/bin/python"), "SANDBOX_POLICY_DIR": str(BUILD.parents[1] / "policies"),
-                     "SANDBOX_PYTHON_LIBRARY": str(BUILD.parents[1] / "runtime/python")})
-    return subprocess.run([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], capture_output=True, text=True, timeout=60, env={**base, **env}, cwd="/")
+from harness import free_port, processes, write_policies
+from harness.doctor import compare_with_health, doctor, finding
 
 
-def finding(report, name):
-    found = [f for f in report["findings"] if f["name"] == name]
-    assert len(found) == 1, (name, report["findings"])
-    return found[0]
-
-
-def test_it_says_of_the_jail_what_the_service_says(tier_server):
-    done = doctor("--json", prefix=tiers.prefix(tier_server.tier), program=tier_server.build / "penny-sandbox", **tier_server._environment())
-    report = json.loads(re.sub(r"/(tmp|run)/penny-sandbox-\w{6}", str(tier_server.state), done.stdout))  # a service may be using that one
-    health = tier_server.client.health()
-    assert report["isolation"] == health["isolation"], done
-    assert report["version"] == health["version"]
-    assert finding(report, "isolation")["found"] == health["isolation"]["level"]
-    for name, layer in health["isolation"]["layers"].items():
-        assert finding(report, name)["status"] == ("ok" if layer["active"] else "weak")
-        assert layer["active"] == ("advice" not in finding(report, name) or finding(report, name)["advice"] is None)
+def test_it_says_of_the_jail_what_the_service_says(server):
+    compare_with_health(server)
 
 
 def test_it_leaves_nothing_behind():
-    mounts, groups, own = processes.mounts(), processes.cgroups(), open("/proc/self/cgroup").read()
+    mounts, own = processes.mounts(), open("/proc/self/cgroup").read()
     places = [set(os.listdir(d)) for d in ("/run", "/tmp")]
     done = doctor()
     assert done.returncode in (0, 1), done
     assert done.stderr == ""
     assert [m for m in processes.mounts() - mounts if "penny" in m] == []
     assert open("/proc/self/cgroup").read() == own
-    assert not [g for g in processes.cgroups() - groups if f"penny-{os.getpid()}" in g]
+    assert processes.cgroups_of(done.pid) == set()
     assert not [name for d, before in zip(("/run", "/tmp"), places) for name in set(os.listdir(d)) - before if name.startswith("penny-sandbox-") and _is_ours(d, name)]
 
 

@@ -5,6 +5,7 @@ One story in the order of the tests: each goes on from what the former has left.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -115,6 +116,34 @@ def test_a_reload_keeps_the_sessions_and_takes_the_policies(machine, client):
     client.delete_session(session)
 
 
+def test_the_page_for_operators(machine, client):
+    """Its commands at a root's prompt, each block as it stands."""
+    blocks = re.findall(r"(?ms)^```console\n(.*?)^```", (ROOT / "deploy/OPERATOR.md").read_text())
+    assert len(blocks) >= 3
+    machine.apt("install", "curl")
+    shutil.copy(machine.root / "tmp/package.deb", machine.root / "root/penny-sandbox_1_amd64.deb")
+    environment, socket_place = machine.root / "etc/penny-sandbox/environment", listen_at(machine, client.port)
+    before = environment.read_text()
+    for block in blocks:
+        commands = "\n".join(line[2:] for line in block.splitlines() if line.startswith("# ")).replace("127.0.0.1:3003", f"127.0.0.1:{client.port}")
+        machine.run("bash", "-euo", "pipefail", "-c", f"cd /root\n{commands}")
+        until(lambda: serving(client), "the service answers", 60)
+    assert client.post("/api/v1/execute", {"code": "1"}).status == 401, "there are keys now"
+    key = re.search(r"\b(\S{20,})$", (machine.root / "etc/penny-sandbox/keys").read_text().strip())
+    assert key
+    shutil.rmtree(socket_place)
+    environment.write_text(before)
+    restart(machine, client)
+
+
+def listen_at(machine, port):
+    place = machine.root / "etc/systemd/system/penny-sandbox.socket.d"
+    place.mkdir()
+    (place / "port.conf").write_text(f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n")
+    machine.systemctl("daemon-reload")
+    return place
+
+
 def test_an_upgrade_keeps_sessions_and_changed_files(machine, client, package):
     session = client.session()
     client.stdout("x = 'there'", session)
@@ -187,10 +216,7 @@ def test_a_stuck_service_is_restarted(machine, client, drop_in):
 
 def test_socket_activation(machine, client):
     machine.systemctl("stop", UNIT)
-    place = machine.root / "etc/systemd/system/penny-sandbox.socket.d"
-    place.mkdir()
-    (place / "port.conf").write_text(f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{client.port}\n")
-    machine.systemctl("daemon-reload")
+    place = listen_at(machine, client.port)
     machine.systemctl("start", "penny-sandbox.socket")
     assert machine.property(UNIT, "ActiveState") == "inactive"
     assert client.health()["version"], "the first request starts it"

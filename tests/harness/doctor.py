@@ -1,0 +1,38 @@
+"""penny-sandbox doctor, as a command, and held against what a service says of itself."""
+
+import json
+import re
+import subprocess
+
+from . import tiers
+from .server import BUILD, ROOT, free_port
+
+
+def doctor(*args, prefix=(), program=None, **env):
+    base = {"PATH": "/usr/bin:/bin", "SANDBOX_PORT": str(free_port())}
+    if BUILD != ROOT / "build":
+        base.update({"SANDBOX_PYTHON": str(ROOT / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(ROOT / "policies"), "SANDBOX_PYTHON_LIBRARY": str(ROOT / "runtime/python")})
+    process = subprocess.Popen([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**base, **env}, cwd="/")
+    out, err = process.communicate(timeout=60)
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    done.pid = process.pid
+    return done
+
+
+def compare_with_health(server):
+    """Its report with /health of a server that was started alike (tests/jail has the other tiers)."""
+    done = doctor("--json", prefix=tiers.prefix(server.tier), program=server.build / "penny-sandbox", **server._environment())
+    report = json.loads(re.sub(r"/(tmp|run)/penny-sandbox-\w{6}", str(server.state), done.stdout))  # a service may be using that one
+    health = server.client.health()
+    assert report["isolation"] == health["isolation"], done
+    assert report["version"] == health["version"]
+    assert finding(report, "isolation")["found"] == health["isolation"]["level"]
+    for name, layer in health["isolation"]["layers"].items():
+        assert finding(report, name)["status"] == ("ok" if layer["active"] else "weak")
+        assert layer["active"] == (finding(report, name)["advice"] is None)
+
+
+def finding(report, name):
+    found = [f for f in report["findings"] if f["name"] == name]
+    assert len(found) == 1, (name, report["findings"])
+    return found[0]
