@@ -83,7 +83,7 @@ static void test_wrong_lines(void **state)
         {"alice:" DIGEST_OF_ABC " sessions=-1", "a number is wanted"},
         {"alice:" DIGEST_OF_ABC " cpu=99999999999999999999", "a number is wanted"},
         {"alice:" DIGEST_OF_ABC " profiles=", "none is given"},
-        {"alice:" DIGEST_OF_ABC " access=some", "all or metrics"},
+        {"alice:" DIGEST_OF_ABC " access=some", "all, metrics or operator"},
         {"alice:" DIGEST_OF_ABC "\nbob:" DIGEST_OF_ABC, "given twice"},
     };
     (void)state;

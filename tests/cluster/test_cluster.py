@@ -1,0 +1,252 @@
+"""Three instances behind the proxies' configurations that are shipped, addresses and nothing else replaced."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from harness import BUILD, ROOT, Client, until
+from harness.server import RUNNING, free_port
+
+KEYS = {name: f"penny_{name}_0123456789abcdef" for name in ("alice", "operator")}
+LINES = "".join(f"{name}:{hashlib.sha256(key.encode()).hexdigest()}{' access=operator' if name == 'operator' else ''}\n" for name, key in KEYS.items())
+PROXIES = ("haproxy", "nginx")
+
+
+class Keyed(Client):
+    def __init__(self, port, name="alice"):
+        super().__init__(port)
+        self.key = {"X-API-Key": KEYS[name]}
+
+    def _send(self, connection, method, path, body, headers):
+        return super()._send(connection, method, path, body, {**self.key, **(headers or {})})
+
+    def run(self, code, session, **headers):
+        """In a session, which is named in a header as our clients do."""
+        return self.request("POST", "/api/v1/execute", {"code": code, "sessionId": session}, headers={"X-Session-ID": session, **headers})
+
+
+class Cluster:
+    def __init__(self, make_server, tmp_path):
+        self.instances = [self.start(make_server, number) for number in range(3)]
+        self.tmp_path = tmp_path
+        for server in self.instances:
+            until(server.answers, "an instance answers", 60)
+
+    @staticmethod
+    def start(make_server, number, port=None):
+        server = make_server(env={"SANDBOX_INSTANCE": f"penny-{number}", "SANDBOX_POOL_SIZE": "4", "SANDBOX_DRAIN": "500"})
+        keys = server.directory / "keys"
+        keys.write_text(LINES)
+        keys.chmod(0o600)
+        server.args.append(f"--keys-file={keys}")
+        server.launch(port)
+        return server
+
+    def configuration(self, name, port):
+        """The shipped file with addresses of this machine."""
+        source = ROOT / "deploy/cluster" / ("haproxy.cfg" if name == "haproxy" else "nginx.conf")
+        text = source.read_text().replace(":8080", f"127.0.0.1:{port}").replace("listen 8080", f"listen 127.0.0.1:{port}")
+        for number, server in enumerate(self.instances):
+            assert f"instance-{number}:3003" in text
+            text = text.replace(f"instance-{number}:3003", f"127.0.0.1:{server.port}")
+        text = text.replace("/run/nginx.pid", str(self.tmp_path / "nginx.pid"))
+        target = self.tmp_path / source.name
+        target.write_text(text)
+        return target
+
+    @contextlib.contextmanager
+    def behind(self, name):
+        port = free_port()
+        path = self.configuration(name, port)
+        command = ["haproxy", "-W", "-db", "-f", path] if name == "haproxy" else ["nginx", "-c", path, "-g", f"daemon off; user {os.environ.get('USER', 'root')};"]
+        with open(self.tmp_path / f"{name}.log", "wb") as log:
+            proxy = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        RUNNING[proxy.pid] = proxy  # it is nothing that an instance has left behind
+        client = Keyed(port)
+        try:
+            until(lambda: all_ready(client, proxy), "the proxy answers", 30)
+            yield client
+        finally:
+            proxy.send_signal(signal.SIGTERM)
+            proxy.wait(30)
+            RUNNING.pop(proxy.pid, None)
+
+    def direct(self, number, name="alice"):
+        return Keyed(self.instances[number].port, name)
+
+
+def all_ready(client, proxy):
+    assert proxy.poll() is None, "the proxy has ended"
+    try:
+        return client.get("/ready").status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(params=PROXIES)
+def cluster(request, make_server, tmp_path):
+    cluster = Cluster(make_server, tmp_path)
+    with cluster.behind(request.param) as client:
+        cluster.client, cluster.name = client, request.param
+        yield cluster
+
+
+def of(some_id):
+    return int(some_id[:4])
+
+
+def one_on_each(client):
+    """A session on each of the three, through the proxy."""
+    sessions = {}
+    for _ in range(40):
+        session = client.session()
+        sessions.setdefault(of(session), session)
+        if len(sessions) == 3:
+            return sessions
+    raise AssertionError(f"40 new sessions are all on {sorted(sessions)}")
+
+
+def test_sessions_stick_by_path_header_and_body_and_streams_are_resumed(cluster):
+    client = cluster.client
+    sessions = one_on_each(client)
+    for number, session in sessions.items():
+        assert client.run(f"x = {number}", session).json["success"]
+    for number, session in list(sessions.items()) * 3:
+        answer = client.run("print(x)", session)
+        assert answer.status == 200 and answer.json["output"]["stdout"] == f"{number}\n" and of(answer.json["executionId"]) == number
+        assert client.get(f"/api/v1/sessions/{session}/variables").json["variables"]["x"]["value"] == number
+        assert client.request("PUT", f"/api/v1/sessions/{session}/files/d/{sessions[0]}/f.txt", f"of {number}", {"Content-Type": "text/plain"}).status in (200, 201)
+        assert client.get(f"/api/v1/sessions/{session}/files/d/{sessions[0]}/f.txt").body == f"of {number}".encode()
+        if cluster.name == "haproxy":
+            assert client.execute("x", session)["output"]["results"][0]["data"]["text/plain"] == str(number), "named in the body alone"
+    for number, session in sessions.items():
+        streamed_and_resumed(client, number, session)
+    assert client.get("/api/v1/sessions/7777" + sessions[0][4:]).status == 421
+    assert client.get("/api/v1/admin/drain").status == 403
+
+
+def streamed_and_resumed(client, number, session):
+    """Unbuffered: an event is here while the program waits for us. Cut and resumed with nothing but the execution's id and the last event's."""
+    code = "print('one', flush=True)\na = input()\nprint('two', a, flush=True)\nb = input()\nprint('three', b)"
+    stream = client.stream(code, session, headers={"X-Session-ID": session})
+    first = next(event for event in stream if event.type == "stdout")
+    run = first.json["executionId"]
+    assert of(run) == number == of(stream.response.getheader("X-Execution-Id"))
+    until(lambda: client.execution(run)["status"] == "inputRequired", "the program waits")
+    stream.close()
+    assert client.post(f"/api/v1/executions/{run}/input", {"text": "A"}).status == 202
+    resumed = client.events(run, last_event_id=first.id)
+    texts = []
+    for event in resumed:
+        if event.type == "stdout":
+            texts.append(event.data)
+        if event.type == "inputRequest" and len(texts) == 1:
+            assert client.post(f"/api/v1/executions/{run}/input", {"text": "B"}).status == 202
+        if event.type == "complete":
+            break
+    assert "".join(texts) == "two A\nthree B\n", texts
+
+
+def test_new_sessions_go_where_least_is_going_on(cluster):
+    client = cluster.client
+    counts = [0, 0, 0]
+    for _ in range(30):
+        counts[of(client.session())] += 1
+    assert min(counts) >= 5, counts
+    streams = []
+    try:
+        for _ in range(12):  # each holds a connection to where it went
+            streams.append(client.stream("input()"))
+        assert max(counts_of(streams)) - min(counts_of(streams)) <= 4, counts_of(streams)
+        bound = max(range(3), key=counts_of(streams).__getitem__)
+        assert sum(counts_of(streams)) == 12 and counts_of(streams)[bound] < 12
+    finally:
+        for stream in streams:
+            stream.close()
+
+
+def counts_of(streams):
+    return [sum(of(stream.response.getheader("X-Execution-Id")) == number for stream in streams) for number in range(3)]
+
+
+def test_one_is_replaced_while_clients_go_on(cluster, make_server):
+    """A rolling upgrade of one: drained, its sessions moved, stopped, started anew; nobody sees an error but for 308 and 410 that say where."""
+    client, old = cluster.client, cluster.instances[1]
+    sessions = one_on_each(client)
+    for number, session in sessions.items():
+        assert client.run(f"x = {number}", session).json["success"]
+    run = client.request("POST", "/api/v1/executions", {"code": "y = input()", "sessionId": sessions[1]}, headers={"X-Session-ID": sessions[1]}).json["executionId"]
+    until(lambda: client.execution(run)["status"] == "inputRequired", "a program waits")
+    seen, done = [], threading.Event()
+
+    def traffic():
+        while not done.is_set():
+            made = client.post("/api/v1/execute", {"code": "print(40 + 2)"})
+            kept = client.run("print(x)", sessions[0])
+            seen.append((made.status, kept.status, made.json.get("output", {}).get("stdout"), of(made.json.get("sessionId", "9999"))))
+
+    threads = [threading.Thread(target=traffic) for _ in range(3)]
+    [thread.start() for thread in threads]
+    try:
+        drain = subprocess.Popen([BUILD / "penny-sandbox", "drain", "--server", old.url, "--to", f"http://127.0.0.1:{client.port}", "--timeout", "100"],
+                                 stdout=subprocess.PIPE, text=True, env={**os.environ, "SANDBOX_OPERATOR_KEY": KEYS["operator"]})
+        until(lambda: cluster.direct(1, "operator").get("/api/v1/admin/drain").json["draining"], "it is being drained")
+        until(lambda: len(cluster.direct(1, "operator").get("/api/v1/admin/drain").json["sessions"]) == 1, "all but the busy one have moved", 90)
+        assert client.post(f"/api/v1/executions/{run}/input", {"text": "late"}).status == 202, "what runs there is reached until its end"
+        said = drain.communicate(timeout=120)[0]
+        assert drain.returncode == 0 and " 0 left" in said, said
+        mark = len(seen)
+        until(lambda: len(seen) > mark + 10, "new sessions are made while it is away")
+        answer = client.get(f"/api/v1/sessions/{sessions[1]}/variables")
+        assert answer.status == 308, answer
+        there = client.get(answer.headers["location"]).json
+        assert there["variables"]["x"]["value"] == 1 and there["variables"]["y"]["value"] == "late" and of(there["sessionId"]) != 1
+        assert client.run("1", sessions[1]).json["movedTo"]["sessionId"] == there["sessionId"]
+        port = old.port
+        old.stop()
+        mark = len(seen)
+        until(lambda: len(seen) > mark + 10, "traffic goes on without it")
+        cluster.instances[1] = cluster.start(make_server, 1, port)
+        until(cluster.instances[1].answers, "the new one answers", 60)
+        mark = len(seen)
+        until(lambda: any(where == 1 for _, _, _, where in seen[mark:]), "it gets new sessions again", 30)
+    finally:
+        done.set()
+        [thread.join() for thread in threads]
+    wrong = [one for one in seen if one[:3] != (200, 200, "42\n")]
+    assert not wrong and len(seen) > 30, (len(seen), wrong[:5])
+
+
+def test_one_is_killed_and_only_its_sessions_are_lost(cluster, make_server):
+    client, victim = cluster.client, cluster.instances[2]
+    sessions = one_on_each(client)
+    for number, session in sessions.items():
+        assert client.run(f"x = {number}", session).json["success"]
+    streams = {n: client.stream("print('up', flush=True)\nprint(input())", s, headers={"X-Session-ID": s}) for n, s in sessions.items()}
+    runs = {n: stream.response.getheader("X-Execution-Id") for n, stream in streams.items()}
+    for stream in streams.values():
+        next(event for event in stream if event.type == "stdout")
+    victim.kill()
+    answer = client.run("print(x)", sessions[2])
+    assert answer.status == 503 and answer.headers["content-type"].startswith("application/json"), answer
+    assert answer.json["code"] in ("INSTANCE_DOWN", "INSTANCE_FAILED") and answer.headers["retry-after"]
+    for path in (f"/api/v1/sessions/{sessions[2]}", f"/api/v1/executions/{runs[2]}/events"):
+        assert (client.get(path).status, client.get(path).json["code"]) == (503, "INSTANCE_DOWN")
+    streams[2].close()
+    for number in (0, 1):
+        assert client.post(f"/api/v1/executions/{runs[number]}/input", {"text": "still here"}).status == 202
+        assert "still here" in "".join(event.data for event in streams[number] if event.type == "stdout")
+        assert client.run("print(x)", sessions[number]).json["output"]["stdout"] == f"{number}\n"
+    until(lambda: client.post("/api/v1/sessions", {}).status == 201, "the proxy has seen that it is gone")
+    made = [client.post("/api/v1/execute", {"code": "print(1)"}) for _ in range(20)]
+    assert all(one.status == 200 and of(one.json["sessionId"]) != 2 for one in made), [one for one in made if one.status != 200]
+    port = victim.port
+    cluster.instances[2] = cluster.start(make_server, 2, port)
+    until(cluster.instances[2].answers, "a new one answers", 60)
+    until(lambda: client.get(f"/api/v1/sessions/{sessions[2]}").status == 404, "the new one does not know what the old one had", 30)
+    until(lambda: of(client.session()) == 2, "it gets new sessions", 30)
