@@ -56,6 +56,7 @@ RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv pyth
 # The C# compiler and runtime are 27 MB; what runs under them is skipped where they are not.
 TEST_PACKAGES  := libcmocka-dev curl util-linux mono-mcs libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil
 BENCH_PACKAGES := bubblewrap runc
+CLUSTER_PACKAGES := haproxy nginx-light
 CHECK_PACKAGES := clang clang-format cppcheck binutils libclang-rt-14-dev
 
 # ---- How it is built -------------------------------------------------------------------------------------------------
@@ -113,6 +114,7 @@ help:
 	@echo 'make container-test   build the Dockerfile without a daemon, run each documented line (about ten minutes, root)'
 	@echo 'make vm-test          the jail in virtual machines: control groups of version 2, older kernels (about half an hour, root)'
 	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
+	@echo 'make cluster-test  three instances behind HAProxy and nginx as they are shipped, and deploy/kubernetes against the published schemas'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
 	@echo 'V=1 shows the commands; PYTHON=/usr/bin/python3 chooses the interpreter.'
 
@@ -251,6 +253,16 @@ chaos: packages-test
 	$(Q)$(MAKE) venv
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) PENNY_BUILD=$(CURDIR)/build build/venv-test/bin/python -m pytest -q -s --timeout 0 tests/chaos
+
+# Not in `make test`: three services behind each of three proxies take some three minutes, and the schemas of Kubernetes are 100 MB.
+cluster-test: packages-test
+	$(Q)$(MAKE) $(PARALLEL) programs
+	$(Q)$(MAKE) venv
+	$(Q)deploy/setup.sh packages $(CLUSTER_PACKAGES)
+	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
+	$(Q)deploy/setup.sh venv build/venv-cluster tests/cluster/requirements.txt $(PYTHON)
+	$(Q)build/venv-cluster/bin/python tests/cluster/check_configuration.py
+	$(Q)PENNY_BUILD=$(CURDIR)/build timeout 1200 build/venv-test/bin/python -m pytest -q tests/cluster
 
 fuzz: packages-check
 	$(Q)$(MAKE) $(PARALLEL) O=build/fuzz CC=clang HARDEN='-O1 -fPIE' SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' fuzzers

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sandbox_executor.api import Api, Call
 from sandbox_executor.errors import ProtocolError
 from sandbox_executor.events import Event, MissingEvent, Sequence
 from sandbox_executor.http1 import Request, ResponseReader, parse_origin
@@ -21,6 +22,13 @@ def cuts(data):
 EVENTS = ("\ufeffid: a-1\r\nevent: stdout\r\ndata: {\"x\": \"é😀\"}\r\n\r\n: a comment\n\ndata:one\ndata: two\ndata\nid: a-2\n\n"
           "retry: 1500\nid\nevent: x\n\ndata: last\rid: b\0d\r\rdata: never ends").encode()
 EXPECTED = [Message("stdout", '{"x": "é😀"}', "a-1"), Message("message", "one\ntwo\n", "a-2"), Message("message", "last", "")]
+
+
+def test_a_session_that_the_body_names_is_named_in_a_header_for_proxies():
+    def headers(session):
+        return Api().request(Call("POST", "/x", json={"sessionId": session})).headers
+    assert headers("0012-ab")["X-Session-ID"] == "0012-ab"
+    assert all("X-Session-ID" not in headers(session) for session in ("a\r\nb: c", "é", "", None, 5))
 
 
 def test_events_are_the_same_however_they_are_cut():

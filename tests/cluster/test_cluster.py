@@ -10,11 +10,12 @@ import threading
 import pytest
 
 from harness import BUILD, ROOT, Client, until
+from harness.names import Names
 from harness.server import RUNNING, free_port
 
 KEYS = {name: f"penny_{name}_0123456789abcdef" for name in ("alice", "operator")}
 LINES = "".join(f"{name}:{hashlib.sha256(key.encode()).hexdigest()}{' access=operator' if name == 'operator' else ''}\n" for name, key in KEYS.items())
-PROXIES = ("haproxy", "nginx")
+PROXIES = ("haproxy", "nginx", "kubernetes")  # the last one: HAProxy as it routes to the pods of a StatefulSet, by their names
 
 
 class Keyed(Client):
@@ -32,23 +33,26 @@ class Keyed(Client):
 
 class Cluster:
     def __init__(self, make_server, tmp_path):
+        self.tmp_path, self.pod_port = tmp_path, free_port()
         self.instances = [self.start(make_server, number) for number in range(3)]
-        self.tmp_path = tmp_path
         for server in self.instances:
             until(server.answers, "an instance answers", 60)
 
-    @staticmethod
-    def start(make_server, number, port=None):
+    def start(self, make_server, number, port=None):
         server = make_server(env={"SANDBOX_INSTANCE": f"penny-{number}", "SANDBOX_POOL_SIZE": "4", "SANDBOX_DRAIN": "500"})
         keys = server.directory / "keys"
         keys.write_text(LINES)
         keys.chmod(0o600)
         server.args.append(f"--keys-file={keys}")
+        port = port or free_port()
+        server.args.append(f"--listen=127.0.0.1:{port},{Names.address(number)}:{self.pod_port}")
         server.launch(port)
         return server
 
     def configuration(self, name, port):
         """The shipped file with addresses of this machine."""
+        if name == "kubernetes":
+            return self.kubernetes_configuration(port)
         source = ROOT / "deploy/cluster" / ("haproxy.cfg" if name == "haproxy" else "nginx.conf")
         text = source.read_text().replace(":8080", f"127.0.0.1:{port}").replace("listen 8080", f"listen 127.0.0.1:{port}")
         for number, server in enumerate(self.instances):
@@ -59,13 +63,24 @@ class Cluster:
         target.write_text(text)
         return target
 
+    def kubernetes_configuration(self, port):
+        """As it is in a pod, but for the name service and ports."""
+        text = (ROOT / "deploy/kubernetes/base/haproxy.cfg").read_text()
+        for old, new in (("bind :8080", f"bind 127.0.0.1:{port}"), ("parse-resolv-conf", f"nameserver test 127.0.0.1:{self.names.port}"), ("0.0.0.0:3003", f"0.0.0.0:{self.pod_port}")):
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        target = self.tmp_path / "kubernetes.cfg"
+        target.write_text(text)
+        return target
+
     @contextlib.contextmanager
     def behind(self, name):
+        self.names = Names(self.pod_port, range(3))
         port = free_port()
         path = self.configuration(name, port)
-        command = ["haproxy", "-W", "-db", "-f", path] if name == "haproxy" else ["nginx", "-c", path, "-g", f"daemon off; user {os.environ.get('USER', 'root')};"]
+        command = ["haproxy", "-W", "-db", "-f", path] if name != "nginx" else ["nginx", "-c", path, "-g", f"daemon off; user {os.environ.get('USER', 'root')};"]
         with open(self.tmp_path / f"{name}.log", "wb") as log:
-            proxy = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            proxy = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "NAMESPACE": "test"})
         RUNNING[proxy.pid] = proxy  # it is nothing that an instance has left behind
         client = Keyed(port)
         try:
@@ -75,6 +90,7 @@ class Cluster:
             proxy.send_signal(signal.SIGTERM)
             proxy.wait(30)
             RUNNING.pop(proxy.pid, None)
+            self.names.close()
 
     def direct(self, number, name="alice"):
         return Keyed(self.instances[number].port, name)
@@ -122,11 +138,12 @@ def test_sessions_stick_by_path_header_and_body_and_streams_are_resumed(cluster)
         assert client.get(f"/api/v1/sessions/{session}/variables").json["variables"]["x"]["value"] == number
         assert client.request("PUT", f"/api/v1/sessions/{session}/files/d/{sessions[0]}/f.txt", f"of {number}", {"Content-Type": "text/plain"}).status in (200, 201)
         assert client.get(f"/api/v1/sessions/{session}/files/d/{sessions[0]}/f.txt").body == f"of {number}".encode()
-        if cluster.name == "haproxy":
+        if cluster.name != "nginx":
             assert client.execute("x", session)["output"]["results"][0]["data"]["text/plain"] == str(number), "named in the body alone"
     for number, session in sessions.items():
         streamed_and_resumed(client, number, session)
-    assert client.get("/api/v1/sessions/7777" + sessions[0][4:]).status == 421
+    strange = client.get("/api/v1/sessions/7777" + sessions[0][4:])
+    assert (strange.status, strange.json["code"]) == ((503, "INSTANCE_DOWN") if cluster.name == "kubernetes" else (421, "WRONG_INSTANCE")), strange
     assert client.get("/api/v1/admin/drain").status == 403
 
 

@@ -135,6 +135,9 @@ export class Transport {
         const init: RequestInit & { duplex?: 'half' } = { method: call.method, headers, signal };
         if (call.json !== undefined) {
             headers['Content-Type'] = 'application/json';
+            const { sessionId } = (call.json ?? {}) as { sessionId?: unknown };
+            // proxies before several instances read no bodies
+            if (typeof sessionId === 'string' && /^[0-9A-Za-z-]{1,64}$/.test(sessionId)) headers['X-Session-ID'] = sessionId;
             init.body = JSON.stringify(call.json);
         } else if (call.body !== undefined) {
             init.body = call.body as BodyInit;

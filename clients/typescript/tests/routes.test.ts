@@ -54,6 +54,14 @@ test("PENNY's methods", async () => {
     await asks(client.getHealth(), 'GET /health');
 });
 
+test('a session that the body names is named in a header, for proxies', async () => {
+    answer = {};
+    await client.installPackages(SESSION, ['a']);
+    assert.equal(server.seen.at(-1)!.headers['x-session-id'], SESSION);
+    await client.installPackages('a\r\nb: c', ['a']);
+    assert.equal(server.seen.at(-1)!.headers['x-session-id'], undefined);
+});
+
 test('sessions', async () => {
     answer = {};
     const options = { metadata: { a: 1 }, initialPackages: ['p'], initialVariables: { v: 1 }, timeout: 9, policy: 'open' };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional
 from urllib.parse import quote, urlencode
@@ -52,6 +53,9 @@ class Call:
     extra: float = 0  # on top of api_timeout
 
 
+_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+
 class Api:
     def __init__(self, key: Optional[str] = None, patience: Optional[Patience] = None) -> None:
         self.patience = patience or Patience()
@@ -65,6 +69,9 @@ class Api:
         if call.json is not None:
             body = json.dumps(call.json, ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
             headers["Content-Type"] = "application/json"
+            session = call.json.get("sessionId") if isinstance(call.json, dict) else None
+            if isinstance(session, str) and _ID.fullmatch(session):
+                headers["X-Session-ID"] = session  # proxies before several instances read no bodies
         timeout = call.timeout if call.timeout is not None else self.patience.api_timeout + call.extra
         return Request(call.method, path, headers, body, timeout)
 
