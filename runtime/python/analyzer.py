@@ -75,10 +75,17 @@ def _error(error):
 # Policy and risk
 
 
-def findings_of(text, profile):
-    if text.tree is None or profile != "standard":
+def findings_of(text, request):
+    """`names` and `installed` of the request: which modules a session's names are, and what it has installed. Both are the session's word."""
+    if text.tree is None or request["profile"] != "standard":
         return []
-    return judge.Judge(text.tree, sandbox_env.rules(), {}, text.lines).findings()
+    rules = sandbox_env.rules()
+    rules.installed = frozenset(i for i in request.get("installed", ()) if type(i) is str)
+    try:
+        names = {name: judge.load(module, rules) for name, module in request.get("names", {}).items() if type(module) is str}
+        return judge.Judge(text.tree, rules, names, text.lines).findings()
+    finally:
+        rules.installed = frozenset()
 
 
 def hints_of(text):
@@ -290,7 +297,7 @@ def _warned(text):
         yield {"type": "warning", "severity": "low", "message": message, "line": line, "column": 1, "rule": "syntax-warning"}
 
 
-def _missing(text, findings):
+def _missing(text, findings, installed):
     """Imports that are allowed and cannot succeed."""
     if text.tree is None:
         return
@@ -299,7 +306,7 @@ def _missing(text, findings):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
         for name in names:
             top = name.split(".")[0]
-            if name not in refused and top not in refused and not _is_installed(top):
+            if name not in refused and top not in refused and top not in installed and not _is_installed(top):
                 message = f"Module '{top}' is allowed but not installed"
                 yield {"type": "warning", "severity": "low", "message": message, "line": node.lineno, "column": node.col_offset + 1, "rule": "not-installed"}
 
@@ -356,21 +363,21 @@ def _is_len(arguments):
 # The answers
 
 
-def issues_of(text, findings, hints):
+def issues_of(text, findings, hints, installed=()):
     issues = []
     if text.error is not None:
         error = text.error
         issues.append({"type": "error", "severity": "critical", "message": error["message"], "line": error["line"], "column": error["column"], "rule": "syntax"})
     for f in findings:
         issues.append({"type": "error", "severity": f.severity, "message": f"{f.what} is not allowed ({f.why})", "line": f.line, "column": f.column, "rule": f.rule})
-    issues += [*hints, *_warned(text), *_missing(text, findings), *style_of(text)]
+    issues += [*hints, *_warned(text), *_missing(text, findings, installed), *style_of(text)]
     return sorted(issues, key=lambda i: (i["line"], i["column"]))[:ISSUES_LIMIT]
 
 
 def validate(text, request):
     """`strict`: warnings count too. `includeWarnings` false: they are not listed, whether they count or not."""
-    findings, hints = findings_of(text, request["profile"]), hints_of(text)
-    issues = issues_of(text, findings, hints)
+    findings, hints = findings_of(text, request), hints_of(text)
+    issues = issues_of(text, findings, hints, request.get("installed", ()))
     counting = ("error", "warning") if request.get("strict") else ("error",)
     analysis = analysis_of(text, findings, hints)
     return {
@@ -383,7 +390,7 @@ def validate(text, request):
 
 
 def security(text, request):
-    findings = findings_of(text, request["profile"])
+    findings = findings_of(text, request)
     return {**security_of(findings), "details": details_of(findings)}
 
 

@@ -93,10 +93,10 @@ class Judge:
         if _is_module(known):
             return known
         if isinstance(known, str):
-            found = self.modules[name] = _load(known, self.rules) or ""
+            found = self.modules[name] = load(known, self.rules) or ""
             return found or None
         if isinstance(known, tuple):
-            parent = _load(known[0], self.rules)
+            parent = load(known[0], self.rules)
             found = getattr(parent, known[1], None) if parent is not None else None
             return found if _is_module(found) else None
         if name in self.aliases and depth < PASSES * 4:
@@ -183,7 +183,7 @@ class Judge:
             return
         if name not in self.rules.watched:
             return
-        parent = _load(module, self.rules)
+        parent = load(module, self.rules)
         found = getattr(parent, name, None) if parent is not None else None
         self._judge_module(node, found, what, module, escape=False)
 
@@ -295,7 +295,7 @@ def _rule_of(why):
     return why[5:].split(":")[0].split(";")[0] if why.startswith("rule ") else "not-allowed"
 
 
-def _load(name, rules):
+def load(name, rules):
     """A module that the text may import, imported. Never one of the user's own, whose code would run before its time."""
     if rules.judge(name) is not None or import_hook.is_users_own(name.split(".")[0]):
         return None

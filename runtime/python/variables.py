@@ -7,13 +7,14 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import _penny
 
-from . import exports, marks, payload, values
+from . import exports, marks, payload, sandbox_env, values
 
 EVENT_VARIABLE = 69
 
 REPORT_LIMIT = 100  # variables of one cell
 REPORT_BYTES = 1_000_000
 LIST_LIMIT = 1000
+NAME_CHARS = 200
 LIST_BYTES = 3_000_000
 PREPARE_MS = 250  # for user code that is run to describe one variable
 LIST_MS = 1000
@@ -169,6 +170,18 @@ def _names(request):
     return {"names": [name for name, _ in _listed()]}
 
 
+def _modules(request):
+    """Which modules the names are, and what of the session's packages can be imported: what the import policy goes by (analyzer.py)."""
+    modules = {}
+    for name, value in list(_main.items()):
+        if type(value) is ModuleType and type(name) is str and len(modules) < LIST_LIMIT:
+            module = value.__dict__.get("__name__")
+            if type(module) is str and len(module) <= NAME_CHARS >= len(name):
+                modules[name] = module
+    rules = sandbox_env.rules()
+    return {"modules": modules, "installed": sorted(rules.installed)[:LIST_LIMIT] if rules is not None else []}
+
+
 def _get(request):
     name = request.get("name")
     value = _value(name)
@@ -219,7 +232,7 @@ def _clear(request):
     return {"cleared": names}
 
 
-_operations = {"list": _list, "names": _names, "get": _get, "set": _set, "delete": _delete, "clear": _clear}
+_operations = {"list": _list, "names": _names, "modules": _modules, "get": _get, "set": _set, "delete": _delete, "clear": _clear}
 
 
 def add_operation(name, function):

@@ -198,3 +198,30 @@ def test_a_session_chooses_its_profile(client):
     assert client.execute("import os")["status"] == "rejected", "no other one"
     assert client.post("/api/v1/sessions", {"policy": {"profile": "odd"}}).status == 400
     client.delete_session(session)
+
+
+def test_as_a_session_would_judge_it(client):
+    open_one, standard_one = client.session(policy="open"), client.session()
+    assert validate(client, "import os", sessionId=open_one)["valid"] and not validate(client, "import os", sessionId=standard_one)["valid"]
+    assert not validate(client, "import os", sessionId=open_one, policy="standard")["valid"]
+    client.stdout("import matplotlib as m, numpy", standard_one)
+    assert validate(client, "m.os.getcwd()")["valid"] and not validate(client, "m.os.getcwd()", sessionId=standard_one)["valid"]
+    assert validate(client, "m.os.getcwd()", SECURITY)["allowed"] and not validate(client, "m.os.getcwd()", SECURITY, sessionId=standard_one)["allowed"]
+    assert validate(client, "numpy.zeros(3)", sessionId=standard_one)["valid"]
+    running = client.start("import time\nwhile True: time.sleep(0.01)", standard_one)
+    until(lambda: client.execution(running)["status"] == "running", "it runs")
+    assert not validate(client, "x = m.os", sessionId=standard_one)["valid"], "its newest copy is asked"
+    for id in (open_one, standard_one):
+        client.delete_session(id)
+    assert client.expect(410, "POST", ALL, {"code": "1", "sessionId": open_one})["code"] == "SESSION_GONE"
+    assert client.expect(404, "POST", ALL, {"code": "1", "sessionId": "00000000-0000-4000-8000-000000000000"})["code"] == "SESSION_NOT_FOUND"
+    client.expect(400, "POST", ALL, {"code": "1", "sessionId": "x"})
+
+
+def test_a_session_that_lies_about_its_names_has_no_harm_but_for_itself(client):
+    session = client.session(policy="open")
+    client.stdout("import types, sys\nm = types.ModuleType('os'); n = types.ModuleType('x'); n.__dict__['__name__'] = 7; o = types.ModuleType('a' * 300); p = types.ModuleType('none.such')", session)
+    assert validate(client, "m.x; n.x; o.x; p.x", sessionId=session, policy="standard")["issues"] is not None
+    client.stdout("del sys.modules['types']", session)
+    assert validate(client, "1", sessionId=session)["valid"]
+    client.delete_session(session)

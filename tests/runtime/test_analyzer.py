@@ -142,6 +142,15 @@ def test_allowed_beforehand_and_when_it_runs(analyst, shared, code):
     assert run.status == "ok", run.error
 
 
+def test_what_a_session_has(analyst):
+    assert not analyze(analyst, "import zzz")["valid"]
+    for _ in range(2):
+        result = analyze(analyst, "import zzz", installed=["zzz", 7])
+        assert result["valid"] and not [i for i in result["issues"] if i["rule"] == "not-installed"]
+        assert not analyze(analyst, "import zzz")["valid"], "the next session's code is judged by what that has"
+    assert analyze(analyst, "m.os")["valid"] and not analyze(analyst, "m.os", names={"m": "matplotlib", "n": 7, "o": "none.such"})["valid"]
+
+
 def test_a_module_from_an_earlier_cell(standard):
     assert standard.run("import matplotlib as quiet").status == "ok"
     run = standard.run("x = 1\nquiet.os.system('id')")
