@@ -1,15 +1,23 @@
 """Fixtures: real servers, each held to a clean end (exit code 0, nothing left behind)."""
 
 import itertools
+import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 
 from harness import TIERS, Server, claims, processes, tier_reason
 
+UNTIL = float(os.environ.get("PENNY_TEST_UNTIL", 0))
 _number = itertools.count(1)
+
+
+def pytest_runtest_setup(item):
+    if UNTIL and time.time() > UNTIL:
+        item.session.shouldstop = "the time of this run is over"
 
 
 def pytest_runtestloop(session):
