@@ -19,6 +19,7 @@ SECONDS = 700  # then no further test is begun (PENNY_TEST_SECONDS: on a machine
 HUNG_SECONDS = 180  # after that a pytest is ended: although each test has a time limit, it hangs
 NOTHING_COLLECTED = 5  # pytest: every test was deselected by the arguments
 SLOWEST = 3
+LAST_LINES = 60
 SHARED = {"tests/api": 2}  # by so many processes: these mostly wait
 ALONE = {"tests/chaos"}
 
@@ -46,7 +47,7 @@ def _run(place, results, claims, number, arguments):
     env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", PENNY_TEST_UNTIL=str(time.time() + seconds))
     if claims:
         env["PENNY_TEST_CLAIMS"] = str(claims.resolve())
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments, place]
+    command = [sys.executable, "-m", "pytest", "-v", f"--junitxml={report}", *arguments, place]
     part = Part()
     with open(log_path, "wb") as log:
         try:
@@ -61,9 +62,9 @@ def _run(place, results, claims, number, arguments):
 
 
 def _told(log):
-    """What a log says beside the progress of the tests that passed: everything, unless pytest got as far as its reports."""
+    """pytest's reports; where it did not get as far as that, what it did last."""
     reports = re.search(r"^=+ (?:ERRORS|FAILURES) =+$", log, re.MULTILINE)
-    return log[reports.start():] if reports else log
+    return log[reports.start():] if reports else "".join(log.splitlines(keepends=True)[-LAST_LINES:])
 
 
 def _skips(parts):

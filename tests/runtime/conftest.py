@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import wire  # noqa: E402
 
-from harness import processes  # noqa: E402
+from harness import processes, until  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PENNY_BUILD", ROOT / "build"))
@@ -79,7 +79,7 @@ def make_drive(drive_program, tmp_path_factory):
     yield make
     for drive in made:
         drive.close()
-    _end_what_is_left(made)
+    _end_what_is_left()
 
 
 @pytest.fixture(scope="session")
@@ -92,10 +92,15 @@ def standard_drive(make_drive):
     return make_drive("standard")
 
 
-def _end_what_is_left(drives):
-    """Of workers: in a session their init does it."""
-    for pid in processes.adopted({drive.process.pid for drive in drives}):
-        os.kill(pid, signal.SIGKILL)
+def _end_what_is_left():
+    """By workers, and these: in a session their init does it. Each that dies leaves its children to us."""
+    def left():
+        pids = processes.adopted(())
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return pids
+
+    until(lambda: not left(), "all that the workers have started ends")
 
 
 def _worker(drive):
