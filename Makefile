@@ -28,8 +28,8 @@ SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROU
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio
 # The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.
-RUNTIME_WALK := zygote zygote_loop spawn clone children processes stats init init_member init_mark init_adopt init_file init_file_walk \
-                jail jail_namespace jail_cgroup_place jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_seccomp \
+RUNTIME_WALK := zygote zygote_loop spawn spawn_ends visit clone children processes stats init_program init_fork init spawn_report init_member init_mark init_adopt \
+                init_file init_file_walk worker jail jail_enter jail_worker jail_namespace jail_cgroup_place jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
                 host_memory host_mappings host_account host_park host_adopt
@@ -63,7 +63,7 @@ CHECK_PACKAGES := clang clang-format cppcheck binutils libclang-rt-14-dev
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-HARDEN  ?= -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+HARDEN  ?= -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -ffunction-sections
 CFLAGS  ?= -g
 WARN    := -Wall -Wextra $(WERROR)
 ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD -MP
@@ -77,8 +77,11 @@ ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
 OBJ          := $(O)/obj
 SERVER_OBJ   := $(SERVER:%.c=$(OBJ)/%.o)
 SHARED_OBJ   := $(SHARED:%.c=$(OBJ)/%.o)
-RUNTIME_OBJ  := $(RUNTIME:%.c=$(OBJ)/%.o)
-PROGRAMS     := $(O)/penny-sandbox $(O)/penny-zygote
+RUNTIME_OBJ  := $(filter-out $(OBJ)/runtime/init_program.o,$(RUNTIME:%.c=$(OBJ)/%.o))
+# Pid 1 of a session: every session has one for all its life, so it is small, static, and has no part of Python.
+INIT_OBJ     := $(patsubst %,$(OBJ)/runtime/%.o,init_program init spawn_report init_member init_mark init_adopt init_file init_file_walk processes \
+                jail_enter jail_namespace jail_cgroup jail_user jail_workspace jail_rlimit jail_capability clone)
+PROGRAMS     := $(O)/penny-sandbox $(O)/penny-zygote $(O)/penny-init
 
 # One binary per tests/unit/test_*.c with the server's modules, per tests/unit/runtime/test_*.c with the zygote's; a file there that is
 # not a test_*.c is a helper and goes into each.
@@ -157,6 +160,11 @@ $(O)/penny-sandbox: $(SERVER_OBJ) $(SHARED_OBJ)
 $(O)/penny-zygote: $(RUNTIME_OBJ) $(SHARED_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LD) -o $@ $^ $(ZYGOTE_LD)
+
+# What only the zygote calls of these files is left out, with what it would need (--gc-sections).
+$(O)/penny-init: $(INIT_OBJ) $(SHARED_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now,--gc-sections $(LDFLAGS) -o $@ $^
 
 $(OBJ)/server/%.o: server/%.c
 	$(call say,CC,$<)
@@ -243,7 +251,7 @@ ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-f
 asan: packages-check
 	$(Q)$(MAKE) $(PARALLEL) programs
 	$(Q)$(MAKE) $(PARALLEL) O=build/asan HARDEN='-O1 -fPIE' SANITIZE='$(ASAN)' build/asan/penny-sandbox unit
-	@cp -f build/penny-zygote build/asan/penny-zygote
+	@cp -f build/penny-zygote build/penny-init build/asan/
 	$(Q)$(MAKE) venv
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)build/venv-test/bin/python tests/run.py --build build/asan --unit '$(UNIT_TESTS:build/%=build/asan/%)' --pytest '$(wildcard tests/api)' $(T)

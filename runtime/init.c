@@ -5,45 +5,35 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clone.h"
 #include "fdio.h"
-#include "host.h"
 #include "init_adopt.h"
 #include "init_file.h"
 #include "init_mark.h"
 #include "init_member.h"
 #include "processes.h"
+#include "worker.h"
 
-enum { EXIT_JAIL = 71, DESCRIPTORS_MAX = MEMBER_FD_COUNT /* with one packet of the server's */ };
+enum { DESCRIPTORS_MAX = MEMBER_FD_COUNT /* with one packet of the server's */ };
 
 struct init {
-    const struct jail         *jail;
-    const struct jail_session *session;
-    bool                       own_namespace;
-    int                        signal_fd;
-    struct init_file           files;
-    struct members             members;
+    pid_t (*fork_worker)(struct member *member, void *arg); /* NULL: the zygote sends them */
+    void            *fork_arg;
+    bool             own_namespace;
+    int              signal_fd;
+    struct init_file files;
+    struct members   members;
 };
 
 union packet {
     struct control_message message;
     struct control_file    file;
 };
-
-void spawn_report_send(int fd, uint32_t session, int error, const char *text)
-{
-    struct spawn_report report = {.session = session, .error = error};
-    (void)strncpy(report.text, text, sizeof report.text - 1);
-    (void)send(fd, &report, sizeof report, MSG_NOSIGNAL); /* a zygote that is gone has no use for it */
-}
 
 static void tell(enum control_type type, uint32_t member, pid_t pid, int status)
 {
@@ -59,42 +49,39 @@ static _Noreturn void end_session(const struct init *init)
     _exit(0);
 }
 
-/* Runs in the fork that becomes the worker. Signal handling first: from here it is an ordinary process. */
-static _Noreturn void become_worker(const struct init *init, const struct member *member, bool first)
+/* Or asks for one: see welcome(). */
+static void start_worker(struct init *init, struct member *member)
 {
-    sigset_t   none;
-    struct err err;
+    pid_t pid;
 
-    (void)setpgid(0, 0); /* a group of its own: an interrupt reaches it and its children, not init and not parked copies */
-    (void)prctl(PR_SET_NAME, "penny-worker", 0, 0, 0);
-    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* its /proc/self is its own to read */
-    if (!init->own_namespace)
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    init_mark_set(0, member->mark);
-    (void)setenv("HOME", init->session->workspace, 1);
-    (void)setenv("TMPDIR", init->session->temporary, 1);
-    if (jail_enter_worker(init->jail, init->session, &err) < 0) {
-        if (first)
-            spawn_report_send(INIT_REPORT_FD, init->session->session, err.code != 0 ? err.code : EPERM, err.message);
-        _exit(EXIT_JAIL);
+    if (init->fork_worker == NULL) {
+        tell(CONTROL_WORKER_WANTED, member->number, 0, 0);
+        return;
     }
-    if (first)
-        spawn_report_send(INIT_REPORT_FD, init->session->session, 0, "");
-    member_take_places(member);
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    host_worker_main();
+    pid = init->fork_worker(member, init->fork_arg);
+    if (pid < 0) {
+        tell(CONTROL_WORKER_EXITED, member->number, 0, EXIT_JAIL << 8);
+        return;
+    }
+    member->worker = pid;
+    tell(CONTROL_WORKER_STARTED, member->number, pid, 0);
 }
 
-static void start_worker(struct init *init, struct member *member, bool first)
+static int open_door(const struct member *member, int door_fd)
 {
-    pid_t pid = clone_process(0, -1);
+    const struct worker_order order = {.member = member->number};
+    const int fds[DOOR_FD_COUNT]    = {member->fds[MEMBER_FD_REQUEST], member->fds[MEMBER_FD_EVENT], member->fds[MEMBER_FD_STDOUT],
+                                       member->fds[MEMBER_FD_STDERR], member->channel != NULL ? member->channel->worker_fd : -1};
+    return fdio_send(door_fd, &order, sizeof order, fds, member->channel != NULL ? DOOR_FD_COUNT : DOOR_FD_COUNT - 1);
+}
 
-    if (pid == 0)
-        become_worker(init, member, first);
-    if (pid < 0) {
-        if (first)
-            spawn_report_send(INIT_REPORT_FD, init->session->session, errno, "the worker could not be forked");
+/* The zygote has forked one for this member, or could not. One that comes when there is one already finds the door closed, and leaves. */
+static void welcome(struct init *init, struct member *member, pid_t pid, int door_fd)
+{
+    if (member->worker != 0)
+        return;
+    member_drain_requests(member);
+    if (!members_is_unknown_child(&init->members, pid) || open_door(member, door_fd) < 0) {
         tell(CONTROL_WORKER_EXITED, member->number, 0, EXIT_JAIL << 8);
         return;
     }
@@ -179,7 +166,7 @@ static void obey_member(struct init *init, struct member *member, const struct c
     case CONTROL_RESPAWN:
         if (member->worker == 0) {
             member_drain_requests(member);
-            start_worker(init, member, false);
+            start_worker(init, member);
         }
         break;
     case CONTROL_PARKED: remember_parked(init, member, message->pid); break;
@@ -202,7 +189,7 @@ static bool begin_member(struct init *init, const struct control_message *messag
     if (member == NULL)
         tell(CONTROL_ADOPT_FAILED, message->member, 0, errno);
     else
-        start_worker(init, member, false);
+        start_worker(init, member);
     return true;
 }
 
@@ -222,6 +209,8 @@ static bool obey(struct init *init, const struct control_message *message, const
     member = members_find(&init->members, message->member);
     if (member != NULL && message->type == CONTROL_LOG && fd_count == 1)
         (void)dup3(fds[0], member->fds[MEMBER_FD_COUNT - 1], O_CLOEXEC);
+    else if (member != NULL && message->type == CONTROL_WORKER)
+        welcome(init, member, message->pid, fd_count == 1 ? fds[0] : -1);
     else if (member != NULL)
         obey_member(init, member, message);
     return false;
@@ -331,22 +320,20 @@ static void turn(struct init *init)
         on_signal(init);
 }
 
-_Noreturn void init_main(const struct jail *jail, const struct jail_session *session)
+_Noreturn void init_main(const struct init_place *place, pid_t (*fork_worker)(struct member *member, void *arg), void *arg)
 {
-    struct init    init = {.jail = jail, .session = session, .own_namespace = jail->report[LAYER_PID_NAMESPACE].active};
+    struct init    init = {.fork_worker = fork_worker, .fork_arg = arg, .own_namespace = place->own_namespace};
     struct member *member;
 
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    (void)prctl(PR_SET_NAME, "penny-init", 0, 0, 0);
     if (!init.own_namespace)
         (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     watch_signals(&init);
-    init_file_init(&init.files, session->workspace, jail->has_root);
+    init_file_init(&init.files, place->workspace, place->has_quota);
     member = members_begin(&init.members, init.own_namespace);
     if (member == NULL)
         _exit(EXIT_JAIL);
-    start_worker(&init, member, true);
-    (void)close(INIT_REPORT_FD);
+    if (fork_worker != NULL)
+        start_worker(&init, member);
     for (;;)
         turn(&init);
 }

@@ -1,10 +1,4 @@
-/*
- * jail.c: the ordered list of layers, and what they add up to.
- *
- * Order in a session: the group (while we may still write it), who we are, what we see, what we may use, what we may do. Each step
- * needs rights that a later one takes away. Layers of the worker come last of all: init, which keeps no user data and reads only
- * fixed-size messages, stays outside the worker's Landlock domain so that the worker can't signal it.
- */
+/* jail.c: what is prepared of each layer, once, in the zygote, and what the layers add up to. Sessions enter them in jail_enter.c. */
 #define _GNU_SOURCE
 #include "jail.h"
 
@@ -18,6 +12,7 @@
 
 #include "fdio.h"
 #include "jail_layers.h"
+#include "visit.h"
 
 static const char *const layer_names[LAYER_COUNT] = {
     [LAYER_USER_NAMESPACE]    = "userNamespace",
@@ -129,6 +124,8 @@ int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err
     jail->proc_fd   = -1;
     jail->state_fd  = -1;
     jail->egress_fd = -1;
+    jail->config_fd = -1;
+    visit_find_image(jail); /* before the host's directories are left behind */
     for (int i = 0; i < CGROUP_KINDS; i++)
         jail->cgroup_fd[i] = -1;
     jail->state_fd = open(policy->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -144,6 +141,7 @@ int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err
         jail_rlimit_prepare(jail, err) < 0 || jail_capability_prepare(jail, err) < 0 || jail_landlock_prepare(jail, err) < 0 ||
         jail_network_prepare(jail, err) < 0 || jail_seccomp_prepare(jail, err) < 0)
         return -1;
+    visit_prepare(jail);
     return require(jail, err);
 }
 
@@ -163,22 +161,6 @@ int jail_admit(const struct jail *jail, const struct jail_session *session, pid_
     return jail_user_admit(jail, session, pid, err);
 }
 
-int jail_enter(const struct jail *jail, const struct jail_session *session, struct err *err)
-{
-    if (jail_cgroup_enter(jail, session, err) < 0 || /* as the zygote's user, who owns the group */
-        jail_user_enter(jail, session, err) < 0 ||   /* mounts below belong to this user */
-        jail_namespace_enter(jail, err) < 0 || jail_workspace_enter(jail, session, err) < 0 || jail_rlimit_enter(jail, session, err) < 0)
-        return -1;
-    return jail_capability_enter(jail, err); /* the last act that needs a capability has been done */
-}
-
-int jail_enter_worker(const struct jail *jail, const struct jail_session *session, struct err *err)
-{
-    if (jail_landlock_enter(jail, session, err) < 0)
-        return -1;
-    return jail_seccomp_enter(jail, err); /* last: it forbids what the layers above needed */
-}
-
 void jail_release(const struct jail *jail, const struct jail_session *session)
 {
     jail_cgroup_release(jail, session);
@@ -192,6 +174,8 @@ void jail_done(struct jail *jail)
     for (int i = 0; i < CGROUP_KINDS; i++)
         fdio_close(&jail->cgroup_fd[i]);
     fdio_close(&jail->egress_fd);
+    fdio_close(&jail->config_fd);
+    fdio_close(&jail->image_fd);
     fdio_close(&jail->proc_fd);
     fdio_close(&jail->state_fd);
 }

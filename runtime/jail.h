@@ -53,11 +53,14 @@ struct jail {
     bool                 has_root;    /* the zygote lives in the read-only root */
     bool                 own_network; /* every session makes its own network namespace (the shared one can't be made safe) */
     bool                 mount_proc;  /* a session mounts its own /proc */
+    bool                 can_visit;   /* workers are forks of the zygote made in the session's namespaces (visit.h) */
     bool                 unique_uid;  /* every session is a host user of its own */
     uid_t                map_uid;     /* id, in the zygote's user namespace, of a session when not unique_uid */
     gid_t                map_gid;
     int                  proc_fd;                 /* the host's /proc, as the zygote sees pids */
     int                  state_fd;                /* the state directory */
+    int                  image_fd;                /* the program penny-init; -1: there is none */
+    int                  config_fd;               /* what it is told; -1 until the jail is complete */
     int                  cgroup_fd[CGROUP_KINDS]; /* directory that holds the sessions' groups, -1 without */
     int                  cgroup_version;          /* 0, 1 or 2 */
     bool                 cgroup_vacated;          /* version 2: the service's processes were moved into a leaf made for them */
@@ -111,6 +114,9 @@ int jail_cgroup_set_cpu(const struct jail *jail, const struct jail_session *sess
 int jail_admit(const struct jail *jail, const struct jail_session *session, pid_t pid, struct err *err);
 /* In the child that becomes init: every layer that surrounds the whole session. */
 int jail_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+/* In a worker that came by a visit, whose init has entered: its group, while it is the zygote's user; then, once it has its descriptors, the rest. */
+int jail_join(const struct jail *jail, const struct jail_session *session, struct err *err);
+int jail_become(const struct jail *jail, const struct jail_session *session, struct err *err);
 /* In the worker, last: the layers that bind the worker but not init. */
 int jail_enter_worker(const struct jail *jail, const struct jail_session *session, struct err *err);
 /* In the zygote, when every process of the session is gone. */

@@ -7,6 +7,7 @@
 /* jail_namespace.c: which namespaces can be had; the zygote's own user and network namespace. */
 int jail_namespace_prepare(struct jail *jail, struct err *err);
 int jail_namespace_enter(const struct jail *jail, struct err *err); /* host name; the cgroup namespace, once the group is entered */
+int jail_namespace_join(const struct jail *jail, struct err *err);  /* of one whose init has entered: what is a process's own */
 
 /* jail_user.c: who the session is. */
 int jail_user_prepare(struct jail *jail, struct err *err);

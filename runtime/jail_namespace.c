@@ -123,12 +123,19 @@ int jail_namespace_prepare(struct jail *jail, struct err *err)
     return 0;
 }
 
-int jail_namespace_enter(const struct jail *jail, struct err *err)
+int jail_namespace_join(const struct jail *jail, struct err *err)
 {
-    if (jail->own_network && unshare(CLONE_NEWNET) < 0)
-        return err_errno(err, "network namespace");
     if (jail->report[LAYER_CGROUP_NAMESPACE].active && unshare(CLONE_NEWCGROUP) < 0)
         return err_errno(err, "cgroup namespace");
+    return 0;
+}
+
+int jail_namespace_enter(const struct jail *jail, struct err *err)
+{
+    if (jail->own_network && (jail->clone_flags & CLONE_NEWNET) == 0 && unshare(CLONE_NEWNET) < 0)
+        return err_errno(err, "network namespace");
+    if (jail_namespace_join(jail, err) < 0)
+        return -1;
     if ((jail->clone_flags & CLONE_NEWUTS) != 0 && sethostname("sandbox", 7) < 0)
         return err_errno(err, "host name");
     return 0;

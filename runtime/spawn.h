@@ -13,4 +13,10 @@
  */
 pid_t spawn_session(const struct jail *jail, struct jail_session *session, int report_fd, int ret_fds[SESSION_FD_COUNT], struct err *err);
 
+/*
+ * A fresh worker for a member of a session that lives, whose init is told of it, or that it could not be had, over control_fd, the
+ * server's end. `session` has its limits. Returns 0; or -1 with err: init can't be told.
+ */
+int spawn_worker(const struct jail *jail, const struct jail_session *session, pid_t init, uint32_t member, int control_fd, struct err *err);
+
 #endif

@@ -25,6 +25,7 @@
 
 #include "fdio.h"
 #include "host.h"
+#include "visit.h"
 
 enum { EXIT_FAILED = 1, EXIT_REFUSED = 3 };
 
@@ -145,6 +146,8 @@ static int start_in_jail(struct zygote *zygote, struct err *err)
         (zygote->children = children_new(&zygote->jail, err)) == NULL)
         return -1;
     zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
+    if (visit_seal(&zygote->jail, err) < 0)
+        return -1;
     return zygote_greet(zygote, err);
 }
 

@@ -17,6 +17,7 @@
 #include "fdio.h"
 #include "jail_layers.h"
 #include "spawn.h"
+#include "spawn_ends.h"
 #include "stats.h"
 #include "zygote.h"
 
@@ -150,6 +151,24 @@ static void on_family(const struct zygote *zygote, const struct zygote_message *
         (void)fprintf(stderr, "penny-zygote: session %u: %s\n", message->session, err.message);
 }
 
+static void on_worker(struct zygote *zygote, const struct zygote_message *message)
+{
+    const struct child *child = children_find(zygote->children, message->session);
+    struct jail_session session;
+    struct err          err = {0};
+
+    if (child == NULL || !child->known)
+        return;
+    session = child->session;
+    fill_session(zygote, message, &session);
+    jail_workspace_name(&zygote->jail, &session);
+    jail_rlimit_reserve(&zygote->jail, &session);
+    if (spawn_worker(&zygote->jail, &session, child->pid, message->value, child->fds[SESSION_FD_CONTROL], &err) < 0) {
+        (void)fprintf(stderr, "penny-zygote: session %u: no fresh interpreter: %s\n", message->session, err.message);
+        child_kill(zygote, child);
+    }
+}
+
 /* Orphans of a dead zygote belong to our parent, the supervisor; anything else under that pid is not the session any more. */
 static bool is_supervisors(const struct zygote *zygote, pid_t pid)
 {
@@ -180,7 +199,8 @@ static void on_adopt(struct zygote *zygote, const struct zygote_message *message
         fdio_close(&control_fd);
         return;
     }
-    child->fds[SESSION_FD_CONTROL] = control_fd;
+    child->fds[SESSION_FD_CONTROL] = ends_lasting(control_fd);
+    pidfd                          = ends_lasting(pidfd);
     if (pidfd < 0 || !is_supervisors(zygote, message->pid)) { /* it died meanwhile */
         fdio_close(&pidfd);
         children_remove(zygote->children, child);
@@ -215,6 +235,7 @@ static void on_server(struct zygote *zygote)
     case ZYGOTE_STATS: on_stats(zygote, &message); break;
     case ZYGOTE_FAMILY: on_family(zygote, &message); break;
     case ZYGOTE_LIMIT: on_limit(zygote, &message); break;
+    case ZYGOTE_WORKER: on_worker(zygote, &message); break;
     case ZYGOTE_RECLAIM: on_reclaim(zygote, &message); break;
     case ZYGOTE_ADOPT: on_adopt(zygote, &message, fd_count == 1 ? fd : -1); break;
     default: /* not in the table of what a server may ask */ break;

@@ -204,13 +204,25 @@ static void on_member_gone(struct jail *jail, struct jail_member *member)
         tell_family(jail);
 }
 
+/* Has the zygote send a fresh interpreter for a member that has none; at once, or as soon as there is a zygote. */
+static void ask_worker(struct jail_member *member)
+{
+    struct jail *jail    = member->jail;
+    member->wants_worker = true;
+    (void)zygote_client_worker(workers_zygote(jail->workers), jail->limits, member->number); /* -1: jail_on_zygote asks again */
+}
+
 static void on_message(struct jail *jail, const struct control_message *message)
 {
     struct jail_member *member = find(jail, message->member);
     if (member == NULL)
         return;
+    if (message->type == CONTROL_WORKER_STARTED || message->type == CONTROL_WORKER_EXITED)
+        member->wants_worker = false;
     if (message->type == CONTROL_MEMBER_GONE)
         on_member_gone(jail, member);
+    else if (message->type == CONTROL_WORKER_WANTED)
+        ask_worker(member);
     else
         member->events->on_control(member, message);
 }
@@ -391,6 +403,7 @@ bool jail_limit_cpu(const struct jail_member *member, uint32_t cpu_percent)
 void jail_on_zygote(struct jail *jail, bool up)
 {
     struct zygote_client *zygote = workers_zygote(jail->workers);
+    struct jail_member   *member;
     if (!up && jail->pid == 0) {
         jail_on_spawn_failed(jail, "the zygote died while the session was made");
         return;
@@ -400,6 +413,11 @@ void jail_on_zygote(struct jail *jail, bool up)
     (void)zygote_client_adopt(zygote, jail->serial, jail->pid, jail->uid, jail->control_fd);
     if (jail->state == JAIL_ENDING)
         (void)zygote_client_kill(zygote, jail->serial);
+    TAILQ_FOREACH(member, &jail->members, entry)
+    {
+        if (member->wants_worker && jail->state == JAIL_UP)
+            ask_worker(member);
+    }
 }
 
 static struct jail *jail_new(struct workers *workers, uint32_t serial)

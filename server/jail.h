@@ -44,6 +44,7 @@ struct jail_member {
     bool                      is_ending, is_absent; /* is_absent: its interpreter is dead; the worker sets it */
     bool                      is_guest;             /* is not counted */
     bool                      asks;                 /* for stats */
+    bool                      wants_worker;         /* and has not been told of one */
 };
 
 /* Asks the zygote for a jail; `first` is its first member. Returns 0; or -1 with err, and there is none. */

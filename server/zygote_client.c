@@ -283,6 +283,13 @@ int zygote_client_family(struct zygote_client *client, struct zygote_message lim
     return client->ready ? send_message(client, &limits_and_session) : -1;
 }
 
+int zygote_client_worker(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t member)
+{
+    limits_and_session.type  = ZYGOTE_WORKER;
+    limits_and_session.value = member;
+    return client->ready ? send_message(client, &limits_and_session) : -1;
+}
+
 int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid, int control_fd)
 {
     struct zygote_message message = {.type = ZYGOTE_ADOPT, .session = session, .pid = pid, .uid = uid};

@@ -41,7 +41,7 @@ int zygote_client_reclaim(struct zygote_client *client, uint32_t session);
 int zygote_client_stats(struct zygote_client *client, uint32_t session);
 int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent); /* 0: no limit */
 int zygote_client_family(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t members);
-int zygote_client_limit(struct zygote_client *client, uint32_t session, uint32_t cpu_percent);                      /* 0: no limit */
+int zygote_client_worker(struct zygote_client *client, struct zygote_message limits_and_session, uint32_t member);
 int zygote_client_adopt(struct zygote_client *client, uint32_t session, int32_t pid, uint32_t uid, int control_fd); /* fd is borrowed */
 
 #endif

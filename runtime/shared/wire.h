@@ -85,7 +85,8 @@ enum control_type {
     CONTROL_KILL_WORKER = 2,  /* SIGKILL to every process of the member but its parked copies */
     CONTROL_WAKE        = 3,  /* `pid` is a parked copy: make it the worker (WAKE_SIGNAL), after the former one is gone */
     CONTROL_DROP        = 4,  /* `pid` is a parked copy: end it */
-    CONTROL_RESPAWN     = 5,  /* fork a fresh worker (state as after start, files kept), after the former one is gone */
+    CONTROL_RESPAWN     = 5,  /* a fresh worker (state as after start, files kept) for a member that has none. Answer: it is forked, or
+                                 CONTROL_WORKER_WANTED */
     CONTROL_PARKED      = 6,  /* `pid` is a parked copy from now on: not killed by CONTROL_KILL_WORKER */
     CONTROL_DESCRIPTORS = 7,  /* send the server's ends of all members again. Answer: one CONTROL_DESCRIPTORS_REPLY for each */
     CONTROL_EXIT        = 8,  /* end the session; also meant by closing the last server end of this socket */
@@ -97,6 +98,8 @@ enum control_type {
                                  Answer: CONTROL_MEMBER_GONE. The last one's end is the session's */
     CONTROL_LOG         = 12, /* one descriptor: the log to keep for this member instead of the one it was made with */
     CONTROL_SUCCEED     = 13, /* as END_MEMBER, but its parked copies live on, as those of the member with the number `execution` */
+    CONTROL_WORKER = 14, /* from the zygote: `pid` is the fresh worker of the member, waiting for its descriptors at the other end of the
+                                 descriptor that comes along (worker.h); 0: none could be had */
     /* init to server */
     CONTROL_WORKER_STARTED = 64, /* `pid` (in the session's pid namespace) */
     CONTROL_WORKER_EXITED  = 65, /* `pid`, `status` as from waitpid() */
@@ -105,6 +108,8 @@ enum control_type {
     CONTROL_DESCRIPTORS_REPLY =
         67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's, or 0 and
                `status` as the last one left it. `execution`: how many members' replies are still to come */
+    CONTROL_WORKER_WANTED =
+        71,                    /* to CONTROL_RESPAWN and ADOPT_FRESH: nothing of the former worker is left, and the zygote is to send one (ZYGOTE_WORKER) */
     CONTROL_MEMBER_GONE  = 69, /* no process of it is left */
     CONTROL_ADOPT_FAILED = 70, /* `status`: an errno. There is no such member */
 };
@@ -112,7 +117,7 @@ enum control_type {
 enum adopt_flags {
     ADOPT_KEEP = 1, /* the parked copy stays parked, and a fork of it is the worker; else it is the worker itself */
     ADOPT_FRESH =
-        2, /* no parked copy, `pid` is 0: the worker is as after start, from init's own image. Its EVENT_READY has no "restored" */
+        2, /* no parked copy, `pid` is 0: the worker is as after start, as with CONTROL_RESPAWN. Its EVENT_READY has no "restored" */
 };
 
 /* Order of the descriptors of CONTROL_ADOPT: the worker's ends, then the server's ends, of which init keeps duplicates. */

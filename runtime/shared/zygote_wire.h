@@ -19,6 +19,8 @@ enum zygote_message_type {
     ZYGOTE_RECLAIM = 8, /* session: take back the memory that its processes do not use at present. Answer, after a while: RECLAIMED */
     ZYGOTE_ADOPT   = 5, /* a new zygote is handed a living session: session, pid, uid; one descriptor, SESSION_FD_CONTROL, to keep. No
                          answer but a later EXITED */
+    ZYGOTE_WORKER = 9, /* session, value: a member of it that has no worker, and shall have a fresh one; memory_bytes.. as in SPAWN, of one.
+                         Init tells of it: CONTROL_WORKER_STARTED, or CONTROL_WORKER_EXITED when none could be had */
     /* zygote to server */
     ZYGOTE_READY        = 64, /* the first message: libraries are imported. A memfd with the isolation report, a JSON text; and, where there
                             is a way out of the sessions' network, the socket that listens inside it */
