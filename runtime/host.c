@@ -9,6 +9,7 @@
 #include "host_compile.h"
 #include "host_event.h"
 #include "host_files.h"
+#include "host_image.h"
 #include "host_leftover.h"
 #include "host_mappings.h"
 #include "host_memory.h"
@@ -170,6 +171,8 @@ void host_settle(void)
     host_cell_rehearse();
     host_mappings_merge();
     host_memory_settle();
+    if (!host_image_seal())
+        host_memory_collapse();
 }
 
 const char *host_version(void)

@@ -22,7 +22,8 @@ static struct {
     uint64_t      inherited; /* anonymous bytes that came with the fork */
     uint64_t      anonymous; /* resident, when last read */
     uint64_t      total;     /* resident, when last read: what the kernel's peak is a peak of */
-    long          faults;    /* when they were read */
+    uint64_t      shared; /* of that, files: libraries, and the zygote's image (host_image.h), of which more is looked at as time goes on */
+    long          faults; /* when they were read */
 } account;
 
 static uint64_t microseconds(struct timeval t)
@@ -49,6 +50,7 @@ static void read_resident(void)
     if (read_file("/proc/self/statm", text, sizeof text) <= 0 || sscanf(text, "%lu %lu %lu", &size, &resident, &shared) != 3)
         return;
     account.total     = resident * page;
+    account.shared    = shared * page;
     account.anonymous = resident > shared ? (resident - shared) * page : 0;
 }
 
@@ -92,9 +94,11 @@ void host_account_begin(void)
 }
 
 /* At most in use during the cell, given what was in use before it. */
-static uint64_t peak(uint64_t before, uint64_t before_total, long kernel_peak_kb)
+static uint64_t peak(uint64_t before, uint64_t before_total, uint64_t before_shared, long kernel_peak_kb)
 {
     uint64_t kernel_peak = (uint64_t)kernel_peak_kb * 1024, result = own() > before ? own() : before;
+    if (account.shared > before_shared)
+        before_total += account.shared - before_shared;
     if (kernel_peak > before_total && before + (kernel_peak - before_total) > result)
         result = before + (kernel_peak - before_total);
     return result;
@@ -103,7 +107,7 @@ static uint64_t peak(uint64_t before, uint64_t before_total, long kernel_peak_kb
 void host_account_end(struct host_account *ret)
 {
     struct rusage self, children;
-    uint64_t      before = own(), before_total = account.total;
+    uint64_t      before = own(), before_total = account.total, before_shared = account.shared;
     (void)getrusage(RUSAGE_SELF, &self);
     (void)getrusage(RUSAGE_CHILDREN, &children);
     look(&self);
@@ -112,7 +116,7 @@ void host_account_end(struct host_account *ret)
     ret->cpu_system_us = microseconds(self.ru_stime) - microseconds(account.self.ru_stime) + microseconds(children.ru_stime) -
                          microseconds(account.children.ru_stime);
     ret->memory_bytes      = own();
-    ret->memory_peak_bytes = peak(before, before_total, self.ru_maxrss);
+    ret->memory_peak_bytes = peak(before, before_total, before_shared, self.ru_maxrss);
     ret->threads           = host_account_threads();
     if ((uint64_t)self.ru_maxrss * 1024 > account.total + BYTES_WORTH_A_LOOK)
         reset_peak();

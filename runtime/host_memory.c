@@ -109,7 +109,7 @@ static size_t read_ranges(struct range *ranges)
 }
 
 /* A kernel that cannot collapse leaves the memory as it is: forks are then slower, not wrong. */
-static void collapse(void)
+void host_memory_collapse(void)
 {
     static struct range ranges[RANGES_MAX];
     size_t              n = read_ranges(ranges);
@@ -148,7 +148,5 @@ void host_memory_settle(void)
     fill_pools();
     give_back_region();
     (void)malloc_trim(0);
-    sort_bins();
-    collapse();
     sort_bins();
 }

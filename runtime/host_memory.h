@@ -7,7 +7,9 @@
 /* Before Python starts: pymalloc's arenas come from one region aligned for huge pages. Returns 0 or -1. */
 int host_memory_init(struct err *err);
 
-/* Gives back what the allocators hold for nothing and moves private memory to huge pages. */
+/* Gives back what the allocators hold for nothing, and leaves them so that a fork touches little. */
 void host_memory_settle(void);
+/* Moves private memory to huge pages, for where it can't become an image (host_image.h). */
+void host_memory_collapse(void);
 
 #endif
