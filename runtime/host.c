@@ -171,7 +171,9 @@ void host_settle(void)
     host_cell_rehearse();
     host_mappings_merge();
     host_memory_settle();
-    if (!host_image_seal())
+    if (host_image_seal())
+        host_image_learn(host_worker_rehearse);
+    else
         host_memory_collapse();
 }
 

@@ -12,4 +12,12 @@
  */
 bool host_image_seal(void);
 
+/*
+ * Starting an interpreter writes to many pages only for a moment: a counter goes up and down again. Such a page is a copy that equals the image's.
+ * Finds out which they are by letting a fork run `trial`, which ends in the state of a worker that waits; once, after the sealing.
+ */
+void host_image_learn(void (*trial)(void));
+/* In a worker that begins to wait: gives back those copies that equal the image's pages still. */
+void host_image_give_back(void);
+
 #endif

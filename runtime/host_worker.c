@@ -9,12 +9,14 @@
 #include "host_event.h"
 #include "host_files.h"
 #include "host_fresh.h"
+#include "host_image.h"
 #include "host_park.h"
 #include "host_request.h"
 #include "host_signal.h"
 #include "host_worker.h"
 #include "shared/wire.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -104,6 +106,16 @@ static void become_ready(int restored)
         host_files_start();
     }
     send_ready(restored);
+    if (restored < 0)
+        host_image_give_back();
+}
+
+void host_worker_rehearse(void)
+{
+    int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null_fd >= 0 && fd < WORKER_FD_END; fd++)
+        (void)dup2(null_fd, fd);
+    become_ready(-1);
 }
 
 static void handle(const struct host_request *request)

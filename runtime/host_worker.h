@@ -9,4 +9,7 @@ enum { HOST_EXIT_PROTOCOL = 70 };
 /* `package` is our Python package. Returns 0, or -1 with an exception set. */
 int host_worker_init(PyObject *package);
 
+/* All that a worker does until it waits for its first request, with nobody at the other end. For a process that ends then. */
+void host_worker_rehearse(void);
+
 #endif

@@ -27,7 +27,7 @@ def newest(paths):
 def build_drive():
     """Compiles drive.c with the host, when a source is newer than the program."""
     runtime = ROOT / "runtime"
-    sources = [*sorted(runtime.glob("host*.c")), *(runtime / "shared" / f for f in ("err.c", "fdio.c")), ROOT / "tests/runtime/drive.c"]
+    sources = [*sorted(runtime.glob("host*.c")), *(runtime / f for f in ("shared/err.c", "shared/fdio.c", "clone.c")), ROOT / "tests/runtime/drive.c"]
     program = BUILD / "runtime" / "drive"
     if program.exists() and program.stat().st_mtime > newest([*sources, *runtime.glob("host*.h"), *(runtime / "shared").glob("*.h")]):
         return program
