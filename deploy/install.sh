@@ -53,6 +53,7 @@ put_venv() {
 do_install() {
     made=$(dirname "$PROGRAM")/made
     put 755 "$ZYGOTE" "$LIB/penny-zygote"
+    put 755 "$(dirname "$ZYGOTE")/penny-init" "$LIB/penny-init"
     put 755 "$PROGRAM" "$BIN/penny-sandbox"
     put_venv
     put_tree runtime/python "$SHARE/python"

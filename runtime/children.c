@@ -16,6 +16,7 @@ struct children {
     struct child      *free;
     uint8_t           *uid_used;
     struct child      *buckets[BUCKETS]; /* by session */
+    struct child      *by_pid[BUCKETS];
     struct child       pool[CHILDREN_MAX];
 };
 
@@ -86,15 +87,34 @@ struct child *children_find(const struct children *children, uint32_t session)
     return child;
 }
 
+static struct child **pid_slot(const struct children *children, pid_t pid)
+{
+    return (struct child **)&children->by_pid[(uint32_t)pid % BUCKETS];
+}
+
 struct child *children_find_pid(const struct children *children, pid_t pid)
 {
-    for (size_t i = 0; i < BUCKETS; i++) {
-        for (struct child *child = children->buckets[i]; child != NULL; child = child->next) {
-            if (child->pid == pid)
-                return child;
-        }
-    }
-    return NULL;
+    struct child *child = *pid_slot(children, pid);
+    while (child != NULL && child->pid != pid)
+        child = child->next_pid;
+    return child;
+}
+
+void children_set_pid(struct children *children, struct child *child, pid_t pid)
+{
+    struct child **slot = pid_slot(children, pid);
+    child->pid          = pid;
+    child->next_pid     = *slot;
+    *slot               = child;
+}
+
+static void forget_pid(struct children *children, const struct child *child)
+{
+    struct child **slot = pid_slot(children, child->pid);
+    while (*slot != NULL && *slot != child)
+        slot = &(*slot)->next_pid;
+    if (*slot != NULL)
+        *slot = child->next_pid;
 }
 
 static uint8_t *uid_slot(const struct children *children, uid_t uid)
@@ -111,6 +131,7 @@ void children_remove(struct children *children, struct child *child)
     uint8_t       *used = uid_slot(children, child->session.uid);
 
     *slot = child->next;
+    forget_pid(children, child);
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         fdio_close(&child->fds[i]);
     if (child->pidfd >= 0)

@@ -16,7 +16,7 @@ struct child {
     bool                known;                 /* the server has been told of it, and is to be told of its end */
     bool                failed;                /* the server has been told that it could not be made */
     int                 fds[SESSION_FD_COUNT]; /* the server's, until it is known; from then on only CONTROL */
-    struct child       *next;
+    struct child       *next, *next_pid;
 };
 
 struct children; /* in memory that forks do not inherit: a session has no business with the others' records */
@@ -26,6 +26,7 @@ struct children *children_new(const struct jail *jail, struct err *err);
 struct child *children_add(struct children *children, uint32_t session);
 struct child *children_find(const struct children *children, uint32_t session); /* NULL: none */
 struct child *children_find_pid(const struct children *children, pid_t pid);
+void          children_set_pid(struct children *children, struct child *child, pid_t pid); /* once it is known */
 /* Closes what the record holds and frees it. */
 void   children_remove(struct children *children, struct child *child);
 size_t children_adopted(const struct children *children);

@@ -63,6 +63,7 @@ static void on_spawn(struct zygote *zygote, const struct zygote_message *message
 {
     struct child *child = children_add(zygote->children, message->session);
     struct err    err   = {0};
+    pid_t         pid;
 
     if (child == NULL) {
         send_failed(zygote, message->session, EEXIST, "the session exists, or there are too many");
@@ -71,13 +72,15 @@ static void on_spawn(struct zygote *zygote, const struct zygote_message *message
     fill_session(zygote, message, &child->session);
     child->session.uid = children_take_uid(zygote->children);
     if (child->session.uid == (uid_t)-1)
-        child->pid = err_set(&err, EAGAIN, "no host user is free for the session");
+        pid = err_set(&err, EAGAIN, "no host user is free for the session");
     else
-        child->pid = spawn_session(&zygote->jail, &child->session, zygote->reporting_fd, child->fds, &err);
-    if (child->pid < 0) {
+        pid = spawn_session(&zygote->jail, &child->session, zygote->reporting_fd, child->fds, &err);
+    if (pid < 0) {
         send_failed(zygote, message->session, err.code, err.message);
         children_remove(zygote->children, child);
+        return;
     }
+    children_set_pid(zygote->children, child, pid);
 }
 
 /* SIGKILL of init takes its pid namespace with it. Without one, init is asked to end its descendants first. */
@@ -208,8 +211,8 @@ static void on_adopt(struct zygote *zygote, const struct zygote_message *message
         return;
     }
     child->session.uid = message->uid;
-    child->pid         = message->pid;
-    child->known       = true;
+    children_set_pid(zygote->children, child, message->pid);
+    child->known = true;
     children_adopt(zygote->children, child, pidfd);
     children_mark_uid(zygote->children, message->uid);
 }

@@ -111,8 +111,9 @@ static const char *status_text(const struct service_status *status)
 
 static json_t *sessions(const struct service_status *status)
 {
-    return json_pack("{s:i, s:I, s:i, s:i}", "active", (int)status->sessions_active, "total", (json_int_t)status->sessions_total, "pooled",
-                     (int)status->sessions_pooled, "limit", (int)status->sessions_limit);
+    return json_pack("{s:i, s:I, s:i, s:i, s:i}", "active", (int)status->sessions_active, "total", (json_int_t)status->sessions_total,
+                     "pooled", (int)status->sessions_pooled, "limit", (int)status->sessions_limit, "possible",
+                     (int)status->sessions_possible);
 }
 
 static json_t *executions(const struct service_status *status)

@@ -14,6 +14,9 @@
 #include "policy_network.h"
 #include "policy_packages.h"
 
+/* Of the server process. A session has six, an execution with files and watchers more for a while. */
+enum { DESCRIPTORS_OF_SERVICE = 4096, DESCRIPTORS_PER_SESSION = 8 };
+
 struct policies {
     /* resources.json */
     uint64_t memory_per_session_bytes, memory_per_execution_bytes;

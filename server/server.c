@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -529,6 +530,15 @@ double server_longest_lag_s(const struct server *server)
     return server->lag != NULL ? loop_lag_longest_s(server->lag) : 0;
 }
 
+static uint32_t possible_sessions(void)
+{
+    struct rlimit limit = {0};
+    rlim_t        own;
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    own = limit.rlim_cur / 8 < DESCRIPTORS_OF_SERVICE ? limit.rlim_cur / 8 : DESCRIPTORS_OF_SERVICE;
+    return (uint32_t)((limit.rlim_cur - own) / DESCRIPTORS_PER_SESSION);
+}
+
 void service_status_get(void *context, struct service_status *ret)
 {
     const struct server   *server = context;
@@ -538,6 +548,7 @@ void service_status_get(void *context, struct service_status *ret)
                                  .sessions_pooled    = (uint32_t)pool_ready_count(server->pool),
                                  .sessions_total     = totals.sessions,
                                  .sessions_limit     = server->policies->concurrent_sessions,
+                                 .sessions_possible  = possible_sessions(),
                                  .executions_running = (uint32_t)totals.running,
                                  .executions_queued  = (uint32_t)totals.queued,
                                  .executions_total   = totals.executions,

@@ -574,13 +574,34 @@ static int open_signals(struct supervisor *s, struct err *err)
     return s->signal_fd < 0 ? err_errno(err, "cannot make a signalfd") : 0;
 }
 
-static void raise_descriptor_limit(void)
+/* What the kernel lets a process have at most, by its setting fs.nr_open. */
+static rlim_t most_descriptors(void)
 {
+    FILE         *file = fopen("/proc/sys/fs/nr_open", "re");
+    unsigned long most = 0;
+    if (file == NULL || fscanf(file, "%lu", &most) != 1)
+        most = 0;
+    if (file != NULL)
+        fclose(file);
+    return most;
+}
+
+/* Enough for all sessions that there may be. Refused: fewer fit, which /health says. */
+static void raise_descriptor_limit(const struct supervisor *s)
+{
+    rlim_t        wanted = (rlim_t)DESCRIPTORS_OF_SERVICE + (rlim_t)s->policies->concurrent_sessions * DESCRIPTORS_PER_SESSION;
+    rlim_t        most   = most_descriptors();
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit); /* refused: fewer sessions fit, which the start of one will say */
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    wanted = wanted > most ? most : wanted;
+    if (wanted > limit.rlim_max) {
+        const struct rlimit higher = {wanted, wanted};
+        if (setrlimit(RLIMIT_NOFILE, &higher) == 0) /* needs CAP_SYS_RESOURCE */
+            return;
     }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int make_kept(struct supervisor *s, struct err *err)
@@ -599,7 +620,7 @@ static int make_kept(struct supervisor *s, struct err *err)
 static int prepare(struct supervisor *s, struct err *err)
 {
     struct policy policy;
-    raise_descriptor_limit();
+    raise_descriptor_limit(s);
     notify_open();
     watchdog_init(&s->watchdog, notify_watchdog_ms(), child_now_ms());
     s->had_terminal  = has_terminal();

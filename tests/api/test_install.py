@@ -11,7 +11,7 @@ import pytest
 from harness import BUILD, ROOT
 
 pytestmark = pytest.mark.skipif(BUILD != ROOT / "build", reason="what is installed is what make build has made")
-FILES = ("usr/bin/penny-sandbox", "usr/lib/penny-sandbox/penny-zygote", "usr/share/penny-sandbox/python/runtime.py", "usr/share/penny-sandbox/policies/resources.json",
+FILES = ("usr/bin/penny-sandbox", "usr/lib/penny-sandbox/penny-zygote", "usr/lib/penny-sandbox/penny-init", "usr/share/penny-sandbox/python/runtime.py", "usr/share/penny-sandbox/policies/resources.json",
          "etc/penny-sandbox/policies/resources.json", "etc/penny-sandbox/environment", "lib/systemd/system/penny-sandbox.service", "lib/systemd/system/penny-sandbox.socket",
          "usr/lib/sysusers.d/penny-sandbox.conf", "usr/share/man/man1/penny-sandbox.1", "usr/share/man/man5/penny-sandbox-environment.5",
          "usr/share/man/man5/penny-sandbox-policies.5", "usr/share/bash-completion/completions/penny-sandbox", "usr/share/zsh/vendor-completions/_penny-sandbox",
