@@ -11,7 +11,7 @@ SERVER_API      := api_execute api_network execute_body api_executions api_sessi
                    api_files api_files_put api_files_post files_given file_path file_rules file_list file_range file_upload file_download file_error multipart \
                    compat compat_error compat_text compat_files compat_flask compat_form compat_secure \
                    compat_aevatar compat_aevatar_body compat_aevatar_noauth compat_penny quantity compat_e2b compat_e2b_sandbox compat_e2b_fork compat_e2b_metrics compat_e2b_list \
-                   compat_e2b_run compat_e2b_context compat_e2b_network compat_e2b_line compat_e2b_files compat_e2b_stream compat_e2b_rpc compat_e2b_process compat_e2b_command compat_e2b_folder compat_e2b_path \
+                   compat_e2b_run compat_e2b_context compat_e2b_network compat_e2b_line compat_e2b_files compat_e2b_sign compat_e2b_stream compat_e2b_rpc compat_e2b_process compat_e2b_command compat_e2b_folder compat_e2b_path \
                    mcp mcp_message mcp_session mcp_tools mcp_call mcp_run mcp_files mcp_result mcp_result_run mcp_answer mcp_listen http_inner \
                    api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static

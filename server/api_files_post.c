@@ -23,18 +23,19 @@ enum { PARTS_MAX = 1000 };
 
 /* Lives until the request is answered, or its client has left. */
 struct post {
-    struct http_request   *request;
-    const struct policies *policies;
-    struct session        *session; /* NULL: its jail is gone */
-    struct files_user      user;
-    struct multipart       form;
-    struct file_upload    *upload; /* of the present part; NULL: it is none */
-    struct bytes           rest;   /* came behind what is waited for */
-    struct bytes           field;  /* of a part called "path" */
-    bool                   is_path, is_waiting, has_ended, is_last;
-    json_t                *saved; /* [{path, size, replaced}] */
-    size_t                 parts;
-    char                   directory[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
+    struct http_request     *request;
+    const struct policies   *policies;
+    struct session          *session; /* NULL: its jail is gone */
+    struct files_user        user;
+    struct multipart         form;
+    const struct files_form *way;
+    struct file_upload      *upload; /* of the present part; NULL: it is none */
+    struct bytes             rest;   /* came behind what is waited for */
+    struct bytes             field;  /* of a part called "path" */
+    bool                     is_path, is_waiting, has_ended, is_last;
+    json_t                  *saved; /* [{path, size, replaced}] */
+    size_t                   parts;
+    char                     directory[FILE_PATH_BYTES], path[FILE_PATH_BYTES];
 };
 
 static void post_free(struct post *post)
@@ -115,7 +116,7 @@ static bool begin_file(struct post *post)
     const char *fault;
     struct err  err = {0};
 
-    if (!file_path_join(post->directory, post->form.filename, post->path))
+    if (!post->way->path_of(post->request, post->directory, post->form.filename, post->path))
         return refuse_path(post, "is longer than 1023 bytes");
     fault = file_path_fault(post->path, strlen(post->path), false);
     if (fault != NULL)
@@ -138,6 +139,8 @@ static bool begin_part(struct post *post)
         return refuse(post, 422, "TOO_MANY_PARTS", "The form has more than 1000 parts");
     post->is_path      = !post->form.has_filename && strcmp(post->form.name, "path") == 0;
     post->field.length = 0;
+    if (post->way->part != NULL && strcmp(post->form.name, post->way->part) != 0)
+        return true;
     return post->form.filename[0] != '\0' ? begin_file(post) : true; /* an empty name: a form's file field that was left empty */
 }
 
@@ -175,7 +178,7 @@ static bool finish(struct post *post)
     if (json_array_size(post->saved) == 0)
         return refuse(post, 400, "INVALID_FORM", "The form has no part with a file name");
     http_request_on_gone(post->request, NULL, NULL);
-    http_reply_json(post->request, 201, json_pack("{s:O}", "files", post->saved));
+    post->way->reply(post->request, post->saved);
     post_free(post);
     return false;
 }
@@ -246,25 +249,43 @@ static struct post *post_new(struct http_request *request, struct session *sessi
     return post;
 }
 
-void api_files_post(struct http_request *request, void *context)
+void api_files_take_form(struct http_request *request, struct server *server, struct session *session, const char *directory,
+                         const struct files_form *way)
 {
-    struct session  *session = api_session_of(request, server_sessions(context));
-    const char      *given = http_request_query(request, "path"), *directory = given != NULL ? given : "", *fault;
+    const char      *fault = file_path_fault(directory, strlen(directory), true);
     struct multipart form;
     struct post     *post;
     char             message[FILE_MESSAGE_BYTES];
 
-    if (session == NULL)
-        return;
-    fault = file_path_fault(directory, strlen(directory), true);
     if (fault != NULL) {
         (void)snprintf(message, sizeof message, "The path %s", fault);
         http_reply_error(request, 400, "INVALID_PATH", message, NULL, 0);
     } else if (!multipart_init(&form, http_request_header(request, "Content-Type"))) {
         http_reply_error(request, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must be multipart/form-data with a boundary", NULL, 0);
-    } else if ((post = post_new(request, session, server_policies(context), directory)) != NULL) {
+    } else if ((post = post_new(request, session, server_policies(server), directory)) != NULL) {
         post->form = form;
+        post->way  = way;
         http_request_on_gone(request, on_client_gone, post);
         http_request_take_body(request, on_body, post);
     }
+}
+
+static bool path_below(const struct http_request *request, const char *directory, const char *filename, char ret_path[FILE_PATH_BYTES])
+{
+    (void)request;
+    return file_path_join(directory, filename, ret_path);
+}
+
+static void on_posted(struct http_request *request, json_t *saved)
+{
+    http_reply_json(request, 201, json_pack("{s:O}", "files", saved));
+}
+
+void api_files_post(struct http_request *request, void *context)
+{
+    static const struct files_form way     = {NULL, path_below, on_posted};
+    struct session                *session = api_session_of(request, server_sessions(context));
+    const char                    *given   = http_request_query(request, "path");
+    if (session != NULL)
+        api_files_take_form(request, context, session, given != NULL ? given : "", &way);
 }

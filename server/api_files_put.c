@@ -17,6 +17,7 @@ struct put {
     struct http_request   *request;
     const struct policies *policies;
     struct file_upload    *upload;
+    files_on_saved         on_saved;
 };
 
 static void put_free(struct put *put)
@@ -49,10 +50,8 @@ static void on_body(const void *data, size_t length, bool last, void *arg)
 
 static void reply(struct put *put)
 {
-    const struct file_upload *upload = put->upload;
     http_request_on_gone(put->request, NULL, NULL);
-    http_reply_json(put->request, file_upload_replaced(upload) ? 200 : 201,
-                    json_pack("{s:s, s:I}", "path", file_upload_path(upload), "size", (json_int_t)file_upload_size(upload)));
+    put->on_saved(put->request, put->upload);
     put_free(put);
 }
 
@@ -90,30 +89,41 @@ static bool check(struct http_request *request, const struct policies *policies,
     return true;
 }
 
-void api_files_put(struct http_request *request, void *context)
+void api_files_take(struct http_request *request, struct server *server, struct session *session, const char *path, bool must_be_new,
+                    files_on_saved on_saved)
 {
-    const struct policies *policies = server_policies(context);
-    struct session        *session  = api_session_of(request, server_sessions(context));
-    const char            *path = http_request_parameter(request, 1), *tags = http_request_header(request, "If-None-Match");
-    int64_t                length = http_request_body_length(request);
-    struct err             err    = {0};
+    const struct policies *policies = server_policies(server);
+    int64_t                length   = http_request_body_length(request);
+    struct err             err      = {0};
     struct put            *put;
 
-    if (session == NULL || !check(request, policies, path))
+    if (!check(request, policies, path))
         return;
     put = calloc(1, sizeof *put);
     if (put == NULL) {
         api_error_unavailable(request, "NO_MEMORY", "No memory for an upload");
         return;
     }
-    put->request  = request;
-    put->policies = policies;
-    put->upload   = file_upload_new(session, policies, path, tags != NULL && strcmp(tags, "*") == 0, length > 0 ? (uint64_t)length : 0,
-                                    on_event, put, &err);
+    *put        = (struct put){.request = request, .policies = policies, .on_saved = on_saved};
+    put->upload = file_upload_new(session, policies, path, must_be_new, length > 0 ? (uint64_t)length : 0, on_event, put, &err);
     if (put->upload == NULL) {
         file_error_refused(request, &err, path, policies);
         free(put);
         return;
     }
     http_request_on_gone(request, on_client_gone, put);
+}
+
+static void on_put(struct http_request *request, const struct file_upload *upload)
+{
+    http_reply_json(request, file_upload_replaced(upload) ? 200 : 201,
+                    json_pack("{s:s, s:I}", "path", file_upload_path(upload), "size", (json_int_t)file_upload_size(upload)));
+}
+
+void api_files_put(struct http_request *request, void *context)
+{
+    struct session *session = api_session_of(request, server_sessions(context));
+    const char     *tags    = http_request_header(request, "If-None-Match");
+    if (session != NULL)
+        api_files_take(request, context, session, http_request_parameter(request, 1), tags != NULL && strcmp(tags, "*") == 0, on_put);
 }

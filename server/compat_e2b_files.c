@@ -1,28 +1,26 @@
 #define _GNU_SOURCE
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "api_error.h"
 #include "api_files.h"
 #include "compat_e2b_path.h"
 #include "compat_e2b_run.h"
-#include "compat_form.h"
-#include "file_error.h"
+#include "compat_e2b_sign.h"
 #include "file_path.h"
 
-/* A request that waits for its files to be written. */
-struct writing_request {
-    struct server        *server;
-    struct http_request  *request;
-    struct files_given   *files;
-    struct files_writing *writing;
-    json_t               *written; /* what will be the answer */
-};
+/* By the header, or by a signed URL, which has none. */
+static struct session *sandbox_of(struct http_request *request, const struct server *server)
+{
+    if (http_request_header(request, "E2b-Sandbox-Id") == NULL && http_request_query(request, "signature") != NULL)
+        return compat_e2b_signed_of(request, server);
+    return compat_e2b_running_of(request, server);
+}
+
+/* ---- read ---- */
 
 void compat_e2b_read_file(struct http_request *request, void *context)
 {
-    struct session *session = compat_e2b_running_of(request, context);
+    struct session *session = sandbox_of(request, context);
     const char     *path    = http_request_query(request, "path");
     char            id[ID_TEXT_BYTES];
 
@@ -40,80 +38,60 @@ void compat_e2b_read_file(struct http_request *request, void *context)
 
 /* ---- write ---- */
 
-static void writing_free(struct writing_request *writing)
+static json_t *describe(const struct http_request *request, const char *path)
 {
-    files_writing_cancel(writing->writing);
-    files_given_free(writing->files);
-    json_decref(writing->written);
-    free(writing);
+    const char *like = http_request_query(request, "path");
+    char        whole[COMPAT_E2B_PATH_BYTES];
+    compat_e2b_path_whole(like != NULL ? like : "", path, whole);
+    return json_pack("{s:s, s:s, s:s}", "name", file_path_name(whole), "path", whole, "type", "file");
 }
 
-static void on_gone(void *arg)
+static void on_saved(struct http_request *request, const struct file_upload *upload)
 {
-    writing_free(arg);
-}
-
-static void on_written(int error, const char *path, void *arg)
-{
-    struct writing_request *writing = arg;
-
-    writing->writing = NULL;
-    http_request_on_gone(writing->request, NULL, NULL);
-    if (error != 0) {
-        file_error_reply(writing->request, error, path, server_policies(writing->server));
-    } else {
-        http_reply_json(writing->request, 200, writing->written);
-        writing->written = NULL;
-    }
-    writing_free(writing);
+    http_reply_json(request, 200, json_pack("[o]", describe(request, file_upload_path(upload))));
 }
 
 /* The query's path names the one file; without it each part's name is its path. */
-static const char *path_of(const struct http_request *request, const char *filename)
+static bool path_of(const struct http_request *request, const char *directory, const char *filename, char ret_path[FILE_PATH_BYTES])
 {
-    const char *path = http_request_query(request, "path");
-    return compat_e2b_path_inside(path != NULL && *path != '\0' ? path : filename);
+    const char *given = http_request_query(request, "path");
+    const char *path  = compat_e2b_path_inside(given != NULL && *given != '\0' ? given : filename);
+    (void)directory;
+    return file_path_join("", path, ret_path);
 }
 
-static json_t *describe(const char *like, const struct files_given *files)
+static void on_form_saved(struct http_request *request, json_t *saved)
 {
-    json_t     *all = json_array();
-    const char *path;
-    char        whole[COMPAT_E2B_PATH_BYTES];
-
-    for (size_t i = 0; (path = files_given_path(files, i)) != NULL; i++) {
-        compat_e2b_path_whole(like != NULL ? like : "", path, whole);
-        (void)json_array_append_new(all, json_pack("{s:s, s:s, s:s}", "name", file_path_name(path), "path", whole, "type", "file"));
+    json_t *all = json_array(), *one;
+    size_t  i;
+    json_array_foreach(saved, i, one)
+    {
+        (void)json_array_append_new(all, describe(request, json_string_value(json_object_get(one, "path"))));
     }
-    return all;
+    http_reply_json(request, 200, all);
+}
+
+static void write_bytes(struct http_request *request, struct server *server, struct session *session)
+{
+    const char *path = http_request_query(request, "path");
+    if (path == NULL || *path == '\0')
+        http_reply_error(request, 400, "INVALID_PATH", "A path is needed", NULL, 0);
+    else
+        api_files_take(request, server, session, compat_e2b_path_inside(path), false, on_saved);
 }
 
 void compat_e2b_write_files(struct http_request *request, void *context)
 {
-    struct session         *session = compat_e2b_running_of(request, context);
-    struct files_given     *files;
-    struct writing_request *writing;
-    struct err              err = {0};
+    static const struct files_form way     = {"file", path_of, on_form_saved};
+    const char                    *type    = http_request_header(request, "Content-Type");
+    struct session                *session = sandbox_of(request, context);
 
-    if (session == NULL || !compat_form_read(request, server_policies(context), "file", path_of, &files))
+    if (session == NULL)
         return;
-    if (files == NULL) {
-        http_reply_error(request, 400, "INVALID_FORM", "The form has no part called \"file\" with a file name", NULL, 0);
-        return;
-    }
-    writing = calloc(1, sizeof *writing);
-    if (writing == NULL) {
-        files_given_free(files);
-        api_error_unavailable(request, "NO_MEMORY", "No memory for the files");
-        return;
-    }
-    *writing = (struct writing_request){
-        .server = context, .request = request, .files = files, .written = describe(http_request_query(request, "path"), files)};
-    writing->writing = files_given_write(files, session, server_policies(context), on_written, writing, &err);
-    if (writing->writing == NULL) {
-        file_error_refused(request, &err, "files", server_policies(context));
-        writing_free(writing);
-        return;
-    }
-    http_request_on_gone(request, on_gone, writing);
+    if (http_request_header(request, "Content-Encoding") != NULL)
+        http_reply_error(request, 415, "UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed", NULL, 0);
+    else if (type != NULL && strncmp(type, "application/octet-stream", strlen("application/octet-stream")) == 0)
+        write_bytes(request, context, session);
+    else
+        api_files_take_form(request, context, session, "", &way);
 }

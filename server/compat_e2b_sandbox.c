@@ -11,7 +11,7 @@
 enum { MESSAGE_MAX = 160, MIB_SHIFT = 20 };
 
 static const char CLIENT_ID[]    = "penny-sandbox";
-static const char ENVD_VERSION[] = "0.5.2"; /* of the agent in E2B's sandboxes, whose data plane this one's answers like */
+static const char ENVD_VERSION[] = "0.5.7"; /* of the agent in E2B's sandboxes, whose data plane this one's answers like */
 
 const json_t *compat_e2b_about(const struct session *session)
 {

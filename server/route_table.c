@@ -132,7 +132,10 @@ static const struct route TABLE[] = {
     {HTTP_POST, "/e2b/execute", compat_e2b_execute, E2B | ROUTE_OPEN},
     {HTTP_GET, "/e2b/contexts", compat_e2b_context_list, ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_GET, "/e2b/files", compat_e2b_read_file, ROUTE_ERRORS_E2B | ROUTE_OPEN},
-    {HTTP_POST, "/e2b/files", compat_e2b_write_files, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/e2b/files", compat_e2b_write_files, ROUTE_BODY_STREAM | ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    /* the SDKs' signed URLs have their path from the root of the host */
+    {HTTP_GET, "/files", compat_e2b_read_file, ROUTE_ERRORS_E2B | ROUTE_OPEN},
+    {HTTP_POST, "/files", compat_e2b_write_files, ROUTE_BODY_STREAM | ROUTE_ERRORS_E2B | ROUTE_OPEN},
     {HTTP_POST, "/e2b/filesystem.Filesystem/Stat", compat_e2b_folder_stat, CONNECT},
     {HTTP_POST, "/e2b/filesystem.Filesystem/ListDir", compat_e2b_folder_list, CONNECT},
     {HTTP_POST, "/e2b/filesystem.Filesystem/MakeDir", compat_e2b_folder_make, CONNECT},

@@ -1,4 +1,8 @@
-"""What E2B's SDK for Python offers beside code: commands and directories of a sandbox."""
+"""What E2B's SDK for Python offers beside code: commands and files of a sandbox."""
+
+import io
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -105,3 +109,46 @@ def test_of_a_sandbox_that_is_gone(sandbox):
     for ask in (lambda: sandbox.files.list("."), lambda: sandbox.commands.run("ls"), lambda: sandbox.files.read("a")):
         with pytest.raises(e2b.SandboxNotRunningException):
             ask()
+
+
+# ---- transfers ----
+
+def test_a_large_file_is_streamed(sandbox):
+    size = 40_000_000
+    assert sandbox.files.write("large.bin", io.BytesIO(b"x" * size)).path == "/home/user/large.bin"
+    assert sandbox.run_code("import os\nos.path.getsize('large.bin')").text == str(size)
+    assert sum(map(len, sandbox.files.read("/home/user/large.bin", format="stream"))) == size
+    sandbox.files.write("form.bin", b"y" * 20_000_000)
+    assert sandbox.files.get_info("form.bin").size == 20_000_000
+
+
+def test_more_than_fits(sandbox):
+    with pytest.raises(e2b.SandboxException, match="(?i)413|larger|too large|limit"):
+        sandbox.files.write("huge.bin", (bytes(1 << 20) for _ in range(400)), use_octet_stream=True)
+    assert not sandbox.files.exists("huge.bin")
+
+
+def fetch(url, data=None, kind=None):
+    request = urllib.request.Request(url, data, {"Content-Type": kind} if kind else {})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def test_signed_urls(sandbox):
+    other = interpreter.Sandbox.create(timeout=60)
+    sandbox.files.write("d/a b.txt", "of one")
+    other.files.write("d/a b.txt", "of another")
+    for path in ("d/a b.txt", "/home/user/d/a b.txt"):
+        assert fetch(sandbox.download_url(path)) == (200, b"of one") and fetch(other.download_url(path, use_signature_expiration=60)) == (200, b"of another")
+    body = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nsent\r\n--x--\r\n'
+    assert fetch(sandbox.upload_url("up.txt"), body, "multipart/form-data; boundary=x")[0] == 200 and sandbox.files.read("up.txt") == "sent"
+    url = sandbox.download_url("up.txt")
+    for wrong in (url.replace("up.txt", "d%2Fa%20b.txt"), url[:-1], url.replace("v1_", ""), sandbox.upload_url("up.txt"), sandbox.download_url("up.txt", use_signature_expiration=-5),
+                  sandbox.download_url("up.txt", use_signature_expiration=60).replace("signature_expiration=", "signature_expiration=9")):
+        status, said = fetch(wrong)
+        assert status == 401 and b"URL" in said, wrong
+    other.kill()
+    assert fetch(other.download_url("d/a b.txt"))[0] == 401
