@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DONE_BYTES = 256, NAME_BYTES = 80 };
+enum { DONE_BYTES = 320, NAME_BYTES = 80, STATUS_BYTES = 16, NUMBER_BYTES = 20 };
 
 static PyObject *globals, *run_async, *show_figures, *end_run, *describe;
 static PyObject *figures; /* pyplot's dictionary of open figures, once there is one */
@@ -153,26 +153,48 @@ static PyObject *describe_error(void)
     return result;
 }
 
+/* Not snprintf: a library in the zygote has registered a conversion of its own, and since then the C library reads every format twice. */
+static char *put_text(char *to, const char *text, size_t most)
+{
+    return mempcpy(to, text, strnlen(text, most));
+}
+
+static char *put_number(char *to, const char *name, uint64_t number)
+{
+    char   digits[NUMBER_BYTES];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return mempcpy(put_text(to, name, NAME_BYTES), digits + at, sizeof digits - at);
+}
+
+static size_t write_done(char to[DONE_BYTES], const char *status, const struct host_account *used, const char *end)
+{
+    char *p = put_text(put_text(to, "{\"status\":\"", NAME_BYTES), status, STATUS_BYTES);
+    p       = put_number(p, "\",\"executionCount\":", count);
+    p       = put_number(p, ",\"cpuUser\":", used->cpu_user_us);
+    p       = put_number(p, ",\"cpuSystem\":", used->cpu_system_us);
+    p       = put_number(p, ",\"memoryPeak\":", used->memory_peak_bytes);
+    p       = put_number(p, ",\"memory\":", used->memory_bytes);
+    p       = put_number(p, ",\"threads\":", used->threads);
+    return (size_t)(put_text(p, end, NAME_BYTES) - to);
+}
+
 static void send_done(const char *status, const char *error, size_t error_length)
 {
     struct host_account used;
     char                fixed[DONE_BYTES];
     const char         *files        = artifacts != NULL ? PyBytes_AS_STRING(artifacts) : "";
-    size_t              files_length = artifacts != NULL ? (size_t)PyBytes_GET_SIZE(artifacts) : 0;
+    size_t              files_length = artifacts != NULL ? (size_t)PyBytes_GET_SIZE(artifacts) : 0, n;
     PyObject           *bytes;
-    int                 n;
     host_account_end(&used);
-    n = snprintf(fixed, sizeof fixed,
-                 "{\"status\":\"%.16s\",\"executionCount\":%" PRIu32 ",\"cpuUser\":%" PRIu64 ",\"cpuSystem\":%" PRIu64
-                 ",\"memoryPeak\":%" PRIu64 ",\"memory\":%" PRIu64 ",\"threads\":%" PRIu32 "%s",
-                 status, count, used.cpu_user_us, used.cpu_system_us, used.memory_peak_bytes, used.memory_bytes, used.threads,
-                 error_length > 0   ? ",\"error\":"
-                 : files_length > 0 ? ""
-                                    : "}");
+    n = write_done(fixed, status, &used, error_length > 0 ? ",\"error\":" : files_length > 0 ? "" : "}");
     if (error_length + files_length == 0) {
-        host_event_queue(EVENT_DONE, fixed, (size_t)n);
-    } else if ((bytes = PyBytes_FromStringAndSize(NULL, n + (Py_ssize_t)(error_length + files_length) + 1)) != NULL) {
-        char *p = mempcpy(PyBytes_AS_STRING(bytes), fixed, (size_t)n);
+        host_event_queue(EVENT_DONE, fixed, n);
+    } else if ((bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n + error_length + files_length + 1))) != NULL) {
+        char *p = mempcpy(PyBytes_AS_STRING(bytes), fixed, n);
         p       = mempcpy(p, error, error_length);
         memcpy(mempcpy(p, files, files_length), "}", 1);
         host_event_queue(EVENT_DONE, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
@@ -261,13 +283,20 @@ static void end(int failed, PyObject *description)
     running = 0;
 }
 
+static PyObject *cell_name(void)
+{
+    char  name[NAME_BYTES];
+    char *end = put_text(put_number(name, "<cell ", count), ">", 1);
+    return PyUnicode_FromStringAndSize(name, end - name);
+}
+
 void host_cell_run(const char *source, size_t length, uint64_t execution)
 {
     struct host_code code = {NULL, NULL};
     PyObject        *filename, *description = NULL;
     int              failed = -1;
     prepare(execution);
-    filename = PyUnicode_FromFormat("<cell %u>", (unsigned)count);
+    filename = cell_name();
     host_signal_enter(execution);
     if (filename != NULL && !raise_setup_error() && !host_signal_pending() && host_compile(source, length, filename, &code) == 0 &&
         host_guard(&code, source, length) == 0)

@@ -1,4 +1,4 @@
-"""Kernels: an IPython kernel through jupyter_client, the same behind jupyter-server, and the server of E2B's template in front of that."""
+"""Kernels: an IPython kernel through jupyter_client, and the same behind jupyter-server."""
 
 import json
 import os
@@ -124,8 +124,8 @@ class ServerKernel:
 class JupyterServer(Alternative):
     name, note = "jupyter-server", "a kernel for each session behind HTTP and WebSocket, no jail"
 
-    def __init__(self, workplace, port=None):
-        self.port = port or free_port()
+    def __init__(self, workplace):
+        self.port = free_port()
         self.workplace = Path(workplace) / f"jupyter-{self.port}"
         self.workplace.mkdir()
         env = {**os.environ, "HOME": str(self.workplace), "MPLCONFIGDIR": CONFIG, "JUPYTER_DATA_DIR": str(self.workplace / "data"), "OPENBLAS_NUM_THREADS": "1"}
@@ -140,12 +140,10 @@ class JupyterServer(Alternative):
             raise Absent(f"jupyter-server ends: {(self.workplace / 'log').read_text()[-300:]}")
 
     def _kernelspec(self):
-        """The kernel under the names that are asked for: python3, and python as E2B's server does."""
-        for name in ("python3", "python"):
-            place = self.workplace / "data/kernels" / name
-            place.mkdir(parents=True)
-            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            (place / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": name, "language": "python"}))
+        place = self.workplace / "data/kernels/python3"
+        place.mkdir(parents=True)
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        (place / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "python3", "language": "python"}))
 
     def open(self):
         return ServerKernel(self.port)
@@ -155,67 +153,15 @@ class JupyterServer(Alternative):
         self.process.wait(30)
 
 
-class Context:
-    """A context of E2B's server: made and run over HTTP, answered by a line of JSON for each event."""
-
-    def __init__(self, url, place):
-        self.url = url
-        self.id = _call("POST", f"{url}/contexts", {"language": "python", "cwd": str(place)})["id"]
-
-    def run(self, code):
-        body = json.dumps({"code": code, "context_id": self.id}).encode()
-        request = urllib.request.Request(f"{self.url}/execute", body, {"Content-Type": "application/json"})
-        text, png = [], False
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
-            for line in answer:
-                event = json.loads(line) if line.strip() else {}
-                if event.get("type") == "stdout":
-                    text.append(event["text"])
-                png |= event.get("type") == "result" and bool(event.get("png"))
-        return "".join(text), png
-
-    def close(self):
-        _call("DELETE", f"{self.url}/contexts/{self.id}")
-
-
 class E2B(Alternative):
-    """What runs inside each of E2B's virtual machines. It is in no package: BENCH_E2B names template/server of a checkout of e2b-dev/code-interpreter."""
+    """What runs inside each of E2B's virtual machines."""
 
-    name, note = "E2B's template server", "FastAPI before jupyter-server, on this machine: without the virtual machine around it"
-    WHY = ("in no package of PyPI, npm or Debian: its source is template/server of the repository e2b-dev/code-interpreter, shipped as a virtual machine's image. "
-           "BENCH_E2B=DIRECTORY of a checkout measures it")
-    JUPYTER_PORT = 8888  # in its source
+    name, note = "E2B's template server", "FastAPI before jupyter-server"
 
     @classmethod
     def why_absent(cls):
-        source = os.environ.get("BENCH_E2B", "")
-        if not source:
-            return cls.WHY
-        return None if (Path(source) / "main.py").exists() else f"there is no main.py in BENCH_E2B={source}"
-
-    def __init__(self, workplace):
-        source = os.environ["BENCH_E2B"]
-        self.place = Path(workplace)
-        self.jupyter = JupyterServer(workplace, self.JUPYTER_PORT)
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.process = subprocess.Popen([sys.executable, "-m", "uvicorn", "main:app", "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log", "--log-level", "warning"],
-                                        cwd=source, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.place / "e2b.log", "wb"))
-        try:
-            until(lambda: self.process.poll() is not None or _answers(f"{self.url}/contexts"), "E2B's server is ready", SECONDS)
-            if self.process.poll() is not None:
-                raise Absent(f"it ends: {(self.place / 'e2b.log').read_text()[-300:]}")
-        except BaseException:
-            self.close()
-            raise
-
-    def open(self):
-        return Context(self.url, self.place)
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(30)
-        self.jupyter.close()
+        return ("in no package of PyPI, npm or Debian: its source is the directory template/server of the repository e2b-dev/code-interpreter, which is published "
+                "as the image of a virtual machine only. It forwards each request to a jupyter-server, so that one's figures are a lower bound for it")
 
 
 # ---- the same cells for each ----

@@ -65,7 +65,7 @@ def load(port, requests, count, connections):
         raise Refused(done.stderr.strip()[-400:])
     *lines, last = done.stdout.splitlines()
     fields = [line.split() for line in lines]
-    refused = done.stderr.split("\r\n\r\n")[-1].strip()[:300] if done.returncode else None
+    refused = done.stderr.rpartition("\n\n")[2].strip()[:300] if done.returncode else None  # the answer's body
     return [float(f[0]) for f in fields], [f[1] for f in fields if len(f) > 1], float(last.split()[1]), refused
 
 
