@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -137,11 +136,17 @@ void doctor_memory(json_t *findings)
 
 /* ---- the jail ---- */
 
-/* The kernel lets nobody who has only changed his root make user namespaces. */
+/* The kernel lets nobody who has only changed his root make user namespaces. There "/" is seldom a mount of its own. */
 static bool is_chroot(void)
 {
-    struct stat ours, first;
-    return stat("/", &ours) == 0 && stat("/proc/1/root/", &first) == 0 && (ours.st_dev != first.st_dev || ours.st_ino != first.st_ino);
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    char  line[4096], point[4096];
+    bool  found = file == NULL;
+    while (!found && fgets(line, sizeof line, file) != NULL)
+        found = sscanf(line, "%*s %*s %*s %*s %4095s", point) == 1 && strcmp(point, "/") == 0;
+    if (file != NULL)
+        (void)fclose(file);
+    return !found;
 }
 
 static const char *advice_on_user_namespace(void)
