@@ -74,6 +74,7 @@ struct supervisor {
     int                    policy_fd;
     struct state_dir       state_dir;
     struct package_dir     package_dir;
+    char                   package_dir_wanted[sizeof((struct config *)0)->package_dir];
     struct child           server, zygote;
     struct child           installers[INSTALLERS_MAX];
     struct child           egress;
@@ -352,7 +353,7 @@ static int take_policies(struct supervisor *s, struct policies *fresh, struct er
     struct policy policy;
     int           fd;
 
-    if (fresh->packages.enabled && s->package_dir.path[0] == '\0' && package_dir_make(&s->package_dir, s->config->package_dir, err) < 0)
+    if (fresh->packages.enabled && s->package_dir.path[0] == '\0' && package_dir_make(&s->package_dir, s->package_dir_wanted, err) < 0)
         return -1;
     (void)snprintf(s->config->package_dir, sizeof s->config->package_dir, "%s", s->package_dir.path);
     fd = policies_to_policy(fresh, s->config, &policy, err) < 0 ? -1 : policy_memfd_make(&policy, fresh->imports, err);
@@ -388,9 +389,13 @@ static bool reload_policies(struct supervisor *s)
         policies_done(&fresh);
         return false;
     }
+    if (!replace_children(s)) {
+        log_warn("SIGHUP: the changed policies wait, since a process is away; ask again");
+        return false;
+    }
     s->policy_digest = digest;
     log_info("SIGHUP: the policies were changed; new sessions get the new ones");
-    return replace_children(s);
+    return true;
 }
 
 /* The operator has put other files in place of the former ones; or the terminal we were started from is gone. */
@@ -638,7 +643,8 @@ static int prepare(struct supervisor *s, struct err *err)
     if (state_dir_make(&s->state_dir, s->config->state_dir, err) < 0)
         return -1;
     (void)snprintf(s->config->state_dir, sizeof s->config->state_dir, "%s", s->state_dir.path);
-    if (s->policies->packages.enabled && package_dir_make(&s->package_dir, s->config->package_dir, err) < 0)
+    (void)snprintf(s->package_dir_wanted, sizeof s->package_dir_wanted, "%s", s->config->package_dir);
+    if (s->policies->packages.enabled && package_dir_make(&s->package_dir, s->package_dir_wanted, err) < 0)
         return -1;
     (void)snprintf(s->config->package_dir, sizeof s->config->package_dir, "%s", s->package_dir.path);
     if (policies_to_policy(s->policies, s->config, &policy, err) < 0)
