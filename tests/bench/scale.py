@@ -2,10 +2,10 @@
 
 from measure import Refused, load, memory_bytes, say, summary
 
-from service import at_pool, at_rest, end, execute, increments, make, resident, server
+from service import at_pool, at_rest, end, execute, increments, resident, server
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SAMPLE = 500
+SAMPLE, CHUNK = 500, 500
 
 
 def concurrency(service, count):
@@ -13,11 +13,24 @@ def concurrency(service, count):
     return [{"connections": n, **increments(service, n, count if n > 1 else count // 2)} for n in CONNECTIONS]
 
 
-def _step(service, have, more, before):
-    """Adds sessions. Returns (ids of all, figures)."""
-    ids, times, seconds = make(service, more)
+def _add(service, have, wanted, in_time):
+    """Makes sessions until there are as many as wanted. Returns (microseconds of each, seconds, why there are fewer or None)."""
+    times, seconds = [], 0.0
+    while len(have) < wanted:
+        if not in_time():
+            return times, seconds, "the run's time was out"
+        took, ids, part, refused = load(service.port, ["POST /api/v1/sessions {}"], min(CHUNK, wanted - len(have)), 4)
+        have += ids
+        times += took
+        seconds += part
+        if refused:
+            return times, seconds, refused
+    return times, seconds, None
+
+
+def _figures(service, have, times, seconds, before):
+    """What a session costs and how fast it answers with so many of them alive."""
     at_pool(service)
-    have = have + ids
     idle = memory_bytes() - before
     sample = have[:: max(1, len(have) // SAMPLE)][:SAMPLE]
     for _ in range(2):
@@ -25,28 +38,23 @@ def _step(service, have, more, before):
     one, _, _, refused = load(service.port, [execute("x += 1", s) for s in sample], max(2000, len(sample)), 1)
     if refused:
         raise Refused(refused)
-    return have, {"sessions": len(have), "create": summary(times), "creates_per_second": more / seconds, "idle_bytes_each": idle / len(have),
-                  "increment": summary(one), "resident_bytes": resident(service)}
+    return {"sessions": len(have), "create": summary(times), "creates_per_second": len(times) / seconds, "idle_bytes_each": idle / len(have),
+            "increment": summary(one), "resident_bytes": resident(service)}
 
 
-def sessions(workplace, steps, clock, reserve):
-    """Sessions alive at once, step by step, for as long as there is time; then all deleted. Returns (figures of each step, of the deletion, why it ended early or None)."""
-    found, have, why = [], [], None
+def sessions(found, workplace, steps, clock, reserve):
+    """Sessions alive at once, step by step, for as long as there is time and place; then all deleted. Fills found["sessions"] and found["deleted"]."""
+    have, why = [], None
     with server(workplace, "many") as service:
         at_rest(service)
         before = memory_bytes()
         for n in steps:
             say(f"{n:,} sessions alive")
-            try:
-                have, figures = _step(service, have, n - len(have), before)
-                found.append(figures)
-            except Refused as refusal:
-                why = f"{n:,} sessions: {refusal}"
+            times, seconds, why = _add(service, have, n, lambda: clock.left > reserve)
+            if times:
+                found["sessions"].append(_figures(service, have, times, seconds, before))
+            if why:
+                found["missing"][f"{n:,} sessions"] = f"after {len(have):,}: {why}"
                 break
-            if clock.left < reserve:
-                why = "the run's time was out" if n != steps[-1] else None
-                break
-        have = [s for s in have]
-        seconds = end(service, have)
+        found["deleted"] = {"sessions": len(have), "seconds": end(service, have)}
         at_rest(service)
-    return found, {"sessions": len(have), "seconds": seconds}, why
