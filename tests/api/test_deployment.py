@@ -91,10 +91,15 @@ def test_options_metrics_and_commands_are_the_service_s(objects, client):
 
 def test_a_pod_says_what_it_requires_of_its_isolation(objects):
     _, pod, container = instance(objects)
+    local = pod["securityContext"]["seccompProfile"]["type"] == "Localhost"
     required = {one["name"]: one.get("value") for one in container["env"]}["SANDBOX_REQUIRE_ISOLATION"]
-    restricted = container["securityContext"].get("capabilities") == {"drop": ["ALL"]} and not container["securityContext"]["allowPrivilegeEscalation"]
-    assert (required in ("namespace", "full")) == (pod.get("hostUsers") is False and not restricted)
-    assert required != "none" or pod.get("runtimeClassName") == "gvisor"
+    can = container["securityContext"]
+    restricted = can["capabilities"] == {"drop": ["ALL"]} and not can["allowPrivilegeEscalation"] and pod["securityContext"]["runAsNonRoot"]
+    if pod.get("runtimeClassName") == "gvisor":
+        assert required == "none" and restricted
+    else:
+        assert required == ("full" if not restricted else "namespace" if local else "process")
+        assert restricted or (local and pod["hostUsers"] is False and set(can["capabilities"]["add"]) == {"SYS_ADMIN", "SETUID", "SETGID"})
 
 
 def test_the_proxies_know_the_same_things():

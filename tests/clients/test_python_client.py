@@ -14,6 +14,7 @@ import sandbox_executor as package
 from harness import ROOT, processes, until
 from harness.server import RUNNING
 from sandbox_executor import AsyncSandboxClient, ClientConfig, ExecutionMode, SandboxClient, SandboxException, SandboxExecutor
+from sandbox_executor.api import Call
 
 
 # ---- execute(), as secure-python-sandbox has it; both modes ----
@@ -128,6 +129,22 @@ def test_a_session_goes_on_from_its_archive(live, remote):
     with remote.session(made["id"]) as other:
         assert made["id"] != live.id and other.execute("x.append(2)\nf()").value == "2" and live.execute("f()").value == "1"
     assert [one["name"] for one in made["imported"]["omitted"]] == ["lock"]
+
+
+def moved(remote, session):
+    """Takes a session to another id as an operator's drain does, on one and the same service. Returns the new id."""
+    archive = remote._run(remote.api.bytes(Call("GET", f"/api/v1/sessions/{session.id}/export", query={"move": True})))
+    made = remote.import_session(archive)["id"]
+    remote._run(remote.api.json(Call("POST", f"/api/v1/admin/sessions/{session.id}/move", json={"sessionId": made})))
+    return made
+
+
+def test_a_session_is_followed_where_it_has_moved(live, remote):
+    live.execute("x = 1")
+    first = moved(remote, live)
+    with live.stream("x += 1\nprint(x)") as stream:
+        assert "".join(event.data for event in stream if event.type == "stdout") == "2\n" and stream.session_id == first
+    assert live.execute("x += 1\nx").value == "3" and live.variables()["x"]["value"] == 3
 
 
 def test_a_session_keeps_its_state(live):

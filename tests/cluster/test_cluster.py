@@ -250,8 +250,11 @@ def test_one_is_killed_and_only_its_sessions_are_lost(cluster, make_server):
         next(event for event in stream if event.type == "stdout")
     victim.kill()
     answer = client.run("print(x)", sessions[2])
+    if answer.status == 502:  # sent on a connection that had been kept, and broke just then: whether it was read nobody knows
+        assert answer.json["code"] == "INSTANCE_FAILED"
+        answer = client.run("print(x)", sessions[2])
     assert answer.status == 503 and answer.headers["content-type"].startswith("application/json"), answer
-    assert answer.json["code"] in ("INSTANCE_DOWN", "INSTANCE_FAILED") and answer.headers["retry-after"]
+    assert answer.json["code"] == "INSTANCE_DOWN" and answer.headers["retry-after"]
     for path in (f"/api/v1/sessions/{sessions[2]}", f"/api/v1/executions/{runs[2]}/events"):
         assert (client.get(path).status, client.get(path).json["code"]) == (503, "INSTANCE_DOWN")
     streams[2].close()

@@ -6,6 +6,8 @@ import { ConnectionError, RateLimitError, SandboxError } from './errors.js';
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 const IDEMPOTENT: ReadonlySet<Method> = new Set(['GET', 'HEAD', 'PUT', 'DELETE']);
+/** Said instead of doing anything: the session is on its way to another instance, or this one is being emptied. */
+const NOT_DONE: ReadonlySet<string> = new Set(['SESSION_MOVING', 'DRAINING']);
 const CONNECTING: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo']);
 
 /** True if the error says that no connection was made, so that not a byte was sent. Browsers do not tell: then it is false. */
@@ -21,7 +23,7 @@ function mayRepeat(config: ResolvedConfig, method: Method, error: SandboxError):
     if (error instanceof ConnectionError) return idempotent || !error.sent;
     if (error.statusCode === undefined || !config.retryOnStatus.includes(error.statusCode)) return false;
     /* 429 is said instead of doing the work, so that it is safe for every method. A 5xx may come after it. */
-    return idempotent || error instanceof RateLimitError;
+    return idempotent || error instanceof RateLimitError || NOT_DONE.has(error.code);
 }
 
 /** ms to wait before the attempt after `attempt` (1, 2, ...); undefined: do not repeat. */

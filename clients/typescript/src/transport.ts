@@ -53,8 +53,38 @@ function connectionError(error: unknown): ConnectionError {
     return new ConnectionError(refused ? `The service cannot be reached (${reason})` : `The connection was lost (${reason})`, !refused, error);
 }
 
+const ID = /^[0-9A-Za-z-]{1,64}$/;
+const MOVES_MAX = 5; // in one call
+
+function sessionOf(call: Call): string | undefined {
+    const inPath = /^\/api\/v1\/(?:sessions|packages\/session)\/([0-9A-Za-z-]{1,64})(?:\/|$)/.exec(call.path)?.[1];
+    const inBody = (call.json as { sessionId?: unknown } | undefined)?.sessionId;
+    return inPath ?? (typeof inBody === 'string' ? inBody : undefined);
+}
+
 export class Transport {
+    /** Sessions that have gone to another instance, under another id. */
+    private readonly moved = new Map<string, string>();
+
     constructor(readonly config: ResolvedConfig) {}
+
+    /** The call as it is where its session is now. */
+    private place(call: Call): Call {
+        const session = sessionOf(call);
+        const there = session === undefined ? undefined : this.moved.get(session);
+        if (session === undefined || there === undefined) return call;
+        const body = call.json as { sessionId?: unknown } | undefined;
+        return { ...call, path: call.path.replace(session, there), ...(body?.sessionId === session ? { json: { ...body, sessionId: there } } : {}) };
+    }
+
+    /** Whether the error says that the session of the call is elsewhere now: then the same call goes there. */
+    private follow(call: Call, error: unknown): boolean {
+        const session = sessionOf(call);
+        const there = error instanceof SandboxError && error.code === 'SESSION_MOVED' ? error.details?.movedTo?.sessionId : undefined;
+        if (session === undefined || typeof there !== 'string' || !ID.test(there) || this.moved.get(session) === there) return false;
+        this.moved.set(session, there);
+        return true;
+    }
 
     /** The answer's JSON; {} for an empty body. */
     json<T>(call: Call): Promise<T> {
@@ -103,10 +133,14 @@ export class Transport {
     }
 
     private async repeat<T>(call: Call, once: () => Promise<T>): Promise<T> {
-        for (let attempt = 1; ; attempt++) {
+        for (let attempt = 1, moves = 0; ; attempt++) {
             try {
                 return await once();
             } catch (error) {
+                if (moves < MOVES_MAX && !isStream(call.body) && this.follow(call, error)) {
+                    moves++;
+                    continue;
+                }
                 const delay = call.once || isStream(call.body) ? undefined : repeatDelay(this.config, call.method, error, attempt);
                 if (delay === undefined) throw error;
                 await pause(delay, call.options?.signal);
@@ -114,7 +148,8 @@ export class Transport {
         }
     }
 
-    private async attempt(call: Call): Promise<{ response: Response; limit: Limit }> {
+    private async attempt(wanted: Call): Promise<{ response: Response; limit: Limit }> {
+        const call = this.place(wanted);
         const limit = new Limit(call.options?.signal, call.options?.timeout ?? call.timeout ?? this.config.timeout);
         try {
             const early = limit.error();
@@ -137,7 +172,7 @@ export class Transport {
             headers['Content-Type'] = 'application/json';
             const { sessionId } = (call.json ?? {}) as { sessionId?: unknown };
             // proxies before several instances read no bodies
-            if (typeof sessionId === 'string' && /^[0-9A-Za-z-]{1,64}$/.test(sessionId)) headers['X-Session-ID'] = sessionId;
+            if (typeof sessionId === 'string' && ID.test(sessionId)) headers['X-Session-ID'] = sessionId;
             init.body = JSON.stringify(call.json);
         } else if (call.body !== undefined) {
             init.body = call.body as BodyInit;

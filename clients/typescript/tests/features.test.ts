@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { NotFoundError, SandboxError } from '@penny/sandbox-client';
-import { feature } from './service.js';
+import { baseUrl, feature } from './service.js';
 
 feature('variables', '/api/v1/sessions/{id}/variables', async (session) => {
     await session.variables.set({ a: 1, b: [1, 2] });
@@ -77,6 +77,20 @@ feature('export and import', '/api/v1/sessions/import', async (session, client) 
     } finally {
         await other.delete();
     }
+});
+
+feature('a session that has moved is followed', '/api/v1/admin/drain', async (session, client) => {
+    await session.execute('x = 1');
+    const url = `${baseUrl}/api/v1`;
+    const archive = await (await fetch(`${url}/sessions/${session.id}/export?move=true`)).arrayBuffer();
+    const made = await client.importSession(archive);
+    const told = await fetch(`${url}/admin/sessions/${session.id}/move`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ sessionId: made.id }) });
+    assert.equal(told.status, 200);
+    assert.equal((await session.execute('x += 1\nprint(x)')).output.stdout, '2\n');
+    assert.equal((await session.variables.get('x')).value, 2);
+    let text = '';
+    for await (const event of session.stream('print(x + 1)')) if (event.type === 'stdout') text += event.data;
+    assert.equal(text, '3\n');
 });
 
 feature('validation', '/api/v1/validate', async (_session, client) => {

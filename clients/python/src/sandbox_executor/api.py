@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Mapping, Optional
 from urllib.parse import quote, urlencode
 
@@ -56,12 +56,47 @@ class Call:
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
+_PATH = re.compile(r"/api/v1/(?:sessions|packages/session)/([0-9A-Za-z-]{1,64})(?:/|$)")
+_MOVES_MAX = 5  # in one call
+# Answers that were given instead of doing anything.
+NOT_DONE = frozenset({"SESSION_MOVING", "DRAINING"})
+
+
+def _session_of(call: Call) -> Optional[str]:
+    found = _PATH.match(call.path)
+    if found is not None:
+        return found[1]
+    session = call.json.get("sessionId") if isinstance(call.json, dict) else None
+    return session if isinstance(session, str) else None
+
+
 class Api:
     def __init__(self, key: Optional[str] = None, patience: Optional[Patience] = None) -> None:
         self.patience = patience or Patience()
         self._headers = {"X-API-Key": key, "Authorization": f"Bearer {key}"} if key else {}
+        self._moved: Dict[str, str] = {}  # sessions that have gone to another instance, under another id
+
+    def _place(self, call: Call) -> Call:
+        """The call as it is where its session is now."""
+        session = _session_of(call)
+        there = self._moved.get(session) if session is not None else None
+        if session is None or there is None:
+            return call
+        json_body = {**call.json, "sessionId": there} if isinstance(call.json, dict) and call.json.get("sessionId") == session else call.json
+        return replace(call, path=call.path.replace(session, there, 1), json=json_body)
+
+    def follow(self, call: Call, error: SandboxException) -> bool:
+        """Whether the error says that the session of the call is elsewhere now: then the same call goes there."""
+        moved = error.details.get("movedTo") if error.code == "SESSION_MOVED" and isinstance(error.details, Mapping) else None
+        there = moved.get("sessionId") if isinstance(moved, dict) else None
+        session = _session_of(call)
+        if session is None or not isinstance(there, str) or not _ID.fullmatch(there) or self._moved.get(session) == there:
+            return False
+        self._moved[session] = there
+        return True
 
     def request(self, call: Call) -> Request:
+        call = self._place(call)
         query = {name: _text(value) for name, value in call.query.items() if value is not None}
         path = call.path + ("?" + urlencode(query) if query else "")
         headers: Dict[str, str] = {**self._headers, **call.headers}
@@ -78,7 +113,7 @@ class Api:
     def send(self, call: Call) -> Flow[Response]:
         """The answer, when it is 2xx. A call that may have been carried out is repeated only where that changes nothing."""
         request = self.request(call)
-        attempt = 0
+        attempt = moves = 0
         while True:
             try:
                 response: Response = yield Exchange(request)
@@ -86,6 +121,10 @@ class Api:
                     return response
                 raise error_of(response)
             except SandboxException as error:
+                if moves < _MOVES_MAX and self.follow(call, error):
+                    moves += 1
+                    request = self.request(call)
+                    continue
                 attempt += 1
                 pause = self._pause(request, error, attempt)
                 if pause is None:
@@ -99,7 +138,7 @@ class Api:
         if isinstance(error, SandboxConnectionError):
             may = not error.sent or request.is_idempotent
         elif isinstance(error, ServerError):
-            may = request.is_idempotent and error.status in (502, 503, 504)
+            may = error.code in NOT_DONE or (request.is_idempotent and error.status in (502, 503, 504))
         elif isinstance(error, ConflictError):
             may = request.is_idempotent and error.code == "SESSION_BUSY"  # variables, while a cell is about to end
         else:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, AsyncIterator, Callable, Deque, Iterator, Optional, Type, TypeVar
 
-from .api import Api, Call, error_of, segment
+from .api import NOT_DONE, Api, Call, error_of, segment
 from .effects import Close, Flow, Open, Read, Sleep
 from .errors import ApiError, ProtocolError, RateLimitError, RequestTimeoutError, SandboxConnectionError, SandboxException, ServerError, StreamFailedError, StreamLostError
 from .events import Collector, Event, MissingEvent, Sequence
@@ -127,13 +127,28 @@ class EventFlow:
         if begin is not None:
             begin = yield from in_session(self.api, begin, self._session)
             try:
-                yield from self._open(self.api.request(begin))
+                yield from self._begin_at(begin)
                 return
             except (SandboxConnectionError, RequestTimeoutError) as error:
                 if isinstance(error, SandboxConnectionError) and not error.sent:
                     raise
                 raise StreamLostError("The connection was cut before the service named the run; it is not started again") from error
         yield from self._resume()
+
+    def _begin_at(self, begin: Call) -> Flow[None]:
+        """Where the session is; while it is on its way, soon."""
+        for attempt in range(self.api.patience.attempts + 1):
+            try:
+                yield from self._open(self.api.request(begin))
+                return
+            except ApiError as error:
+                if self.api.follow(begin, error):
+                    continue
+                if error.code not in NOT_DONE or attempt == self.api.patience.attempts:
+                    raise
+                pause = min(error.retry_after or self.api.patience.delay, self.api.patience.delay_max)
+            yield Sleep(pause)
+        yield from self._open(self.api.request(begin))
 
     def _resume(self) -> Flow[None]:
         while True:
