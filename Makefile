@@ -13,7 +13,7 @@ SERVER_API      := api_execute api_network execute_body api_executions api_sessi
                    compat_aevatar compat_aevatar_body compat_aevatar_noauth compat_penny quantity compat_e2b compat_e2b_sandbox compat_e2b_fork compat_e2b_metrics compat_e2b_list \
                    compat_e2b_run compat_e2b_context compat_e2b_network compat_e2b_line compat_e2b_files compat_e2b_sign compat_e2b_stream compat_e2b_rpc compat_e2b_process compat_e2b_command compat_e2b_folder compat_e2b_path \
                    mcp mcp_message mcp_session mcp_tools mcp_call mcp_run mcp_files mcp_result mcp_result_run mcp_answer mcp_listen http_inner \
-                   api_validate analysis api_packages api_packages_install packages installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
+                   api_validate analysis api_packages api_packages_install packages packages_memory packages_catalogue installation requirement api_contract api_health api_metrics metrics metrics_write sessions_census process_stat loop_lag \
                    api_audit audit audit_run api_error static
 SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_keep session_copies session_resume session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_join session_race session_inspect session_reader session_reply session_files session_packages session_packages_change session_packages_given session_plots session_transfer \
                    stats_wait ended turn execution execution_run execution_end execution_keep execution_keep_files execution_account artifacts

@@ -11,16 +11,9 @@
 #include "installation.h"
 #include "json.h"
 #include "metrics.h"
+#include "packages_memory.h"
 
-enum { KNOWN_MAX = 2000, LOG_LINES = 300, CATALOGUE_TRIES_MS = 2000 };
-
-/* A request that was answered, and how. */
-struct known {
-    TAILQ_ENTRY(known) entry;
-    char   *key;
-    json_t *layers, *satisfied;
-    int64_t made_ms;
-};
+enum { LOG_LINES = 300 };
 
 struct job;
 
@@ -46,24 +39,14 @@ struct job {
     json_t              *layers, *satisfied, *failures;
 };
 
-struct asking {
-    TAILQ_ENTRY(asking) entry;
-    packages_on_known on_known;
-    void             *arg;
-};
-
 struct packages {
-    struct event_base     *base;
-    const struct policies *policies;
-    struct analysis       *analysis;
-    int                    supervisor_fd;
-    json_t                *preinstalled, *by_name; /* the list; {canonical: its entry} */
-    json_t                *newest;                 /* {canonical: layer} */
-    bool                   asked;
-    TAILQ_HEAD(, asking) asking;
-    TAILQ_HEAD(, known) known;
+    struct event_base        *base;
+    const struct policies    *policies;
+    int                       supervisor_fd;
+    struct packages_catalogue catalogue;
+    struct packages_memory    memory;
     TAILQ_HEAD(, job) jobs;
-    size_t known_count, running, waiting;
+    size_t running, waiting;
 };
 
 static void go_on(struct packages *packages);
@@ -72,151 +55,37 @@ struct packages *packages_new(struct event_base *base, const struct policies *po
                               struct err *err)
 {
     struct packages *packages = calloc(1, sizeof *packages);
-    if (packages != NULL)
-        packages->newest = json_object();
-    if (packages == NULL || packages->newest == NULL) {
+    if (packages == NULL || !packages_memory_init(&packages->memory, policies->packages.resolution_ms)) {
         free(packages);
         (void)err_set(err, ENOMEM, "no memory for packages");
         return NULL;
     }
     packages->base          = base;
     packages->policies      = policies;
-    packages->analysis      = analysis;
     packages->supervisor_fd = supervisor_fd;
-    TAILQ_INIT(&packages->asking);
-    TAILQ_INIT(&packages->known);
+    packages_catalogue_init(&packages->catalogue, analysis);
     TAILQ_INIT(&packages->jobs);
     return packages;
 }
 
-/* ---- what is known ---- */
-
-static void known_free(struct packages *packages, struct known *known)
-{
-    TAILQ_REMOVE(&packages->known, known, entry);
-    packages->known_count--;
-    free(known->key);
-    json_decref(known->layers);
-    json_decref(known->satisfied);
-    free(known);
-}
-
-static struct known *known_find(struct packages *packages, const char *key)
-{
-    struct known *known, *next;
-    int64_t       now = json_time_monotonic();
-    for (known = TAILQ_FIRST(&packages->known); known != NULL; known = next) {
-        next = TAILQ_NEXT(known, entry);
-        if (now - known->made_ms > packages->policies->packages.resolution_ms)
-            known_free(packages, known);
-        else if (strcmp(known->key, key) == 0)
-            return known;
-    }
-    return NULL;
-}
-
-static void remember(struct packages *packages, const struct job *job)
-{
-    struct known *known = known_find(packages, job->key);
-    json_t       *layer;
-    size_t        i;
-
-    json_array_foreach(job->layers, i, layer)(void)
-        json_object_set(packages->newest, json_string_value(json_object_get(layer, "name")), layer);
-    if (known != NULL)
-        known_free(packages, known);
-    if (packages->known_count >= KNOWN_MAX)
-        known_free(packages, TAILQ_FIRST(&packages->known));
-    known = calloc(1, sizeof *known);
-    if (known == NULL || (known->key = strdup(job->key)) == NULL) {
-        free(known); /* it is asked again the next time */
-        return;
-    }
-    known->layers    = json_incref(job->layers);
-    known->satisfied = json_incref(job->satisfied);
-    known->made_ms   = json_time_monotonic();
-    TAILQ_INSERT_TAIL(&packages->known, known, entry);
-    packages->known_count++;
-}
-
 const json_t *packages_layer(const struct packages *packages, const char *name)
 {
-    return json_object_get(packages->newest, name);
-}
-
-/* ---- what every session has ---- */
-
-static void answer_asking(struct packages *packages)
-{
-    struct asking *asking;
-    while ((asking = TAILQ_FIRST(&packages->asking)) != NULL) {
-        TAILQ_REMOVE(&packages->asking, asking, entry);
-        if (asking->on_known != NULL)
-            asking->on_known(packages->preinstalled, asking->arg);
-        free(asking);
-    }
-}
-
-static void take_catalogue(struct packages *packages, const char *text, size_t length)
-{
-    json_error_t error;
-    json_t      *list = json_loadb(text, length, 0, &error), *entry;
-    size_t       i;
-    if (!json_is_array(list) || (packages->by_name = json_object()) == NULL) {
-        json_decref(list);
-        return;
-    }
-    json_array_foreach(list, i, entry)
-    {
-        const char *name    = json_string_value(json_object_get(entry, "name")),
-                   *version = json_string_value(json_object_get(entry, "version"));
-        if (name != NULL && version != NULL)
-            (void)json_object_set(packages->by_name, name, entry);
-    }
-    packages->preinstalled = list;
-}
-
-static void on_catalogue(enum analysis_end end, const char *text, size_t length, void *arg)
-{
-    struct packages *packages = arg;
-    packages->asked           = false;
-    if (end == ANALYSIS_DONE)
-        take_catalogue(packages, text, length);
-    answer_asking(packages);
+    return json_object_get(packages->memory.newest, name);
 }
 
 void packages_know(struct packages *packages, packages_on_known on_known, void *arg)
 {
-    struct asking *asking = packages->preinstalled == NULL ? calloc(1, sizeof *asking) : NULL;
-    struct err     err    = {0};
-    if (asking == NULL) {
-        on_known(packages->preinstalled, arg);
-        return;
-    }
-    *asking = (struct asking){.on_known = on_known, .arg = arg};
-    TAILQ_INSERT_TAIL(&packages->asking, asking, entry);
-    if (packages->asked)
-        return;
-    packages->asked = true;
-    if (analysis_ask(packages->analysis, json_pack("{s:s}", "op", "catalogue"), NULL, on_catalogue, packages, &err) < 0) {
-        packages->asked = false;
-        answer_asking(packages);
-    }
+    packages_catalogue_ask(&packages->catalogue, on_known, arg);
 }
 
 void packages_forget_known(struct packages *packages, const void *arg)
 {
-    struct asking *asking;
-    TAILQ_FOREACH(asking, &packages->asking, entry)
-    {
-        if (asking->arg == arg) /* cppcheck-suppress uninitvar ; TAILQ_FOREACH sets it */
-            asking->on_known = NULL;
-    }
+    packages_catalogue_forget(&packages->catalogue, arg);
 }
 
 const json_t *packages_preinstalled(const struct packages *packages, const char *name)
 {
-    return json_object_get(packages->by_name, name);
+    return packages_catalogue_find(&packages->catalogue, name);
 }
 
 /* ---- jobs ---- */
@@ -300,7 +169,7 @@ static void on_end(const json_t *layers, const json_t *satisfied, const json_t *
     job->failures   = json_incref((json_t *)failures);
     metrics_add(layers != NULL ? METRICS_INSTALLS : METRICS_INSTALL_FAILURES, 1);
     if (layers != NULL)
-        remember(job->packages, job);
+        packages_memory_add(&job->packages->memory, job->key, &(struct packages_answer){job->layers, job->satisfied});
     answer_soon(job);
 }
 
@@ -351,7 +220,7 @@ static void start(struct job *job)
 /* Who came after another for the same package may find its answer known. */
 static bool settle(struct job *job, bool anew)
 {
-    struct known *known = anew ? NULL : known_find(job->packages, job->key);
+    const struct packages_answer *known = anew ? NULL : packages_memory_find(&job->packages->memory, job->key);
     if (known == NULL)
         return false;
     job->layers     = json_incref(known->layers);
@@ -504,8 +373,7 @@ void packages_get_counts(const struct packages *packages, struct packages_counts
 
 void packages_free(struct packages *packages)
 {
-    struct asking *asking;
-    struct job    *job;
+    struct job *job;
     if (packages == NULL)
         return;
     while ((job = TAILQ_FIRST(&packages->jobs)) != NULL) {
@@ -513,14 +381,7 @@ void packages_free(struct packages *packages)
             wait_free(TAILQ_FIRST(&job->waits));
         job_free(job);
     }
-    while (!TAILQ_EMPTY(&packages->known))
-        known_free(packages, TAILQ_FIRST(&packages->known));
-    while ((asking = TAILQ_FIRST(&packages->asking)) != NULL) {
-        TAILQ_REMOVE(&packages->asking, asking, entry);
-        free(asking);
-    }
-    json_decref(packages->preinstalled);
-    json_decref(packages->by_name);
-    json_decref(packages->newest);
+    packages_catalogue_done(&packages->catalogue);
+    packages_memory_done(&packages->memory);
     free(packages);
 }

@@ -11,6 +11,7 @@
 
 #include "analysis.h"
 #include "err.h"
+#include "packages_catalogue.h"
 #include "policies.h"
 #include "requirement.h"
 
@@ -30,7 +31,6 @@ const struct policies *packages_policies(const struct packages *packages);
  * Preinstalled: [{name, version, description?, ...}], as the interpreter says. on_known is called when it is known, perhaps before this
  * returns, with NULL when it can't be. The list is borrowed and stays.
  */
-typedef void (*packages_on_known)(const json_t *preinstalled, void *arg);
 void          packages_know(struct packages *packages, packages_on_known on_known, void *arg);
 void          packages_forget_known(struct packages *packages, const void *arg);        /* who asked has left */
 const json_t *packages_preinstalled(const struct packages *packages, const char *name); /* NULL: it is not, or nothing is known yet */
