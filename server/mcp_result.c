@@ -105,9 +105,9 @@ static json_t *result_of_error(const struct http_inner_answer *answer, const jso
     json_int_t  retry             = json_integer_value(json_object_get(error, "retryAfter"));
     char        text[MESSAGE_MAX] = "", more[80];
 
-    add(text, message != NULL       ? message
-              : answer->status == 0 ? "The answer is too long, or was broken off: ask for less at once."
-                                    : "The service gave no reason.");
+    add(text, message != NULL && message[0] != '\0' ? message
+              : answer->status == 0                 ? "The answer is too long, or was broken off: ask for less at once."
+                                                    : "The service gave no reason.");
     if (text[strlen(text) - 1] != '.')
         (void)strcat(text, strlen(text) < MESSAGE_MAX - 1 ? "." : "");
     add_faults(text, error);
