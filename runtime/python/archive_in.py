@@ -192,7 +192,7 @@ class _Arrival:
                     os.unlink(_place(path))
                     fd = None
             if fd is not None:
-                os.utime(fd, (modified, modified))
+                _set_time(fd, modified)
         finally:
             if fd is not None:
                 os.close(fd)
@@ -268,9 +268,14 @@ def _place(path):
 def _create(path, mode):
     place = _place(path)
     os.makedirs(os.path.dirname(place), 0o755, exist_ok=True)
-    fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    os.fchmod(fd, mode)
-    return fd
+    return os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+
+
+def _set_time(fd, modified):
+    try:
+        os.utime(fd, (modified, modified))
+    except (OSError, OverflowError):
+        pass  # refused in a jail without namespaces, or no time: the file is of today then
 
 
 def _write(fd, data):
