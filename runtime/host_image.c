@@ -26,7 +26,7 @@ struct place {
     uintptr_t     start, end;
     unsigned long anonymous_kb;
     int           access; /* PROT_* */
-    bool          is_private, is_special;
+    bool          is_private, is_special, is_library;
 };
 
 /* A page that a start changes and changes back; its image's checksum. */
@@ -55,15 +55,16 @@ static bool is_special(const char *name)
 static bool parse_head(const char *line, struct place *ret)
 {
     unsigned long start, end;
-    char          access[8], name[64] = "";
-    if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %63s", &start, &end, access, name) < 3)
+    char          access[8], name[256] = "";
+    if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &start, &end, access, name) < 3)
         return false;
     *ret = (struct place){.start = start,
                           .end   = end,
                           .access =
                               (access[0] == 'r' ? PROT_READ : 0) | (access[1] == 'w' ? PROT_WRITE : 0) | (access[2] == 'x' ? PROT_EXEC : 0),
                           .is_private = access[3] == 'p',
-                          .is_special = is_special(name)};
+                          .is_special = is_special(name),
+                          .is_library = strstr(name, "-packages/") != NULL || strstr(name, "/lib-dynload/") != NULL};
     return true;
 }
 
@@ -133,9 +134,22 @@ static bool copy(int fd, const struct place *place, uintptr_t base)
     return true;
 }
 
+/*
+ * What the loader made read-only in an extension module of Python lies before the module's data, and becomes one mapping with it: a hundred mappings
+ * less for each fork. Code of the session's can undo that protection as it likes, and the zygote runs no such module any more. Its own program,
+ * and the libraries that it does run, keep it.
+ */
+static int access_of(const struct place *place)
+{
+    const struct place *next = place + 1 < places + place_count ? place + 1 : NULL;
+    bool joins = place->is_library && place->access == PROT_READ && next != NULL && next->start == place->end && is_meant(next) &&
+                 next->access == (PROT_READ | PROT_WRITE);
+    return joins ? PROT_READ | PROT_WRITE : place->access;
+}
+
 static bool map(int fd, const struct place *place, uintptr_t base)
 {
-    return mmap((void *)place->start, place->end - place->start, place->access, MAP_PRIVATE | MAP_FIXED, fd,
+    return mmap((void *)place->start, place->end - place->start, access_of(place), MAP_PRIVATE | MAP_FIXED, fd,
                 (off_t)(place->start - base)) != MAP_FAILED;
 }
 

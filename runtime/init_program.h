@@ -9,17 +9,11 @@
 #include "jail.h"
 #include "policy.h"
 
-enum init_program_fd {
-    INIT_ADMITTED_FD = INIT_FD_COUNT,
-    INIT_CONFIG_FD,
-    INIT_IMAGE_FD,
-    INIT_CGROUP_FD, /* version 1: the directories in which the session's groups are */
-    INIT_PROGRAM_FD_COUNT = INIT_CGROUP_FD + CGROUP_KINDS
-};
+enum init_program_fd { INIT_ADMITTED_FD = INIT_FD_COUNT, INIT_CONFIG_FD, INIT_IMAGE_FD, INIT_PROGRAM_FD_COUNT };
 
 enum { INIT_CONFIG_MAGIC = 0x70696e69 };
 
-/* In a sealed memfd. Pointers and descriptors in `jail` are the zygote's, but for cgroup_fd. */
+/* In a sealed memfd. Pointers and descriptors in `jail` are the zygote's. */
 struct init_config {
     uint32_t      magic;
     struct jail   jail;

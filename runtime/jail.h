@@ -115,7 +115,7 @@ int jail_admit(const struct jail *jail, const struct jail_session *session, pid_
 /* In the child that becomes init: every layer that surrounds the whole session. */
 int jail_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 /* In a worker that came by a visit, whose init has entered: its group, while it is the zygote's user; then, once it has its descriptors, the rest. */
-int jail_join(const struct jail *jail, const struct jail_session *session, struct err *err);
+int jail_join(const struct jail *jail, const struct jail_session *session, bool is_grouped, struct err *err);
 int jail_become(const struct jail *jail, const struct jail_session *session, struct err *err);
 /* In the worker, last: the layers that bind the worker but not init. */
 int jail_enter_worker(const struct jail *jail, const struct jail_session *session, struct err *err);

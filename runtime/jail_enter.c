@@ -19,9 +19,9 @@ int jail_enter(const struct jail *jail, const struct jail_session *session, stru
     return jail_capability_enter(jail, err); /* the last act that needs a capability has been done */
 }
 
-int jail_join(const struct jail *jail, const struct jail_session *session, struct err *err)
+int jail_join(const struct jail *jail, const struct jail_session *session, bool is_grouped, struct err *err)
 {
-    return jail_cgroup_enter(jail, session, err) < 0 || jail_namespace_join(jail, err) < 0 ? -1 : 0;
+    return (!is_grouped && jail_cgroup_enter(jail, session, err) < 0) || jail_namespace_join(jail, err) < 0 ? -1 : 0;
 }
 
 int jail_become(const struct jail *jail, const struct jail_session *session, struct err *err)

@@ -21,6 +21,7 @@
 #include "clone.h"
 #include "fdio.h"
 #include "init_program.h"
+#include "jail_layers.h"
 #include "worker.h"
 
 #ifndef CLOSE_RANGE_UNSHARE
@@ -64,8 +65,6 @@ static int place_all(const struct visit *visit)
     fds[INIT_ADMITTED_FD] = visit->admitted_fd;
     fds[INIT_CONFIG_FD]   = visit->jail->config_fd;
     fds[INIT_IMAGE_FD]    = visit->jail->image_fd;
-    for (i = 0; i < CGROUP_KINDS; i++)
-        fds[INIT_CGROUP_FD + i] = visit->jail->cgroup_version == 1 ? visit->jail->cgroup_fd[i] : -1;
     for (i = 0; i < INIT_PROGRAM_FD_COUNT; i++) {
         if (fds[i] >= 0 && (fds[i] = fcntl(fds[i], F_DUPFD, INIT_PROGRAM_FD_COUNT)) < 0)
             return -1;
@@ -119,7 +118,7 @@ static void be_messenger(void *arg)
         if (visit->session == NULL) /* only tried */
             _exit(0);
         close_others(visit);
-        worker_visit(visit->jail, visit->session, visit->member, visit->report_fd, visit->door_fd);
+        worker_visit(visit->jail, visit->session, visit->member, visit->is_grouped, visit->report_fd, visit->door_fd);
     }
     if (pid < 0)
         note(visit, "fork its worker");
@@ -150,6 +149,7 @@ static int find_top(const struct visit *visit)
 static void be_visitor(void *arg)
 {
     struct visit *visit = arg;
+    struct err    err   = {0};
     uint64_t      flags = namespaces(visit->jail);
     pid_t         pid;
 
@@ -159,6 +159,13 @@ static void be_visitor(void *arg)
         note(visit, "a table of descriptors");
         _exit(1);
     }
+    /* version 1: one move for all three, as each waits for the kernel's one lock. A later worker moves itself, since it must fit below the limit */
+    if (visit->init_pid == 0 && jail_cgroup_enter(visit->jail, visit->session, &err) < 0) {
+        visit->error = err.code != 0 ? err.code : EPERM;
+        visit->step  = "enter its groups";
+        _exit(1);
+    }
+    visit->is_grouped = visit->init_pid == 0;
     if (visit->init_pid == 0) {
         visit->init_pid = clone_sharing(flags | CLONE_PARENT | CLONE_PIDFD, visit->group_fd, become_init, visit, &visit->pidfd);
         if (visit->init_pid < 0)
@@ -274,8 +281,7 @@ int visit_seal(struct jail *jail, struct err *err)
 
     if (!jail->can_visit)
         return 0;
-    for (int i = 0; i < CGROUP_KINDS; i++)
-        config.jail.cgroup_fd[i] = jail->cgroup_version == 1 && jail->cgroup_fd[i] >= 0 ? INIT_CGROUP_FD + i : -1;
+    config.jail.cgroup_version = 0; /* it is in its groups from its start */
     if (fd < 0 || fdio_write_all(fd, &config, sizeof config) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
         (void)err_errno(err, "init's configuration");

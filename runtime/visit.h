@@ -13,6 +13,7 @@
 #ifndef PENNY_VISIT_H
 #define PENNY_VISIT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "init.h"
@@ -29,6 +30,7 @@ struct visit {
     pid_t                      init_pid;                       /* 0: a new one is to be made; filled */
     pid_t                      worker_pid;                     /* filled: as the session sees it */
     int                        pidfd, group_fd, top_fd, error; /* visit.c's own */
+    bool                       is_grouped;
     const char                *step;
 };
 

@@ -86,7 +86,8 @@ static void place_arrived(void *arg)
     (void)syscall(SYS_close_range, arrived->count < DOOR_FD_COUNT ? WORKER_CHANNEL_FD : WORKER_FD_END, ~0u, 0);
 }
 
-_Noreturn void worker_visit(const struct jail *jail, const struct jail_session *session, uint32_t member, int report_fd, int door_fd)
+_Noreturn void worker_visit(const struct jail *jail, const struct jail_session *session, uint32_t member, bool is_grouped, int report_fd,
+                            int door_fd)
 {
     struct err     err = {0};
     struct arrived arrived;
@@ -95,7 +96,7 @@ _Noreturn void worker_visit(const struct jail *jail, const struct jail_session *
     (void)setsid(); /* and a group of its own: an interrupt reaches it and its children, not init and not parked copies */
     (void)prctl(PR_SET_NAME, "penny-worker", 0, 0, 0);
     init_mark_set(0, init_mark_of(member)); /* or init would take it for nobody's, and end it with another member */
-    if (jail_join(jail, session, &err) < 0)
+    if (jail_join(jail, session, is_grouped, &err) < 0)
         fail(session, report_fd, &err);
     if (!wait_at_door(door_fd, &arrived))
         _exit(EXIT_JAIL);

@@ -2,6 +2,7 @@
 #ifndef PENNY_WORKER_H
 #define PENNY_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "jail.h"
@@ -15,9 +16,10 @@ struct worker_order {
 enum { DOOR_FD_COUNT = 5 };
 
 /*
- * In a fork of the zygote that a visit made. Waits at the door, and leaves when it is closed. report_fd: gets a struct spawn_report, once; -1: nobody.
+ * In a fork of the zygote that a visit made. is_grouped: in its control groups already. Waits at the door, and leaves when it is closed. report_fd: gets a struct spawn_report, once; -1: nobody.
  */
-_Noreturn void worker_visit(const struct jail *jail, const struct jail_session *session, uint32_t member, int report_fd, int door_fd);
+_Noreturn void worker_visit(const struct jail *jail, const struct jail_session *session, uint32_t member, bool is_grouped, int report_fd,
+                            int door_fd);
 
 /* In a fork of an init that has the zygote's image, in which the layers of init hold already. Descriptors are at their places after `place`. */
 _Noreturn void worker_begin(const struct jail *jail, const struct jail_session *session, int report_fd, void (*place)(void *arg),
