@@ -15,7 +15,7 @@
 
 enum {
     LIBRARIES_BYTES       = 400 << 20, /* zygote, server, and what the kernel keeps for itself */
-    SESSION_BYTES         = 2200000,   /* idle, libraries imported */
+    SESSION_BYTES         = 1200000,   /* idle, libraries imported */
     SESSION_PROCESSES     = 3,         /* init, interpreter, the copy that sleeps */
     SESSION_DESCRIPTORS   = 8,         /* of the server process */
     DESCRIPTORS_OF_OTHERS = 200,       /* connections aside */
