@@ -120,8 +120,8 @@ static pid_t make_init(const struct jail *jail, const struct jail_session *sessi
 pid_t spawn_session(const struct jail *jail, struct jail_session *session, int report_fd, int ret_fds[SESSION_FD_COUNT], struct err *err)
 {
     struct jail_session copy;
-    struct ends         ends;
-    pid_t               pid = -1;
+    struct ends         ends = {.admit_fd = -1};
+    pid_t               pid  = -1;
 
     if (jail_reserve(jail, session, err) < 0)
         return -1;

@@ -59,7 +59,7 @@ static void read_memory_group(const struct jail *jail, uint32_t session, struct 
         ret->memory_peak_bytes = number_at(fd, session, "memory.peak"); /* from Linux 5.19 on */
         if (ret->memory_peak_bytes < ret->memory_bytes)
             ret->memory_peak_bytes = ret->memory_bytes;
-        ret->oom_kills         = (uint32_t)keyed_at(fd, session, "memory.events", "oom_kill");
+        ret->oom_kills = (uint32_t)keyed_at(fd, session, "memory.events", "oom_kill");
         return;
     }
     ret->memory_bytes      = number_at(fd, session, "memory.usage_in_bytes");

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct service_status {
-    uint32_t sessions_active, sessions_pooled; /* with an id; warm and without one */
-    uint64_t sessions_total;                   /* ever created */
+    uint32_t sessions_active, sessions_pooled;  /* with an id; warm and without one */
+    uint64_t sessions_total;                    /* ever created */
     uint32_t sessions_limit, sessions_possible; /* by configuration; by the number of files the server process may open */
     uint32_t executions_running, executions_queued;
     uint64_t executions_total;

@@ -108,10 +108,9 @@ enum control_type {
     CONTROL_DESCRIPTORS_REPLY =
         67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's, or 0 and
                `status` as the last one left it. `execution`: how many members' replies are still to come */
-    CONTROL_WORKER_WANTED =
-        71,                    /* to CONTROL_RESPAWN and ADOPT_FRESH: nothing of the former worker is left, and the zygote is to send one (ZYGOTE_WORKER) */
-    CONTROL_MEMBER_GONE  = 69, /* no process of it is left */
-    CONTROL_ADOPT_FAILED = 70, /* `status`: an errno. There is no such member */
+    CONTROL_WORKER_WANTED = 71, /* to CONTROL_RESPAWN and ADOPT_FRESH: of a former worker nothing is left; ZYGOTE_WORKER is wanted */
+    CONTROL_MEMBER_GONE   = 69, /* no process of it is left */
+    CONTROL_ADOPT_FAILED  = 70, /* `status`: an errno. There is no such member */
 };
 
 enum adopt_flags {
