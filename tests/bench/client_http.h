@@ -20,7 +20,7 @@ struct connection {
 double now_us(void);
 
 /* Says what failed, and why by errno; ends the program. */
-void die(const char *what);
+_Noreturn void die(const char *what);
 
 /* Connects to loopback, without Nagle's delay. Returns the socket; ends the program when it can't. */
 int dial(int port);
