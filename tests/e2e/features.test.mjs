@@ -138,6 +138,7 @@ test('the parts of a program race, and the first that succeeds is kept', async (
     await tab(page, 'States').click();
     await page.getByRole('button', { name: 'Race 2 parts' }).click();
     await tab(page, 'Output').click();
+    await row(page, '2| two made it');
     await row(page, 'The session goes on from part 2');
     await writeCode(page, 'print("result is", result)');
     await run(page);

@@ -211,11 +211,22 @@ describe('TimelinePanel', () => {
 
     it('races the parts of the program and tells how each went', async () => {
         const failed = result({ success: false, status: 'error', error: { type: 'ZeroDivisionError', message: 'division by zero', traceback: '' } });
-        const won = result({ output: { stdout: 'two\n', stderr: '', plots: [], variables: {} } });
-        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/race': { results: [failed, failed, won], winner: 2 } });
+        const events = [
+            { type: 'start', candidate: 0, data: {} },
+            { type: 'stdout', candidate: 2, data: 'tw' },
+            { type: 'stdout', candidate: 0, data: 'one\nan' },
+            { type: 'candidate', candidate: 0, data: failed },
+            { type: 'candidate', candidate: 1, data: failed },
+            { type: 'stdout', candidate: 2, data: 'o\n' },
+            { type: 'candidate', candidate: 2, data: result() },
+            { type: 'complete', data: { results: [], winner: 2 } },
+        ];
+        const stream = events.map((one) => `event: ${one.type}\ndata: ${JSON.stringify({ timestamp: '', ...one })}\n\n`).join('');
+        const sandbox = await start({ 'GET /api/v1/sessions/s1/checkpoints': checkpoints, 'POST /api/v1/sessions/s1/race': stream });
         render(<Live sandbox={sandbox} panel={States} />);
         fireEvent.click(screen.getByRole('button', { name: 'Race 3 parts' }));
-        await waitFor(() => expect(logText(sandbox.state.log)).toContain('Part 3, kept: ok\ntwo\nThe session goes on from part 3.\n'));
+        await waitFor(() => expect(logText(sandbox.state.log)).toContain('Part 3, kept: ok\nThe session goes on from part 3.\n'));
+        expect(logText(sandbox.state.log)).toContain('1| one\n1| an\n3| two\nPart 1: error\nZeroDivisionError: division by zero\nPart 2');
         expect(JSON.parse(asked('POST /api/v1/sessions/s1/race')[0]!.body as string)).toMatchObject({ keep: 'firstOk', candidates: ['shared = 1\n', '\na = 1 / 0\n', '\na = 2\n'] });
         await waitFor(() => expect(asked('POST /api/v1/sessions/s1/checkpoints').map((one) => one.body)).toEqual(['{"name":"After run 1"}']));
         expect(sandbox.state.timeline).toMatchObject({ moved: true });

@@ -5,6 +5,7 @@ import type { ExecutionRequest, ExecutionResult, StartedExecution } from './exec
 import { Executions, consume, type OnEvent } from './executions.js';
 import { Files } from './files.js';
 import { Packages, type InstallOptions } from './packages.js';
+import { Race, type OnRaceEvent } from './race.js';
 import type { InstalledPackages, SessionPackages, UninstalledPackages } from './service-types.js';
 import type {
     Accepted,
@@ -112,6 +113,13 @@ export class SandboxSession {
         const { timeout: patience } = this.transport.config;
         const limit = patience === 0 ? 0 : patience + (race.timeout ?? 30000) * Math.max(1, race.candidates.length);
         return this.post('/race', { keep: 'firstOk', ...race }, options, limit);
+    }
+
+    /** The same, with each candidate's events as they come. When `signal` fires, onEvent throws or the connection breaks, the race is interrupted. */
+    raceStream(race: RaceOptions, onEvent?: OnRaceEvent, options?: RequestOptions): Promise<RaceResult> {
+        const json = { keep: 'firstOk', onDisconnect: 'interrupt', ...race };
+        const call = { method: 'POST', path: `${this.path}/race`, json, headers: { Accept: 'text/event-stream' }, options } as const;
+        return new Race(this.transport, this.id, call, race).run(onEvent, options);
     }
 
     createCheckpoint(name?: string, options?: RequestOptions): Promise<Checkpoint> {

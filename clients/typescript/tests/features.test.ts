@@ -1,7 +1,7 @@
 /* Against the service itself: what a service may or may not have. */
 
 import assert from 'node:assert/strict';
-import { NotFoundError, SandboxError } from '@penny/sandbox-client';
+import { AbortedError, NotFoundError, SandboxError } from '@penny/sandbox-client';
 import { baseUrl, feature } from './service.js';
 
 feature('variables', '/api/v1/sessions/{id}/variables', async (session) => {
@@ -64,6 +64,20 @@ feature('race', '/api/v1/sessions/{id}/race', async (session) => {
     assert.deepEqual([winner, results.map((each) => each.success)], [1, [false, true]]);
     assert.equal((await session.execute('print(x)')).output.stdout, '10\n');
     assert.equal((await session.race({ candidates: ['x = 20'], keep: 'none' })).winner, null);
+    const told: string[] = [];
+    const code = 'print("from", x)\nfor i in range(2): display({"image/png": "A" * 100000}, raw=True)\n';
+    const streamed = await session.raceStream({ candidates: [`${code}1/0`, `${code}x = 30\nprint("too")`], keep: 'none', includeVariables: false }, (event) => {
+        told.push(`${event.candidate} ${event.type}`);
+    });
+    assert.deepEqual([streamed.winner, streamed.sessionId, streamed.results.map((each) => each.status)], [null, session.id, ['error', 'ok']]);
+    assert.deepEqual(streamed.results.map((each) => [each.output.stdout, each.output.results!.length]), [['from 10\n', 2], ['from 10\ntoo\n', 2]]);
+    for (const i of [0, 1]) assert.deepEqual([told.filter((each) => each === `${i} result`).length, told.filter((each) => each.startsWith(`${i} `)).at(-1)], [2, `${i} complete`]);
+    assert.equal((await session.raceStream({ candidates: ['x = 30'] })).winner, 0);
+    const stop = new AbortController();
+    const aborted = session.raceStream({ candidates: ['print(1)\nwhile True: pass'] }, () => stop.abort('enough'), { signal: stop.signal });
+    await assert.rejects(aborted, AbortedError);
+    assert.equal((await session.execute('print(x)')).output.stdout, '30\n');
+    await session.execute('x = 10');
     assert.equal((await session.execute('print(x)')).output.stdout, '10\n');
 });
 

@@ -80,6 +80,8 @@ test('sessions', async () => {
     assert.deepEqual(await asks(session.fork(2), `POST ${S}/fork`, { count: 2 }), [1, 2]);
     assert.deepEqual(await asks(session.listCheckpoints(), `GET ${S}/checkpoints`), [3]);
     await asks(session.race({ candidates: ['a', 'b'] }), `POST ${S}/race`, { keep: 'firstOk', candidates: ['a', 'b'] });
+    await assert.rejects(session.raceStream({ candidates: ['a'] }), /Events were asked for/);
+    assert.deepEqual(server.seen.at(-1)!.json, { keep: 'firstOk', onDisconnect: 'interrupt', candidates: ['a'] });
     await asks(session.listPlots(), `GET ${S}/plots`);
     await asks(session.getPlot('p'), `GET ${S}/plots/p`);
     await asks(session.notebook(), `GET ${S}/notebook`);

@@ -1,6 +1,6 @@
 /** What can be done with saved states: save, go back, go on again; and copies of the whole session. */
 
-import type { RaceResult } from '@penny/sandbox-client';
+import type { RaceEvent, RaceResult } from '@penny/sandbox-client';
 import { isBusy, lastRun } from '../state/model';
 import { BEFORE_UNDO, START, afterRun, redoTarget, surplus, undoTarget } from '../state/timeline';
 import { say, type Sandbox } from './sandbox';
@@ -78,17 +78,38 @@ export function partsOf(code: string): string[] {
     return code.split(/^# %%.*$/m).filter((part) => part.trim() !== '');
 }
 
+/** What the parts print while they race: whole lines, each with its part's number in front, since they come between each other. */
+export class RaceLines {
+    private readonly begun = new Map<string, string>();
+
+    constructor(private readonly show: (kind: 'stdout' | 'stderr', text: string) => void) {}
+
+    take(event: RaceEvent): void {
+        if (event.type === 'stdout' || event.type === 'stderr') this.add(event.candidate, event.type, event.data);
+        if (event.type !== 'complete' && event.type !== 'error') return;
+        for (const kind of ['stdout', 'stderr'] as const) if (this.begun.get(`${event.candidate} ${kind}`)) this.add(event.candidate, kind, '\n');
+    }
+
+    private add(candidate: number, kind: 'stdout' | 'stderr', text: string): void {
+        const key = `${candidate} ${kind}`;
+        const lines = `${this.begun.get(key) ?? ''}${text}`.split('\n');
+        this.begun.set(key, lines.pop()!);
+        if (lines.length > 0) this.show(kind, lines.map((line) => `${candidate + 1}| ${line}\n`).join(''));
+    }
+}
+
 function told({ results, winner }: RaceResult): string {
     const lines = results.map((one, i) => {
-        const printed = one.output?.stdout?.trimEnd() || (one.error ? `${one.error.type}: ${one.error.message}` : '');
-        return `Part ${i + 1}${i === winner ? ', kept' : ''}: ${one.status}${printed === '' ? '' : `\n${printed}`}`;
+        const failure = one?.error ? `\n${one.error.type}: ${one.error.message}` : '';
+        return `Part ${i + 1}${i === winner ? ', kept' : ''}: ${one?.status ?? 'lost'}${failure}`;
     });
     return `${lines.join('\n')}\n${winner === null ? 'No part succeeded; the session is as it was.' : `The session goes on from part ${winner + 1}.`}\n`;
 }
 
-/** Each part runs in a copy of the session; the first that succeeds becomes the session. */
+/** Each part runs in a copy of the session, what it prints is shown as it comes; the first that succeeds becomes the session. */
 export async function race(sandbox: Sandbox, candidates: string[], timeout: number): Promise<void> {
-    const result = await sandbox.session?.race({ candidates, keep: 'firstOk', timeout });
+    const lines = new RaceLines((kind, text) => sandbox.dispatch({ type: 'text', kind, text }));
+    const result = await sandbox.session?.raceStream({ candidates, keep: 'firstOk', timeout }, (event) => lines.take(event));
     if (!result) return;
     sandbox.dispatch({ type: 'text', kind: 'note', text: told(result) });
     const count = result.winner === null ? undefined : result.results[result.winner]?.executionCount;
