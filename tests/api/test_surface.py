@@ -32,6 +32,7 @@ def unharmed(request):
     server = request.getfixturevalue("server")
     pid = server.server_pid()
     yield
+    server.client.expect(200, "DELETE", "/api/v1/admin/drain")  # one of the routes begins it
     assert server.server_pid() == pid and server.client.get("/ready").status == 200
     if server.client.health()["sessions"]["active"] > 300:
         keep = request.getfixturevalue("ids")["session"]

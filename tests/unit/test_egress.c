@@ -117,7 +117,7 @@ static void test_wrong_heads(void **state)
 static void test_wrong_tokens(void **state)
 {
     static const char *const values[] = {
-        "Basic",      "Basic x",   "Bearer " BASIC, "Basic cGVubnk6", "Basic cGVubnk6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYw",
+        "Basic",      "Basic x",   ("Bearer " BASIC), "Basic cGVubnk6", "Basic cGVubnk6MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYw",
         "Basic ====", "Basic AAAA"};
     (void)state;
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {

@@ -212,8 +212,8 @@ static void test_types(void **state)
                                         "multipart/form-datax; boundary=a",
                                         "text/plain",
                                         "",
-                                        "multipart/form-data; "
-                                        "boundary=01234567890123456789012345678901234567890123456789012345678901234567890"};
+                                        ("multipart/form-data; "
+                                         "boundary=01234567890123456789012345678901234567890123456789012345678901234567890")};
     struct multipart         multipart;
     (void)state;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
