@@ -114,8 +114,8 @@ static int allow_way_out(int ruleset_fd, struct err *err)
 
 static int allow_all(const struct jail *jail, const struct jail_session *session, int ruleset_fd, struct err *err)
 {
-    static const char *const system[] = {"/usr",          "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives",
-                                         "/etc/localtime"};
+    static const char *const system[] = {
+        "/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/mime.types"};
     static const char *const etc[]    = {"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf"};
     static const char *const device[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
     uint64_t                 handled  = handled_fs(jail->landlock_abi);

@@ -58,6 +58,10 @@ int jail_landlock_enter(const struct jail *jail, const struct jail_session *sess
 /* jail_network.c: the way out, where there is to be one. */
 int jail_network_prepare(struct jail *jail, struct err *err);
 
+/* jail_signal.c: whether a signal of a session could reach others; if so, a worker may send none. */
+bool jail_signal_leaves(const struct jail *jail);
+int  jail_signal_enter(const struct jail *jail, struct err *err);
+
 /* jail_seccomp.c */
 int jail_seccomp_prepare(struct jail *jail, struct err *err);
 int jail_seccomp_enter(const struct jail *jail, struct err *err);

@@ -147,7 +147,8 @@ int jail_seccomp_prepare(struct jail *jail, struct err *err)
     seccomp_release(filter);
     if (failed)
         return -1;
-    jail_active(jail, LAYER_SECCOMP, "allow-list of %u rules, %u instructions", jail->policy->syscall_count, (unsigned)jail->filter.len);
+    jail_active(jail, LAYER_SECCOMP, "allow-list of %u rules, %u instructions%s", jail->policy->syscall_count, (unsigned)jail->filter.len,
+                jail_signal_leaves(jail) ? "; no signals can be sent, since nothing else keeps them inside" : "");
     return 0;
 }
 

@@ -145,3 +145,8 @@ print(hits)
 """
     wanted = bytes(b ^ 1 for b in b"SANDBOX_STATE_DIR=")
     assert inside(code % wanted) == "0\n"
+
+
+def test_libraries_that_look_into_etc_find_it_or_nothing(inside):
+    """mimetypes reads /etc/mime.types where it is; openpyxl does so when it is imported."""
+    assert inside("import mimetypes\nmimetypes.init()\nimport openpyxl\nprint(mimetypes.guess_type('a.html')[0])", timeout=60000) == "text/html\n"

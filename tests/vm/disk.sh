@@ -21,7 +21,7 @@ tree="$place/debian/penny"
 rm -rf "$tree" "$place/disk.img"
 mkdir -p "$tree/build"
 cp -R server runtime policies tests "$tree/"
-cp build/penny-sandbox build/penny-zygote "$tree/build/"
+for program in build/penny-*; do [ ! -x "$program" ] || cp "$program" "$tree/build/"; done
 for venv in venv venv-test; do
     mkdir -p "$tree/build/$venv"
     cp -al "build/$venv/." "$tree/build/$venv/" 2>/dev/null || cp -a "build/$venv/." "$tree/build/$venv/" # links where it is one file system

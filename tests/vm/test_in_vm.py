@@ -154,6 +154,9 @@ def test_the_weakest_tier_says_what_it_is(make_server):
     with server:
         health = server.client.health()["isolation"]
         assert health["level"] == ("process" if landlock_abi() else "none")
+        assert ("no signals can be sent" in health["layers"]["seccomp"]["detail"]) == (landlock_abi() < 6)
+        assert server.client.stdout("import os\ntry: os.kill(-1, 9)\nexcept OSError as e: print(e.errno)") in ("1\n", "3\n")
+        assert server.client.stdout("print('all is well')") == "all is well\n"
     if not landlock_abi():
         refused = make_server(tier="process", args=["--require-isolation=process"])
         with pytest.raises(ServerFailed) as failure:
