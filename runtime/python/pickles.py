@@ -4,11 +4,13 @@ One pickler writes all variables, each as a pickle of its own that may refer to 
 later costs that one and what hangs on it, not all.
 """
 
+import importlib
 import pickle
 import pickletools
 import sys
 import types
 
+import _thread
 import cloudpickle
 
 from . import sandbox_env
@@ -18,8 +20,8 @@ MAIN = "penny.main"  # the persistent id of the session's own namespace
 _by_value = "cloudpickle.cloudpickle"
 # What a pickle may name in the standard profile besides what user code may import: how Python's and the libraries' own types are made.
 _makers = frozenset(
-    {"_codecs.encode", "_io.BytesIO", "_io.StringIO", "_operator.attrgetter", "_operator.itemgetter", "copyreg.__newobj__", "copyreg.__newobj_ex__"}
-    | {"copyreg._reconstructor", "functools.partial", "types.CellType", "types.CodeType", "types.FunctionType", "types.MappingProxyType"}
+    {"_codecs.encode", "_io.BytesIO", "_io.StringIO", "_operator.itemgetter", "copyreg.__newobj__", "copyreg.__newobj_ex__"}
+    | {"copyreg._reconstructor", "functools.partial", "types.CellType", "types.CodeType", "types.MappingProxyType"}
     | {"types.MethodType", "types.SimpleNamespace", "types.GenericAlias", "types.UnionType", "pathlib.PosixPath", "pathlib.PurePosixPath"}
 )
 
@@ -46,7 +48,7 @@ class Pickler(cloudpickle.Pickler):
         return reduced
 
 
-def make_function(code, names, name, defaults, closure):
+def make_function(code, names, name=None, defaults=None, closure=None):
     """As cloudpickle's, with the builtins that the session's profile gives to user code."""
     _judge_code(code)
     names["__builtins__"] = main_names()["__builtins__"]
@@ -69,11 +71,55 @@ def set_function(function, state):
         setattr(function, name, value)
 
 
-_instead = {"_make_function": make_function, "_function_setstate": set_function}
+def find_module(name):
+    """cloudpickle's subimport."""
+    if _is_standard() and name == "_thread":  # by every dataclass's __repr__
+        return types.SimpleNamespace(get_ident=_thread.get_ident)
+    _judge_module(name)
+    return importlib.import_module(name)
+
+
+def builtin_type(name):
+    if name in ("FunctionType", "LambdaType"):
+        return make_function
+    return getattr(types, name)
+
+
+def get_attribute(value, name, *default):
+    """getattr(), which would lead past the list as a dotted name would."""
+    if _is_standard() and name in sandbox_env.rules().attributes:
+        raise pickle.UnpicklingError(f"{name} is not allowed in the standard profile")
+    found = getattr(value, name, *default)
+    if isinstance(found, types.ModuleType):
+        _judge_module(found.__name__)
+    return found
+
+
+# What is found in place of what is named, so that the profile holds for it.
+_instead = {
+    (_by_value, "_make_function"): make_function,
+    (_by_value, "_function_setstate"): set_function,
+    (_by_value, "_builtin_type"): builtin_type,
+    (_by_value, "subimport"): find_module,
+    ("types", "FunctionType"): make_function,
+    ("types", "LambdaType"): make_function,
+    ("builtins", "getattr"): get_attribute,
+    ("__builtin__", "getattr"): get_attribute,
+}
+_of_cloudpickle = frozenset(
+    "_class_setstate _file_reconstructor _get_dataclass_field_type_sentinel _make_cell _make_dict_items _make_dict_keys _make_dict_values _make_empty_cell "
+    "_make_skeleton_class _make_skeleton_enum _make_typevar".split()
+)
 
 
 def _is_standard():
     return sandbox_env.profile() == "standard"
+
+
+def _judge_module(name):
+    why = sandbox_env.rules().judge(name) if _is_standard() else None
+    if why is not None:
+        raise pickle.UnpicklingError(f"the module {name} is not allowed in the standard profile ({why})")
 
 
 def _judge_code(code):
@@ -90,11 +136,14 @@ def _judge_code(code):
 def _judge_name(module, name):
     """Raises when user code of this profile could not get at it by an import."""
     full = f"{module}.{name}"
-    if not _is_standard() or module in ("__main__", _by_value) or full in _makers:
+    if not _is_standard() or module == "__main__" or full in _makers or (module == _by_value and name in _of_cloudpickle):
         return
     rules = sandbox_env.rules()
-    why = rules.judge_name("builtins", name) if module in ("builtins", "__builtin__") else rules.judge(module) or rules.judge_name(module, name)
-    if module in ("builtins", "__builtin__") and name.partition(".")[0] in rules.builtins | {"__import__"}:
+    if name.rpartition(".")[2] in ("attrgetter", "__getattribute__", "__getattr__") or not rules.attributes.isdisjoint(name.split(".")):
+        raise pickle.UnpicklingError(f"{full} is not allowed in the standard profile")
+    module = module.lstrip("_") or module  # the part in C of what may be imported
+    why = rules.judge_name("builtins", name) if module in ("builtins", "builtin__") else rules.judge(module) or rules.judge_name(module, name)
+    if module in ("builtins", "builtin__") and name.partition(".")[0] in rules.builtins | {"__import__"}:
         why = "a restricted builtin"
     if why is not None:
         raise pickle.UnpicklingError(f"{full} is not allowed in the standard profile ({why})")
@@ -109,8 +158,8 @@ class _Reading:
         return main_names()
 
     def find_class(self, module, name):
-        if module == _by_value and name in _instead:
-            return _instead[name]
+        if (module, name) in _instead:
+            return _instead[module, name]
         _judge_name(module, name)
         found = super().find_class(module, name)
         if _is_standard():
@@ -205,11 +254,19 @@ def _load_patiently(file, sizes):
             found.append((None, error))
             file.seek(at)
             patient.next_index = first + _count_memoized(file.read(size))
-            for index in [i for i in patient.memo if i >= first]:
+            for index in [i for i, value in patient.memo.items() if i >= first and not _is_whole(value)]:
                 del patient.memo[index]
         first = patient.next_index
         at += size
     return found
+
+
+def _is_whole(value):
+    """Whether what a failed pickle had made by then is surely as it should be: what cannot be filled later, and what a library has."""
+    kind = type(value)
+    if kind in (str, bytes, int, float):
+        return True
+    return kind in (type, types.FunctionType, types.BuiltinFunctionType) and getattr(sys.modules.get(value.__module__), value.__qualname__, None) is value
 
 
 def _count_memoized(data):

@@ -308,6 +308,50 @@ def test_hostile_pickles_stay_in_the_jail(client, standard_server):
     assert client.stdout("print(1)") == "1\n"
 
 
+def calls(*steps):
+    """A pickle of calls, each (module, name, arguments...); an argument that is itself a tuple is a call."""
+    def of(step):
+        if not isinstance(step, tuple):
+            return pickle.dumps(step, 2)[2:-1]
+        module, name, *arguments = step
+        return f"c{module}\n{name}\n(".encode() + b"".join(of(a) for a in arguments) + b"tR"
+    return b"\x80\x02" + b"".join(of(step) for step in steps) + b"."
+
+
+WAYS_OUT = {
+    "a function of os": calls(("os", "getpid")),
+    "a dotted name": pickle.PROTO + bytes([4]) + b"\x8c\x10pandas.io.common\x8c\x09os.getpid\x93)R.",
+    "a module in a module": calls(("builtins", "getattr", ("cloudpickle.cloudpickle", "subimport", "pandas.io.common"), "os")),
+    "an import by cloudpickle": calls(("cloudpickle.cloudpickle", "subimport", "os")),
+    "its importlib": calls(("importlib", "import_module", "os")),
+    "another attribute getter": calls(("operator", "attrgetter", "__subclasses__")),
+    "a method that finds": calls(("builtins", "object.__subclasses__")),
+    "eval": calls(("builtins", "eval", "1")),
+    "a helper of cloudpickle": calls(("cloudpickle.cloudpickle", "_getattribute", 1, "real")),
+    "its loads": calls(("pickle", "loads", b"x")),
+}
+
+
+def test_pickles_find_no_way_past_the_import_policy(standard_server):
+    names = [f"v{i}" for i in range(len(WAYS_OUT))]
+    first = manifest(variables=[{"name": n, "type": "x", "bytes": len(p)} for n, p in zip(names, WAYS_OUT.values())])
+    made = bring(standard_server.client, made_up(("variables.pickle", b"".join(WAYS_OUT.values())), first=first))
+    reasons = {o["name"]: o["reason"] for o in made["imported"]["omitted"]}
+    assert set(reasons) == set(names), {way: reasons.get(name) for way, name in zip(WAYS_OUT, names)}
+    assert all("standard profile" in reason for reason in reasons.values()), reasons
+
+
+def test_a_standard_session_goes_on_in_the_standard_profile(standard_server):
+    session = standard_server.client.session()
+    code = RICH.split("gen =")[0].replace("threading, ", "").replace("lock = threading.Lock()", "import operator; get = operator.itemgetter(0)")
+    standard_server.client.stdout(code + "\nimport dataclasses, enum, functools, typing\n@dataclasses.dataclass\nclass D:\n    n: int = 1\nclass E(enum.Enum):\n    A = 1\n"
+                                  "d, e, part, m = D(5), E.A, functools.partial(max, 3), [].append\nimport matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1, 2])", session)
+    made = bring(standard_server.client, export(standard_server.client, session))
+    assert made["imported"]["omitted"] == [], made["imported"]["omitted"]
+    check = "assert p.double().x == 42 and step() == 2 and get([7]) == 7 and d == D(5) and e is E.A and part(4) == 4 and list(df['s']) == list('abcde')\nfig.savefig('x.png')\nprint('fine')"
+    assert standard_server.client.stdout(check, made["id"]) == "fine\n"
+
+
 STANDARD = "def f():\n    import os\n    return os\nclass C:\n    def g(self): return [].append.__self__\nimport numpy as np\nx = np.float64(2)\nprint(1)"
 
 
