@@ -224,6 +224,28 @@ void compat_e2b_refresh(struct http_request *request, void *context)
     reply_nothing(request);
 }
 
+struct search {
+    const struct session *sandbox;
+    bool                  found;
+};
+
+static void note_busy(void *session, void *arg)
+{
+    struct search      *search = arg;
+    struct session_info info;
+    session_get_info(session, &info);
+    search->found |= info.busy && (session == search->sandbox ||
+                                   (info.is_part && memcmp(info.forked_from, session_id(search->sandbox), sizeof(struct id)) == 0));
+}
+
+/* It, a context of its or a command. */
+static bool is_busy(struct server *server, const struct session *sandbox)
+{
+    struct search search = {sandbox, false};
+    sessions_each(server_sessions(server), note_busy, &search);
+    return search.found;
+}
+
 void compat_e2b_pause(struct http_request *request, void *context)
 {
     struct session     *session = compat_e2b_sandbox_of(request, context);
@@ -240,7 +262,7 @@ void compat_e2b_pause(struct http_request *request, void *context)
     session_get_info(session, &info);
     if (info.paused) {
         http_reply_error(request, 409, "SANDBOX_PAUSED", "The sandbox is paused already", NULL, 0);
-    } else if (info.busy) {
+    } else if (is_busy(context, session)) {
         http_reply_error(request, 409, "SESSION_BUSY", "The sandbox runs code: it can be paused when that has ended", NULL, 0);
     } else {
         session_pause(session);

@@ -95,6 +95,10 @@ void compat_e2b_fork(struct http_request *request, void *context)
     (void)json_field_integer(&check, http_request_json(request), "timeout", 0, COMPAT_E2B_TIMEOUT_MAX_S, &seconds);
     if (json_check_reply(&check, request))
         return;
+    if (sessions_are_draining(server_sessions(context))) {
+        api_error_unavailable(request, "DRAINING", "The service is about to stop");
+        return;
+    }
     session_get_info(parent, &info);
     if (info.paused) {
         http_reply_error(request, 409, "SANDBOX_PAUSED", "The sandbox is paused: resume it first", NULL, 0);

@@ -2,7 +2,7 @@
 #include "compat_e2b_sign.h"
 
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,40 +13,48 @@
 
 static const char VERSION[] = "v1_";
 
+enum { TEXT_MAX = 2048 };
+
 struct search {
-    const char     *path, *operation, *user, *expiration, *signature;
+    const char     *expiration, *signature; /* expiration NULL: none */
+    EVP_MD_CTX     *begun, *whole;          /* what all that is signed begins with; for the rest of it */
     struct session *found;
 };
 
-static bool add(struct bytes *text, const char *part)
+static bool add(EVP_MD_CTX *digest, const char *part)
 {
-    return bytes_append(text, part, strlen(part));
+    return EVP_DigestUpdate(digest, part, strlen(part)) == 1;
 }
 
-/* "path:operation:user:token[:expiration]", as its owner has written it. */
-static bool write_signed(const struct search *search, const char *token, struct bytes *text)
+/* "path:operation:user:token[:expiration]", as its owner has written it. Up to the token it is the same for all. */
+static bool begin(struct search *search, const char *path, const char *operation, const char *user)
 {
-    bool fine = add(text, search->path) && add(text, ":") && add(text, search->operation) && add(text, ":") && add(text, search->user) &&
-                add(text, ":") && add(text, token);
+    search->begun = EVP_MD_CTX_new();
+    search->whole = EVP_MD_CTX_new();
+    return search->begun != NULL && search->whole != NULL && EVP_DigestInit_ex(search->begun, EVP_sha256(), NULL) == 1 &&
+           add(search->begun, path) && add(search->begun, ":") && add(search->begun, operation) && add(search->begun, ":") &&
+           add(search->begun, user) && add(search->begun, ":");
+}
+
+static bool finish(const struct search *search, const char *token, unsigned char ret_digest[EVP_MAX_MD_SIZE], unsigned *ret_length)
+{
+    bool fine = EVP_MD_CTX_copy_ex(search->whole, search->begun) == 1 && add(search->whole, token);
     if (search->expiration != NULL)
-        fine = fine && add(text, ":") && add(text, search->expiration);
-    return fine;
+        fine = fine && add(search->whole, ":") && add(search->whole, search->expiration);
+    return fine && EVP_DigestFinal_ex(search->whole, ret_digest, ret_length) == 1;
 }
 
 static bool is_signed_by(const struct search *search, const char *token)
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
-    struct bytes  text = {0}, expected = {0};
-    bool          fine = write_signed(search, token, &text) && add(&expected, VERSION);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned      length;
+    struct bytes  expected = {0};
+    bool          fine     = finish(search, token, digest, &length) && bytes_append(&expected, VERSION, strlen(VERSION)) &&
+                base64_encode(digest, length, &expected);
 
-    if (fine) {
-        (void)SHA256((const unsigned char *)text.data, text.length, digest);
-        fine = base64_encode(digest, sizeof digest, &expected);
-    }
     while (fine && expected.length > 0 && expected.data[expected.length - 1] == '=')
         expected.length--;
     fine = fine && strlen(search->signature) == expected.length && CRYPTO_memcmp(search->signature, expected.data, expected.length) == 0;
-    bytes_done(&text);
     bytes_done(&expected);
     return fine;
 }
@@ -70,26 +78,35 @@ static bool is_over(const char *expiration)
     return expiration != NULL && strtoll(expiration, NULL, 10) * 1000 < json_time_now();
 }
 
+static struct session *find(const struct http_request *request, const struct server *server)
+{
+    const char   *path = query(request, "path"), *user = query(request, "username");
+    struct search search = {.expiration = http_request_query(request, "signature_expiration"), .signature = query(request, "signature")};
+
+    if (strlen(path) < TEXT_MAX && strlen(user) < TEXT_MAX &&
+        begin(&search, path, http_request_method(request) == HTTP_POST ? "write" : "read", user))
+        sessions_each(server_sessions((struct server *)server), note, &search);
+    EVP_MD_CTX_free(search.begun);
+    EVP_MD_CTX_free(search.whole);
+    return search.found;
+}
+
 struct session *compat_e2b_signed_of(struct http_request *request, const struct server *server)
 {
-    struct search       search = {.path       = query(request, "path"),
-                                  .operation  = http_request_method(request) == HTTP_POST ? "write" : "read",
-                                  .user       = query(request, "username"),
-                                  .expiration = http_request_query(request, "signature_expiration"),
-                                  .signature  = query(request, "signature")};
-    struct session_info info;
+    struct session     *found;
+    struct session_info info = {0};
 
-    if (is_over(search.expiration)) {
+    if (is_over(http_request_query(request, "signature_expiration"))) {
         http_reply_error(request, 401, "SIGNATURE_EXPIRED", "The URL was good until a time that is over", NULL, 0);
         return NULL;
     }
-    sessions_each(server_sessions((struct server *)server), note, &search);
-    if (search.found != NULL)
-        session_get_info(search.found, &info);
-    if (search.found == NULL || info.paused) {
+    found = find(request, server);
+    if (found != NULL)
+        session_get_info(found, &info);
+    if (found == NULL || info.paused) {
         http_reply_error(request, 401, "SIGNATURE_INVALID", "No running sandbox has signed this URL", NULL, 0);
         return NULL;
     }
-    http_request_set_caller(request, session_owner(search.found));
-    return search.found;
+    http_request_set_caller(request, session_owner(found));
+    return found;
 }

@@ -65,7 +65,7 @@ struct config {
     /* what the adapters of other systems read from their own variables: seconds and MB there; 0: as for everyone */
     uint32_t flask_timeout_s, secure_timeout_s, secure_memory_mb;
     uint32_t instance; /* SANDBOX_INSTANCE: its number + 1; 0: there is only this one */
-    bool     noauth; /* SANDBOX_NOAUTH: /api/noauth and /api/test answer, to everyone who reaches the service */
+    bool     noauth;   /* SANDBOX_NOAUTH: /api/noauth and /api/test answer, to everyone who reaches the service */
 };
 
 /* Fills *config from defaults, then the environment, then argv. Returns 0; 1 when --help or --version was printed; -1 with err. */

@@ -63,7 +63,7 @@ struct keep_seat {
     uint64_t            memory_bytes, cpu_us, jail_cpu_us;
     double              execution_ms;
     uint64_t            history_at; /* likewise: cells of before an import */
-    uint64_t            record_at; /* in its log: metadata and what waits for the next cell; 0: none */
+    uint64_t            record_at;  /* in its log: metadata and what waits for the next cell; 0: none */
     uint32_t            has_owner;
     uint32_t            is_unsaved; /* its log could not be written: what happened since its last commit is not kept */
     struct keep_run     run;

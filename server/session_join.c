@@ -79,6 +79,8 @@ static int check(const struct session *host, struct err *err)
     size_t family = sessions_settings(host->sessions)->policies->family;
     if (host->state == SESSION_ENDED)
         return err_set(err, EINVAL, "the session is over");
+    if (sessions_are_draining(host->sessions))
+        return err_set(err, EAGAIN, "the service is about to stop");
     if (host->worker == NULL)
         return err_set(err, EBUSY, "the session is being given a new jail");
     if (worker_family(host->worker) + 1 > family)
@@ -121,9 +123,7 @@ int session_join(struct session *host, const struct session_request *request, jo
 
 void session_join_forget(struct session *host, const void *arg)
 {
-    struct join *join;
-    TAILQ_FOREACH(join, &host->joins, entry)
-    {
+    for (struct join *join = TAILQ_FIRST(&host->joins); join != NULL; join = TAILQ_NEXT(join, entry)) {
         if (join->arg == arg)
             join->on_session = NULL;
     }

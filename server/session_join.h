@@ -13,7 +13,7 @@ typedef void (*join_on_session)(struct session *session, const char *reason, voi
 
 /*
  * `request` as for sessions_create; its id, limits and owner are not looked at: they are the host's. Waits for nothing that the host runs. on_session is called
- * once, never before this returns. Returns 0; or -1 with err and it is not called: EAGAIN (so many do not fit into a jail), EDQUOT (the
+ * once, never before this returns. Returns 0; or -1 with err and it is not called: EAGAIN (so many do not fit into a jail, or no session is made any more), EDQUOT (the
  * owner's quota), EBUSY (there is no jail at the moment), ENOMEM, EINVAL (the session is over).
  */
 int session_join(struct session *host, const struct session_request *request, join_on_session on_session, void *arg, struct err *err);

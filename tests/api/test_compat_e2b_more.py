@@ -45,6 +45,18 @@ def test_fork_of_what_is_paused_or_busy_with_threads(client, sandbox):
     assert client.expect(409, "POST", f"/e2b/sandboxes/{sandbox}/fork", {})["message"].startswith("The sandbox is paused")
 
 
+def test_a_command_keeps_a_sandbox_from_being_paused(client, sandbox):
+    named = {"E2b-Sandbox-Id": sandbox}
+    with client.socket() as s:
+        body = envelope({"process": {"cmd": "/bin/sleep", "args": ["100"]}, "tag": "t"})
+        s.sendall(b"POST /e2b/process.Process/Start HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/connect+json\r\nE2b-Sandbox-Id: %s\r\nContent-Length: %d\r\n\r\n%s"
+                  % (sandbox.encode(), len(body), body))
+        until(lambda: client.post("/e2b/process.Process/List", {}, headers=named).json["processes"], "it runs")
+        assert "runs code" in client.expect(409, "POST", f"/e2b/sandboxes/{sandbox}/pause", {})["message"]
+        client.post("/e2b/process.Process/SendSignal", {"process": {"tag": "t"}}, headers=named)
+    until(lambda: client.post(f"/e2b/sandboxes/{sandbox}/pause", {}).status == 204, "it is paused once nothing runs")
+
+
 def test_metrics(client, sandbox):
     run(client, sandbox, "x = b'x' * 50_000_000\nopen('f', 'wb').write(bytes(100_000))")
     one, = client.expect(200, "GET", f"/e2b/sandboxes/{sandbox}/metrics?start=0&end=1")
