@@ -90,6 +90,15 @@ static void finish_variables(const struct http_inner_answer *answer, void *arg)
     mcp_call_result(call, mcp_result_structured(structured));
 }
 
+/* What could not be installed is an error of the tool, though none of the request. */
+static void finish_install(const struct http_inner_answer *answer, void *arg)
+{
+    json_t *result = mcp_result_of(answer);
+    if (json_is_false(json_object_get(json_object_get(result, "structuredContent"), "success")))
+        (void)json_object_set_new(result, "isError", json_true());
+    mcp_call_result(arg, result);
+}
+
 /* Of a fork's Session object a model needs the id. */
 static void finish_fork(const struct http_inner_answer *answer, void *arg)
 {
@@ -232,6 +241,7 @@ static const struct mcp_tool TOOLS[] =
          .hints       = MCP_IS_IDEMPOTENT | MCP_OPEN_WORLD | MCP_MAKES_SESSION,
          .method      = HTTP_POST,
          .handler     = api_packages_install,
+         .finish      = finish_install,
          .prepare     = prepare_install},
         {.name  = "checkpoint",
          .title = "Make a checkpoint",

@@ -8,7 +8,8 @@ import signal
 import jsonschema
 import pytest
 
-from harness import Server, retry, until
+from harness import Server, retry, until, write_policies
+from harness.index import Index
 
 BOTH = {"Accept": "application/json, text/event-stream"}
 VERSIONS = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
@@ -154,9 +155,27 @@ ALICE, BOB = "key-of-alice-0123456789", "key-of-bob-0123456789"
 
 @pytest.fixture(scope="module")
 def keyed(workplace):
-    with Server(workplace / "mcp", env={"SANDBOX_API_KEYS": f"alice:{ALICE},bob:{BOB}"}, args=[f"--audit-log={workplace / 'mcp-audit.log'}"]) as server:
-        server.audit = workplace / "mcp-audit.log"
-        yield server
+    index = Index()
+    index.add("penny-tool", "1.0")
+    policies = write_policies(workplace, packages={"packages": [{"name": "penny-tool", "versions": "", "category": "utility", "description": "A test", "reason": "a test"}]})
+    env = {**index.env, "SANDBOX_POLICY_DIR": policies, "SANDBOX_API_KEYS": f"alice:{ALICE},bob:{BOB}"}
+    try:
+        with Server(workplace / "mcp", env=env, args=[f"--audit-log={workplace / 'mcp-audit.log'}"]) as server:
+            server.audit = workplace / "mcp-audit.log"
+            yield server
+    finally:
+        index.close()
+
+
+def test_packages(keyed):
+    mcp = Mcp(keyed.client, BOB)
+    mcp.initialize()
+    assert mcp.call("install_packages", packages=["penny-tool==1.0"])["structuredContent"]["installed"] == ["penny-tool==1.0"]
+    assert mcp.call("run_code", code="import penny_tool")["structuredContent"]["success"]
+    failed = mcp.call("install_packages", packages=["penny-tool==7.0"])
+    assert failed["isError"] and failed["structuredContent"]["failed"][0]["package"].startswith("penny-tool"), failed
+    refused = mcp.call("install_packages", packages=["left-pad"])
+    assert refused["isError"] and "Blocked packages: left-pad" in refused["content"][0]["text"] and "what is installed already" in refused["content"][0]["text"]
 
 
 def test_sessions_are_apart_and_a_key_sees_its_own(keyed):

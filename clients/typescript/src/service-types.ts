@@ -37,6 +37,8 @@ export interface ValidationResult {
 export interface ValidationOptions {
     strict?: boolean;
     includeWarnings?: boolean;
+    /** As this session would judge it: its profile, its names, the packages it has installed. */
+    sessionId?: string;
 }
 
 export interface SecurityReport {
