@@ -188,7 +188,8 @@ int jail_cgroup_enter(const struct jail *jail, const struct jail_session *sessio
 
     if (jail->cgroup_version != 1) /* version 2: the clone itself put us there */
         return 0;
-    (void)snprintf(path, sizeof path, "s%u/cgroup.procs", session->session);
+    /* this thread, which is the only one: to move a process, that is all threads there might be, the kernel first waits for everybody else's */
+    (void)snprintf(path, sizeof path, "s%u/tasks", session->session);
     for (int i = 0; i < CGROUP_KINDS; i++) {
         if (jail->cgroup_fd[i] >= 0 && jail_cgroup_write(jail->cgroup_fd[i], path, "0") < 0)
             return err_errno(err, "enter the %s group", jail_cgroup_controllers[i]);
