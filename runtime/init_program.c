@@ -16,8 +16,13 @@
 /* Returns NULL with err. */
 static struct init_config *map_config(struct err *err)
 {
-    struct init_config *config = mmap(NULL, sizeof *config, PROT_READ | PROT_WRITE, MAP_PRIVATE, INIT_CONFIG_FD, 0);
+    struct init_config *config;
 
+    if (lseek(INIT_CONFIG_FD, 0, SEEK_END) != (off_t)sizeof *config) {
+        (void)err_set(err, EINVAL, "penny-init and penny-zygote are of different versions");
+        return NULL;
+    }
+    config = mmap(NULL, sizeof *config, PROT_READ | PROT_WRITE, MAP_PRIVATE, INIT_CONFIG_FD, 0);
     if (config == MAP_FAILED) {
         (void)err_errno(err, "init's configuration");
         return NULL;

@@ -8,7 +8,8 @@
  *                        +-- worker (worker.c): waits at the door, a socket, until init hands it its descriptors
  *
  * Visitor, init until it executes, and messenger run in the zygote's memory while the zygote stands still (clone_sharing): the one copy of
- * page tables that a session costs is its worker's. Until it has passed the door a worker is root of the zygote's, whom no process of the session can signal or trace.
+ * page tables that a session costs is its worker's. Until it has passed the door a worker is the zygote's user:
+ * where that is root, no process of the session can signal or trace it. Where all are one user, its capabilities in the namespaces forbid tracing and Landlock signals, as with init.
  */
 #ifndef PENNY_VISIT_H
 #define PENNY_VISIT_H
