@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_everything_is_there_and_nothing_points_back(prefix):
     assert said.stdout == subprocess.run([BUILD / "penny-sandbox", "--version"], capture_output=True, text=True).stdout
     for name in ("lib/systemd/system/penny-sandbox.service", "share/man/man1/penny-sandbox.1", "lib/penny-sandbox/venv/pyvenv.cfg"):
         text = (prefix / name).read_text()
-        assert str(ROOT) not in text and "@" not in text.replace("@example", ""), name
+        assert str(ROOT) not in text and not re.search(r"@[A-Z]+@", text), name
     for script in (prefix / "lib/penny-sandbox/venv/bin").iterdir():
         first = script.open("rb").readline()
         assert not first.startswith(b"#!") or first == f"#!{prefix}/lib/penny-sandbox/venv/bin/python3\n".encode() or b"python" not in first, script
