@@ -1,5 +1,6 @@
 """E2B's own SDKs, as they come from the package index and from npm: only where the service is, and a key, are said to them."""
 
+import asyncio
 import shutil
 import subprocess
 import threading
@@ -162,3 +163,25 @@ def test_figures_and_what_there_is_not(sandbox):
         sandbox.create_snapshot()
     sandbox.update_network({"deny_out": ["0.0.0.0/0"]})
     assert sandbox.get_info().allow_internet_access is False
+
+
+def test_callbacks_in_the_order_of_the_program(sandbox):
+    seen = []
+    sandbox.run_code("import sys\nprint('a')\ndisplay(1)\nprint('b', file=sys.stderr)\ndisplay(2)\nprint('c', end='')\n1/0", on_stdout=lambda m: seen.append(m.line),
+                     on_stderr=lambda m: seen.append("err " + m.line), on_result=lambda r: seen.append(r.text), on_error=lambda e: seen.append(e.name))
+    assert seen == ["a\n", "1", "err b\n", "2", "c", "ZeroDivisionError"]
+
+
+def test_the_asynchronous_sdk(settings):
+    async def use():
+        sandbox = await interpreter.AsyncSandbox.create(timeout=60, envs={"A": "1"})
+        context = await sandbox.create_code_context(cwd="/tmp")
+        both = await asyncio.gather(sandbox.run_code("import os\n(os.environ['A'], os.getcwd())", context=context), sandbox.run_code("6 * 7"), sandbox.commands.run("echo $A"))
+        await sandbox.files.write("a.txt", "text")
+        names = [f.name for f in await sandbox.files.list(".")]
+        with pytest.raises(e2b.SandboxException, match="can't be watched"):
+            await sandbox.files.watch_dir(".", on_event=print)
+        await sandbox.kill()
+        return both[0].text, both[1].text, both[2].stdout, names
+
+    assert asyncio.run(use()) == ("('1', '/tmp')", "42", "1\n", ["a.txt"])
