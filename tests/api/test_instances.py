@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from harness import BUILD, Client, until
+from harness import BUILD, Client, Server, until
 
 KEYS = {name: f"penny_{name}_0123456789abcdef" for name in ("alice", "bob", "operator")}
 LINES = "".join(f"{name}:{hashlib.sha256(key.encode()).hexdigest()}{' access=operator' if name == 'operator' else ''}\n" for name, key in KEYS.items())
@@ -29,21 +29,31 @@ class Instance:
         self.alice, self.bob, self.operator = (Keyed(server, name) for name in KEYS)
 
 
+def start_instance(server):
+    keys = server.directory / "keys"
+    keys.write_text(LINES)
+    keys.chmod(0o600)
+    server.args.append(f"--keys-file={keys}")
+    server.launch()
+    until(server.answers, "the instance answers", 60)
+    return Instance(server)
+
+
 @pytest.fixture
 def instance(make_server):
     """A factory of running instances by number."""
+    return lambda number: start_instance(make_server(env={"SANDBOX_INSTANCE": f"penny-{number}", "SANDBOX_POOL_SIZE": "2"}))
 
-    def start(number):
-        server = make_server(env={"SANDBOX_INSTANCE": f"penny-{number}"})
-        keys = server.directory / "keys"
-        keys.write_text(LINES)
-        keys.chmod(0o600)
-        server.args.append(f"--keys-file={keys}")
-        server.launch()
-        until(server.answers, "the instance answers", 60)
-        return Instance(server)
 
-    return start
+@pytest.fixture(scope="module")
+def here(workplace):
+    """Number 42, for tests that leave it as it was."""
+    server = Server(workplace / "instance-42", env={"SANDBOX_INSTANCE": "penny-42", "SANDBOX_PROFILE": "open"})
+    try:
+        yield start_instance(server)
+        server.stop()
+    finally:
+        server.kill()
 
 
 def drain(instance, *arguments, seconds=100):
@@ -51,8 +61,7 @@ def drain(instance, *arguments, seconds=100):
                           env={**os.environ, "SANDBOX_OPERATOR_KEY": KEYS["operator"]})
 
 
-def test_ids_say_whose_they_are(instance):
-    here = instance(42)
+def test_ids_say_whose_they_are(here):
     session = here.alice.session()
     run = here.alice.start("print(1)", session)
     sandbox = here.alice.expect(201, "POST", "/e2b/sandboxes", {"templateID": "base"})["sandboxID"]
@@ -73,8 +82,7 @@ def test_ids_say_whose_they_are(instance):
     assert here.alice.get("/api/v1/sessions/0042" + session[4:-1] + ("0" if session[-1] != "0" else "1")).status == 404
 
 
-def test_only_an_operator_empties_and_moves(instance):
-    here = instance(1)
+def test_only_an_operator_empties_and_moves(here):
     session = here.alice.session()
     for method, path in (("GET", "/api/v1/admin/drain"), ("POST", "/api/v1/admin/drain"), ("DELETE", "/api/v1/admin/drain"),
                          ("POST", f"/api/v1/admin/sessions/{session}/move"), ("DELETE", f"/api/v1/admin/sessions/{session}/move"),
@@ -87,16 +95,15 @@ def test_only_an_operator_empties_and_moves(instance):
     assert here.bob.expect(201, "POST", "/api/v1/sessions/import", archive, headers=tar)["imported"]["sessionId"] == session
     assert here.alice.request("POST", "/api/v1/sessions/import?owner=bob", archive, tar).status == 403
     assert here.operator.expect(400, "POST", "/api/v1/sessions/import?owner=nobody", archive, headers=tar)["code"] == "VALIDATION_ERROR"
-    wanted = "00010000-0000-4000-8000-000000000001"
+    wanted = "00420000-0000-4000-8000-000000000001"
     assert here.operator.expect(201, "POST", f"/api/v1/sessions/import?owner=alice&sessionId={wanted}", archive, headers=tar)["id"] == wanted
     assert here.alice.get(f"/api/v1/sessions/{wanted}").status == 200 and here.bob.get(f"/api/v1/sessions/{wanted}").status == 404
     again = here.operator.expect(201, "POST", f"/api/v1/sessions/import?owner=alice&sessionId={wanted}", archive, headers=tar)["id"]
-    assert again != wanted and again.startswith("0001")
+    assert again != wanted and again.startswith("0042")
     assert here.operator.expect(409, "POST", f"/api/v1/admin/sessions/{session}/move", {"sessionId": wanted})["code"] == "SESSION_NOT_MOVING"
 
 
-def test_a_session_that_is_being_moved_waits(instance):
-    here = instance(1)
+def test_a_session_that_is_being_moved_waits(here):
     session = here.alice.session()
     here.alice.stdout("x = 1", session)
     assert here.operator.get(f"/api/v1/sessions/{session}/export?move=true").status == 200
