@@ -30,8 +30,7 @@ def run(script, *arguments, env=()):
     assert (ran.returncode, ran.stdout) == (0, "all\n"), ran.stderr
 
 
-@pytest.mark.parametrize("script", ["sessions.mjs", "stateless.mjs"])
-@pytest.mark.parametrize("way", ["http", "http with a key", "stdio", "stdio to a server"])
+@pytest.mark.parametrize("script,way", [("sessions.mjs", "http with a key"), ("sessions.mjs", "stdio"), ("sessions.mjs", "stdio to a server"), ("stateless.mjs", "http"), ("stateless.mjs", "stdio")])
 def test_the_sdks(script, way, server, keyed):
     if way == "stdio":
         run(script, "stdio", BUILD / "penny-sandbox", "mcp", "--pool-size=2")
