@@ -1,5 +1,6 @@
 """The image of the Dockerfile, built once, and the containers that the documented lines start. `make container-test` runs this; it needs root."""
 
+import itertools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from harness import ROOT  # noqa: E402
 from lines import LEVEL, LINES  # noqa: E402
 from running import Container  # noqa: E402
 
+NUMBER = itertools.count()
 PLACE = Path(os.environ.get("PENNY_CONTAINER_PLACE", ROOT / "build/container"))
 
 
@@ -55,9 +57,7 @@ def container(request, image, place):
 @pytest.fixture
 def make_container(image, place):
     """A context manager of a test's own container: make_container(title, *more flags, arguments=())."""
-    count = iter(range(1000))
-
     def make(title, *flags, arguments=()):
-        return Container(image, place / f"own-{next(count)}", [*LINES[title][0], *flags], arguments)
+        return Container(image, place / f"own-{next(NUMBER)}", [*LINES[title][0], *flags], arguments)
 
     return make
