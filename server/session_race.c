@@ -222,9 +222,10 @@ static void on_exit_of(int status, void *arg)
 {
     struct candidate      *candidate = arg;
     struct execution_state after     = state_before(candidate->race->session);
-    if (!takes_output(candidate))
+    struct execution      *execution = takes_output(candidate) ? candidate->execution : NULL;
+    if (execution == NULL)
         return;
-    execution_on_exit(candidate->execution, status);
+    execution_on_exit(execution, status);
     if (candidate->execution != NULL)
         execution_on_state(candidate->execution, &after);
 }

@@ -211,7 +211,6 @@ static bool gather_pending(const struct session *session, const struct pipes_pos
     if (out->length < want)
         return false;
     if (position->pending_length > 0)
-        if (position->pending_length > 0)
         memmove(out->data, out->data + position->pending_skip, (size_t)position->pending_length);
     out->length = (size_t)position->pending_length;
     return true;
