@@ -196,7 +196,8 @@ $(O)/unit/runtime.a: $(filter-out $(OBJ)/runtime/zygote.o,$(RUNTIME_OBJ)) $(SHAR
 	@mkdir -p $(@D) && rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-# Helpers are compiled once.
+# Helpers are compiled once, and stay.
+.SECONDARY: $(call unit_helpers,tests/unit) $(call unit_helpers,tests/unit/runtime)
 $(O)/unit/helpers/runtime/%.o: tests/unit/runtime/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
@@ -209,18 +210,18 @@ $(O)/unit/helpers/%.o: tests/unit/%.c
 $(O)/unit/runtime/%: tests/unit/runtime/%.c $(call unit_helpers,tests/unit/runtime) $(O)/unit/runtime.a
 	$(call say,UNIT,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_C) -MF $@.d $(ZYGOTE_C) -Itests/unit $(ALL_LD) -Wl,-z,muldefs -o $@ $^ $(ZYGOTE_LD) -lcmocka
+	$(Q)$(CC) $(ALL_C) -MF $@.d -MT $@ $(ZYGOTE_C) -Itests/unit $(ALL_LD) -Wl,-z,muldefs -o $@ $(filter-out %.h %.inc,$^) $(ZYGOTE_LD) -lcmocka
 $(O)/unit/%: tests/unit/%.c $(call unit_helpers,tests/unit) $(O)/unit/server.a
 	$(call say,UNIT,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) -Itests/unit $(ALL_LD) -Wl,-z,muldefs -o $@ $^ $(SERVER_LD) -lcmocka
+	$(Q)$(CC) $(ALL_C) -MF $@.d -MT $@ $(SERVER_C) -Itests/unit $(ALL_LD) -Wl,-z,muldefs -o $@ $(filter-out %.h %.inc,$^) $(SERVER_LD) -lcmocka
 
 unit: $(UNIT_TESTS)
 
 # Fuzzers are linked with the server's modules built for them, in a place of their own (make fuzz).
 $(FUZZERS): build/fuzz/%: tests/fuzz/%.c $(filter-out $(wildcard tests/fuzz/fuzz_*.c),$(wildcard tests/fuzz/*.c)) $(O)/unit/server.a
 	$(call say,FUZZER,$<)
-	$(Q)$(CC) $(ALL_C) -fsanitize=fuzzer -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
+	$(Q)$(CC) $(ALL_C) -fsanitize=fuzzer -MF $@.d -MT $@ $(SERVER_C) $(ALL_LD) -o $@ $(filter-out %.h %.inc,$^) $(SERVER_LD)
 fuzzers: $(FUZZERS)
 
 -include $(wildcard $(OBJ)/server/*.d $(OBJ)/runtime/*.d $(OBJ)/runtime/shared/*.d $(O)/unit/*.d $(O)/unit/runtime/*.d $(O)/unit/helpers/*.d $(O)/unit/helpers/runtime/*.d build/fuzz/*.d build/bench/*.d)
@@ -306,7 +307,7 @@ build/bench/ping: tests/bench/ping.c
 build/bench/bench_%: tests/bench/bench_%.c $(O)/unit/server.a
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_C) -MF $@.d $(SERVER_C) $(ALL_LD) -o $@ $^ $(SERVER_LD)
+	$(Q)$(CC) $(ALL_C) -MF $@.d -MT $@ $(SERVER_C) $(ALL_LD) -o $@ $(filter-out %.h %.inc,$^) $(SERVER_LD)
 build/bench/%: tests/bench/%.c
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
