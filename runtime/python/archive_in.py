@@ -22,6 +22,7 @@ PAX_MAX = 8192
 HISTORY_KEPT = 4_000_000  # bytes of cells that are handed to the server
 CELLS_MAX = 10_000
 LOAD_MS = 12_000
+KINDS = ("variable", "file", "package", "history")  # of what can be left behind
 OWN_PREFIX = ".penny-upload-"  # names of the server's own in the workspace
 VARIABLES_FILE = OWN_PREFIX + "variables"
 
@@ -360,7 +361,7 @@ def _read_omitted(document):
     found = document.get("omitted", [])
     if not isinstance(found, list):
         raise Broken("`omitted` is not a list")
-    return [{**{k: str(one.get(k, ""))[:400] for k in ("kind", "name", "type", "reason")}, "at": "export"} for one in found if isinstance(one, dict)]
+    return [{**{k: str(one.get(k, ""))[:400] for k in ("kind", "name", "type", "reason")}, "at": "export"} for one in found if isinstance(one, dict) and one.get("kind") in KINDS]
 
 
 def _cells(data):
