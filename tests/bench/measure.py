@@ -87,3 +87,12 @@ def run_us(pid):
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e3
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def huge_bytes(pid):
+    """What a process has in huge pages: a fork copies far fewer entries for it."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it is gone
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("AnonHugePages"))

@@ -11,7 +11,7 @@ from harness import Server, processes, until
 from harness.policies import write_policies
 
 import cells
-from measure import CLIENT, Refused, load, memory_bytes, resident_bytes, run, run_us, summary, timed
+from measure import CLIENT, Refused, huge_bytes, load, memory_bytes, resident_bytes, run, run_us, summary, timed
 
 POOL = 16
 EXECUTE, STREAM = "/api/v1/execute", "/api/v1/execute/stream"
@@ -241,6 +241,7 @@ def big(workplace, rounds):
         for name, code in (("empty", "a = [0]"), ("gigabyte", "import numpy as np\na = np.ones(2 ** 27)")):
             session = service.client.session()
             assert service.client.execute(code, session)["success"]
+            found[f"{name}_huge_bytes"] = max(map(huge_bytes, processes.descendants(service.zygote_pid())))
             found[name] = _big_rounds(service, session, rounds)
             end(service, [session])
     return found

@@ -126,6 +126,9 @@ def _session_facts(found):
     memory = get(found, "service", "memory")
     if memory:
         yield f"memory of a session: {megabytes(memory['idle_bytes'])} idle, {megabytes(memory['used_bytes'])} after a cell ({memory['sessions']:,} alive)"
+    huge = get(found, "service", "big", "gigabyte_huge_bytes")
+    if huge is not None:
+        yield f"of the session that holds 1 GB the kernel had {megabytes(huge)} in huge pages"
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
         yield f"{gone['sessions']:,} sessions deleted in {gone['seconds']:.2f} s"
