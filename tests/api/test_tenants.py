@@ -344,7 +344,7 @@ def test_no_route_reaches_what_is_another_s(keyed_server):
             if pattern.startswith("/api/v1/admin/"):  # of no key but the operator's, whatever the id
                 assert answer.status == 403 and answer.json["code"] == "OPERATOR_NEEDED", (method, path, answer)
                 continue
-            assert answer.status in (404, 400, 415) or (answer.status, answer.json.get("message")) == (502, "The sandbox is not running"), (method, path, answer)
+            assert answer.status in (404, 400, 415) or (answer.status == 502 and answer.json.get("message", "").endswith("is not running")), (method, path, answer)
             tried += 1
     assert tried > 60
     assert alice.execution(running)["status"] == "inputRequired", "nobody has interrupted or answered it"
