@@ -20,6 +20,8 @@ ROOT = HERE.parents[1]
 JAIL = ["tests/vm/test_in_vm.py", "tests/jail"]
 SMOKE = ["tests/api/test_isolation.py", "tests/api/test_run_limits.py"]
 KERNELS = {"bookworm": JAIL + SMOKE, "bullseye": ["tests/vm/test_in_vm.py", "tests/jail/test_files.py", "tests/jail/test_syscalls.py"], "bookworm-backports": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py"]}
+# The emulation of cmpxchg16b in QEMU 7.2 spoils flags, and with them the lists of free memory of kernels from 6.5 on: those are told to do without.
+EMULATED = {"bookworm-backports": "clearcpuid=cx16 "}
 SECONDS = 2700  # of one machine; by emulation on two idle cores the longest takes about half of that
 
 
@@ -57,7 +59,7 @@ def run(place, suite, tests):
     results.write_bytes(b"")
     arguments = ["qemu-system-x86_64", "-machine", "pc", "-accel", "kvm" if accelerated() else "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072",
                  "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(kernel / "vmlinuz"), "-initrd", str(initramfs(place, kernel)),
-                 "-append", "console=ttyS0 panic=-1 cgroup_no_v1=all quiet penny.run=" + ",".join(tests),
+                 "-append", f"console=ttyS0 panic=-1 cgroup_no_v1=all quiet {'' if accelerated() else EMULATED.get(suite, '')}penny.run=" + ",".join(tests),
                  "-drive", f"file={place}/disk.img,if=virtio,format=raw,snapshot=on", "-serial", f"file:{console}", "-serial", f"file:{results}"]
     say("VM", f"{suite}: Linux {(kernel / 'version').read_text().strip()}, {'kvm' if accelerated() else 'emulated'}: {' '.join(tests)}")
     begin, shown = time.monotonic(), 0
