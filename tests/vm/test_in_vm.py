@@ -155,7 +155,8 @@ def test_the_weakest_tier_says_what_it_is(make_server):
         health = server.client.health()["isolation"]
         assert health["level"] == ("process" if landlock_abi() else "none")
         assert ("no signals can be sent" in health["layers"]["seccomp"]["detail"]) == (landlock_abi() < 6)
-        assert server.client.stdout("import os\ntry: os.kill(-1, 9)\nexcept OSError as e: print(e.errno)") in ("1\n", "3\n")
+        answer = server.client.stdout("import os\ntry: os.kill(-1, 9)\nexcept OSError as e: print(e.errno)")
+        assert answer == "1\n" or landlock_abi() >= 6, "refused; or kept inside, where it may well reach something"
         assert server.client.stdout("print('all is well')") == "all is well\n"
     if not landlock_abi():
         refused = make_server(tier="process", args=["--require-isolation=process"])
