@@ -145,7 +145,7 @@ def test_an_interrupt_is_the_program_s(server, tmp_path):
 
 
 def test_a_second_interrupt_does_not_wait(server, tmp_path):
-    command = start(server, tmp_path, "import time\nprint('up', flush=True)\nwhile True:\n    try:\n        time.sleep(1000)\n    except KeyboardInterrupt:\n        print('no', flush=True)")
+    command = start(server, tmp_path, "import time\nword = 'up'\nwhile True:\n    try:\n        print(word, flush=True)\n        time.sleep(1000)\n    except KeyboardInterrupt:\n        word = 'no'")
     assert command.stdout.readline() == b"up\n"
     command.send_signal(signal.SIGINT)
     assert command.stdout.readline() == b"no\n"
@@ -155,7 +155,7 @@ def test_a_second_interrupt_does_not_wait(server, tmp_path):
 
 
 def test_a_flood_of_output_keeps_no_interrupt_out(server, tmp_path):
-    code = "print('up', flush=True)\ntry:\n    for i in range(10**9): print('x' * 1000)\nexcept KeyboardInterrupt:\n    raise SystemExit(4)"
+    code = "try:\n    print('up', flush=True)\n    for i in range(10**9): print('x' * 1000)\nexcept KeyboardInterrupt:\n    raise SystemExit(4)"
     command = start(server, tmp_path, code)
     assert command.stdout.readline() == b"up\n"
     command.send_signal(signal.SIGINT)
