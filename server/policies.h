@@ -16,6 +16,8 @@
 
 /* Of the server process. A session has six, an execution with files and watchers more for a while. */
 enum { DESCRIPTORS_OF_SERVICE = 4096, DESCRIPTORS_PER_SESSION = 8 };
+/* That many of them, or an eighth of what may be open, no session gets: who is connected can still end sessions. */
+enum { DESCRIPTORS_FOR_CONNECTIONS = 1024 };
 
 struct policies {
     /* resources.json */

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fdio.h"
 #include "log.h"
+#include "policies.h"
 
 enum { QUEUE_MAX = 65536, PACKETS_PER_WAKEUP = 64, REPORT_BYTES_MAX = 1 << 20 };
 
@@ -80,7 +82,7 @@ static bool is_known_answer(uint32_t type)
     return type == ZYGOTE_SPAWN_FAILED || type == ZYGOTE_EXITED || type == ZYGOTE_STATS_REPLY || type == ZYGOTE_RECLAIMED;
 }
 
-/* A session whose descriptors did not all fit in our table of open files can't be used. */
+/* A session whose descriptors did not all fit in our table of open files, or would leave no room in it, is not used. */
 static void refuse_spawned(struct zygote_client *client, const struct zygote_message *message)
 {
     struct zygote_message failed = {.type = ZYGOTE_SPAWN_FAILED, .session = message->session, .error = EMFILE};
@@ -89,9 +91,23 @@ static void refuse_spawned(struct zygote_client *client, const struct zygote_mes
     client->events->on_message(client->arg, &failed);
 }
 
+/* The kernel gives the lowest free number: near the limit, nearly all are taken. */
+static bool leaves_room(const int fds[SESSION_FD_COUNT])
+{
+    struct rlimit limit = {0};
+    rlim_t        room;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return true;
+    room = limit.rlim_cur / 8 < DESCRIPTORS_FOR_CONNECTIONS ? limit.rlim_cur / 8 : DESCRIPTORS_FOR_CONNECTIONS;
+    for (size_t i = 0; i < SESSION_FD_COUNT; i++)
+        if ((rlim_t)fds[i] >= limit.rlim_cur - room)
+            return false;
+    return true;
+}
+
 static void dispatch(struct zygote_client *client, const struct zygote_message *message, int *fds, size_t fd_count)
 {
-    if (message->type == ZYGOTE_SPAWNED && fd_count == SESSION_FD_COUNT) {
+    if (message->type == ZYGOTE_SPAWNED && fd_count == SESSION_FD_COUNT && leaves_room(fds)) {
         client->events->on_spawned(client->arg, message, fds);
         return;
     }

@@ -5,6 +5,7 @@ import itertools
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
 
@@ -151,6 +152,12 @@ def test_too_few_descriptors(make_server, workplace):
         answers.append(client.post("/api/v1/sessions", {}))
     assert len(answers) > 1 and answers[-1].status in (429, 503), answers
     assert client.stdout("print(x)", session) == "1\n"
+    others = [socket.create_connection(("127.0.0.1", server.port), 30) for _ in range(6)]  # sessions leave room for who wants to end some
+    for other in others:
+        other.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert other.recv(12) == b"HTTP/1.1 200"
+    for other in others:
+        other.close()
     for answer in answers:
         if answer.status == 201:
             client.delete_session(answer.json["id"])

@@ -9,7 +9,7 @@
 
 #include "client_http.h"
 
-enum { LAST_CHUNK = 5, READ_BYTES = 1 << 18, WATCHERS_MAX = 4096, WAIT_MS = 60000 };
+enum { LAST_CHUNK = 5, READ_BYTES = 1 << 18, WATCHERS_MAX = 4096, WAIT_MS = 60000, EVENTS_BEFORE_INPUT = 2 };
 
 /* Printed lines in the data of stdout events; kept over reads cut anywhere. */
 struct counter {
@@ -146,9 +146,10 @@ static void watcher_read(struct watcher *w)
     w->is_done = ends_with_last_chunk(w->tail, data, (size_t)n);
 }
 
-static bool has_event(const struct watcher *w)
+/* What the execution that waits for input has told so far: that it began and that it asks. */
+static bool has_begun(const struct watcher *w)
 {
-    return w->counter.events > 0;
+    return w->counter.events >= EVENTS_BEFORE_INPUT;
 }
 static bool is_done(const struct watcher *w)
 {
@@ -188,7 +189,7 @@ int client_watch(int port, int watchers, const char *path)
 
     if (!all)
         die("watchers");
-    watchers_read(all, watchers, poll_fd, has_event);
+    watchers_read(all, watchers, poll_fd, has_begun);
     for (int i = 0; i < watchers; i++) {
         all[i].first_us       = 0;
         all[i].bytes          = 0;

@@ -2,7 +2,7 @@
 
 from measure import Refused, load, memory_bytes, say, summary
 
-from service import at_pool, at_rest, end, execute, increments, resident, server
+from service import at_limit, at_pool, at_rest, end, execute, increments, resident, server
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SAMPLE, CHUNK = 500, 500
@@ -28,9 +28,9 @@ def _add(service, have, wanted, in_time):
     return times, seconds, None
 
 
-def _figures(service, have, times, seconds, before):
+def _figures(service, have, times, seconds, before, is_limit):
     """What a session costs and how fast it answers with so many of them alive."""
-    at_pool(service)
+    (at_limit if is_limit else at_pool)(service)
     idle = memory_bytes() - before
     sample = have[:: max(1, len(have) // SAMPLE)][:SAMPLE]
     for _ in range(2):
@@ -52,7 +52,7 @@ def sessions(found, workplace, steps, clock, reserve):
             say(f"{n:,} sessions alive")
             times, seconds, why = _add(service, have, n, lambda: clock.left > reserve)
             if times:
-                found["sessions"].append(_figures(service, have, times, seconds, before))
+                found["sessions"].append(_figures(service, have, times, seconds, before, why is not None))
             if why:
                 found["missing"][f"{n:,} sessions"] = f"after {len(have):,}: {why}"
                 break

@@ -234,6 +234,18 @@ def at_pool(service):
     until(lambda: service.client.health()["sessions"]["pooled"] >= POOL, "the pool is full", 120)
 
 
+def at_limit(service):
+    """Where the machine lets no more sessions be, the pool does not fill: waits until it has stopped changing."""
+    seen = []
+
+    def has_settled():
+        time.sleep(0.1)
+        seen.append(service.client.health()["sessions"]["pooled"])
+        return len(seen) > 30 and len(set(seen[-30:])) == 1
+
+    until(has_settled, "the pool does not change", 120)
+
+
 def big(workplace, rounds):
     """Checkpoint, rollback and fork of a session that holds 1 GB, beside those of one that holds nothing."""
     found = {}
