@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness import ServerFailed, processes
+from harness import ServerFailed, processes, until
 
 EXPECTED = {"root": "full", "user": "namespace", "process": "process"}
 NAMESPACES = {"userNamespace": "user", "pidNamespace": "pid", "mountNamespace": "mnt", "ipcNamespace": "ipc", "utsNamespace": "uts",
@@ -49,8 +49,16 @@ def test_sessions_share_no_namespace_but_the_empty_network(tier_server, layers):
 
 def test_host_users(tier_server, layers, inside):
     inside("1")
-    uids = [os.stat(f"/proc/{p}").st_uid if layers["userNamespace"] is False else _real_uid(p) for p in inits(tier_server)]
-    assert 0 not in uids
+    uids = []
+
+    def are_jailed():  # one that the pool is just making is still on its way
+        try:
+            uids[:] = [os.stat(f"/proc/{p}").st_uid if layers["userNamespace"] is False else _real_uid(p) for p in inits(tier_server)]
+        except FileNotFoundError:
+            return False
+        return uids and 0 not in uids
+
+    until(are_jailed, "no init is root")
     if layers["hostUid"]:
         assert len(set(uids)) == len(uids), "each session is a host user of its own"
         assert all(uid >= 1_000_000 for uid in uids), "and nobody on the host"
