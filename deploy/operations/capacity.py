@@ -2,7 +2,7 @@
 """How many sessions a machine holds: by figures measured on a service of yours.
 
 usage: capacity.py measure [--url http://127.0.0.1:3003] [--key KEY] [--sessions 20]
-       capacity.py plan --memory 16G [--reserve 1G] --idle 1.9 --used 9 [--share-used 0.3]      megabytes a session, as `measure` says
+       capacity.py plan --memory 16G [--reserve 1G] --idle 1.3 --used 9 [--share-used 0.3]      megabytes a session, as `measure` says
 
 measure makes sessions of three kinds, reads how the machine's memory changed, deletes them; do it on a quiet machine, as the service's host.
 """
