@@ -1,7 +1,7 @@
 """Live forks of a session: the same state, other random numbers, and nothing of the one in the other."""
 
 import itertools
-import threading
+import json
 import time
 
 import pytest
@@ -138,7 +138,7 @@ def test_a_crash_is_one_members_own(client, session, family):
     assert client.stdout("print(x)", session) == "kept\n"
 
 
-def test_while_the_parent_runs(client, session, family):
+def test_while_the_parent_runs(client, session):
     """The fork waits for what runs, and not for what is in the queue; the parent's stream is its own."""
     client.stdout("x = 1", session)
     busy = client.start("x = 2\n" + until_interrupted("print('up')"), session)
@@ -147,14 +147,18 @@ def test_while_the_parent_runs(client, session, family):
         refused = fork(client, session, 409, queue=False)
         assert refused["code"] == "SESSION_BUSY"
         queued = client.start("x = 3", session)
-        made = []
-        waiting = threading.Thread(target=lambda: made.extend(family()))
-        waiting.start()
+        asking = client.connect()
+        asking.request("POST", f"/api/v1/sessions/{session}/fork", "{}", {"Content-Type": "application/json"})
+        for _ in range(5):
+            client.health()  # each is a turn of the server's loop after the one in which it has read the request
         client.expect(202, "DELETE", f"/api/v1/executions/{busy}")
-        waiting.join()
+        answer = asking.getresponse()
+        made = [s["id"] for s in json.loads(answer.read())["sessions"]]
+        asking.close()
         assert events.result()["status"] == "ok"
     until(lambda: client.execution(queued)["status"] == "ok", "the queue goes on")
     assert client.stdout("print(x)", made[0]) == "2\n" and client.stdout("print(x)", session) == "3\n"
+    client.delete_session(made[0])
 
 
 def test_both_run_at_the_same_time(client, session, family):
