@@ -7,8 +7,4 @@
 /* Context: struct server. */
 void api_forks_create(struct http_request *request, void *context);
 
-/* What session_fork's answer or refusal says to a client, when it is no success; api_races.c says the same. */
-struct fork_answer;
-void api_forks_refuse(struct http_request *request, const struct fork_answer *answer);
-
 #endif

@@ -8,12 +8,11 @@
 
 #include "api_audit.h"
 #include "api_error.h"
-#include "api_forks.h"
 #include "execute_body.h"
+#include "forking.h"
 #include "json.h"
 #include "race_stream.h"
 #include "server.h"
-#include "session_fork.h"
 #include "session_race.h"
 
 /* Lives from the request until it is answered or its client has left. */
@@ -100,7 +99,7 @@ static void on_end(const struct race_answer *answer, void *arg)
     }
     http_request_on_gone(racing->request, NULL, NULL);
     if (answer->fork != NULL)
-        api_forks_refuse(racing->request, answer->fork);
+        forking_refuse(racing->request, answer->fork);
     else
         reply(racing, answer);
     racing_free(racing);

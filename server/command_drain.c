@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "command_service.h"
 #include "fdio.h"
 #include "json.h"
@@ -47,12 +48,6 @@ struct drain {
     int64_t                deadline_ms;
     size_t                 moved, failed; /* attempts */
 };
-
-static int complain(const struct err *err, int code)
-{
-    (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
-    return code;
-}
 
 /* ---- one session ---- */
 
@@ -234,7 +229,7 @@ static int empty(struct drain *drain)
             wait_a_little(drain);
     }
     if (state == NULL)
-        return complain(&err, EXIT_FAILED);
+        return command_line_complain(&err, EXIT_FAILED);
     (void)printf("%zu moved, %lld left, of which %lld run\n", drain->moved, (long long)count_of(state, "active"),
                  (long long)count_of(state, "busy"));
     code = is_done(drain, state) ? 0 : EXIT_LEFT;
@@ -247,20 +242,10 @@ static int cancel(const struct drain *drain)
     struct err err   = {0};
     json_t    *state = ask(drain, "DELETE", &err);
     json_decref(state);
-    return state != NULL ? 0 : complain(&err, EXIT_FAILED);
+    return state != NULL ? 0 : command_line_complain(&err, EXIT_FAILED);
 }
 
 /* ---- the command line ---- */
-
-static const char *value_of(char **argv, int argc, int *at, const char *name)
-{
-    size_t length = strlen(name);
-    if (strncmp(argv[*at], name, length) != 0)
-        return NULL;
-    if (argv[*at][length] == '=')
-        return argv[*at] + length + 1;
-    return argv[*at][length] == '\0' && *at + 1 < argc ? argv[++*at] : NULL;
-}
 
 static int read_timeout(const char *text, long *ret_s, struct err *err)
 {
@@ -274,13 +259,13 @@ static int read_timeout(const char *text, long *ret_s, struct err *err)
 static int read_option(struct drain *drain, int argc, char **argv, int *at, const char **ret_from, long *ret_s, struct err *err)
 {
     const char *value;
-    if ((value = value_of(argv, argc, at, "--server")) != NULL) {
+    if ((value = command_line_value(argv, argc, at, "--server")) != NULL) {
         *ret_from = value;
         return 0;
     }
-    if ((value = value_of(argv, argc, at, "--timeout")) != NULL)
+    if ((value = command_line_value(argv, argc, at, "--timeout")) != NULL)
         return read_timeout(value, ret_s, err);
-    if ((value = value_of(argv, argc, at, "--to")) != NULL) {
+    if ((value = command_line_value(argv, argc, at, "--to")) != NULL) {
         drain->moves = true;
         return http_call_parse_url(value, &drain->to.target, err);
     }
@@ -293,13 +278,11 @@ static int read_option(struct drain *drain, int argc, char **argv, int *at, cons
 /* Returns 0; 1 when the help was printed; -1 with err. */
 static int read_options(struct drain *drain, int argc, char **argv, struct err *err)
 {
-    const char *url = getenv("SANDBOX_URL"), *key = getenv("SANDBOX_OPERATOR_KEY"), *from = "http://127.0.0.1:3003";
+    const char *key = command_line_key("SANDBOX_OPERATOR_KEY"), *from = command_line_server("http://127.0.0.1:3003");
     long        timeout_s = TIMEOUT_S;
 
-    if (url != NULL && *url != '\0')
-        from = url;
     for (int at = 0; at < argc; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+        if (command_line_is_help(argv[at])) {
             (void)fputs(HELP, stdout);
             return 1;
         }
@@ -308,8 +291,8 @@ static int read_options(struct drain *drain, int argc, char **argv, struct err *
     }
     if (http_call_parse_url(from, &drain->from.target, err) < 0)
         return -1;
-    (void)snprintf(drain->from.target.key, sizeof drain->from.target.key, "%s", key != NULL ? key : "");
-    (void)snprintf(drain->to.target.key, sizeof drain->to.target.key, "%s", key != NULL ? key : "");
+    (void)snprintf(drain->from.target.key, sizeof drain->from.target.key, "%s", key);
+    (void)snprintf(drain->to.target.key, sizeof drain->to.target.key, "%s", key);
     drain->deadline_ms = json_time_monotonic() + timeout_s * 1000;
     (void)alarm((unsigned)(timeout_s + STUCK_S)); /* a service that says nothing at all must not hold a shutdown up for ever */
     return 0;
@@ -323,6 +306,6 @@ int command_drain(int argc, char **argv)
     (void)sigprocmask(SIG_SETMASK, NULL, &drain.from.waiting);
     drain.to.waiting = drain.from.waiting;
     if (result != 0)
-        return result < 0 ? complain(&err, EXIT_USAGE) : 0;
+        return result < 0 ? command_line_complain(&err, EXIT_USAGE) : 0;
     return drain.cancels ? cancel(&drain) : empty(&drain);
 }

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "command_private.h"
 #include "mcp_stdio.h"
 #include "private_server.h"
@@ -33,47 +33,29 @@ struct options {
     size_t      rest_count;
 };
 
-static const char *value_of(char **argv, int argc, int *at, const char *name)
-{
-    size_t length = strlen(name);
-    if (strncmp(argv[*at], name, length) != 0)
-        return NULL;
-    if (argv[*at][length] == '=')
-        return argv[*at] + length + 1;
-    return argv[*at][length] == '\0' && *at + 1 < argc ? argv[++*at] : NULL;
-}
-
 /* Returns 0; 1 when the help was printed; -1 with err. What is not ours stays in argv, at its beginning. */
 static int read_options(struct options *options, int argc, char **argv, struct err *err)
 {
-    const char *url = getenv("SANDBOX_URL"), *key = getenv("SANDBOX_API_KEY"), *value;
+    const char *value, *profile = "open";
 
-    *options = (struct options){.key = key != NULL ? key : "", .profile = "open", .rest = argv};
-    if (url != NULL && *url != '\0')
-        options->server = url;
+    *options = (struct options){.key = command_line_key("SANDBOX_API_KEY"), .server = command_line_server(NULL), .rest = argv};
     for (int at = 0; at < argc; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+        if (command_line_is_help(argv[at])) {
             (void)fputs(HELP, stdout);
             return 1;
         }
-        if ((value = value_of(argv, argc, &at, "--server")) != NULL)
+        if ((value = command_line_value(argv, argc, &at, "--server")) != NULL)
             options->server = value;
-        else if ((value = value_of(argv, argc, &at, "--profile")) != NULL)
-            options->profile = value;
+        else if ((value = command_line_value(argv, argc, &at, "--profile")) != NULL)
+            profile = value;
         else
             options->rest[options->rest_count++] = argv[at];
     }
-    if (strcmp(options->profile, "open") != 0 && strcmp(options->profile, "standard") != 0)
-        return err_set(err, EINVAL, "--profile: \"%.60s\" is not open or standard", options->profile);
+    if (command_line_profile(profile, &options->profile, err) < 0)
+        return -1;
     if (options->server != NULL && options->rest_count > 0)
         return err_set(err, EINVAL, "%.80s: is for a service of our own, and --server names another one", options->rest[0]);
     return 0;
-}
-
-static int complain(const struct err *err, int code)
-{
-    (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
-    return code;
 }
 
 /* Of a service that goes on without us. */
@@ -106,7 +88,7 @@ static int serve(const struct options *options, int signal_fd)
         session.target = server.target;
     }
     if (result < 0)
-        return complain(&err, options->server != NULL ? EXIT_USAGE : EXIT_FAILED);
+        return command_line_complain(&err, options->server != NULL ? EXIT_USAGE : EXIT_FAILED);
     code = mcp_stdio_run(&session, signal_fd) ? 0 : EXIT_FAILED;
     if (options->server != NULL)
         end_session(&session);
@@ -123,14 +105,14 @@ int command_mcp(int argc, char **argv)
     sigset_t       broken;
 
     if (read != 0)
-        return read < 0 ? complain(&err, EXIT_USAGE) : 0;
+        return read < 0 ? command_line_complain(&err, EXIT_USAGE) : 0;
     (void)sigemptyset(&broken);
     (void)sigaddset(&broken, SIGPIPE); /* a client that has left is told by write() */
     (void)sigprocmask(SIG_BLOCK, &broken, NULL);
     signal_fd = command_private_signals();
     if (signal_fd < 0) {
         (void)err_errno(&err, "no signals can be read");
-        return complain(&err, EXIT_FAILED);
+        return command_line_complain(&err, EXIT_FAILED);
     }
     code = serve(&options, signal_fd);
     (void)close(signal_fd);

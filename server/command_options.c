@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
+
 static const char HELP[] =
     "usage: penny-sandbox run [OPTION ...] FILE [ARGUMENT ...]\n"
     "       penny-sandbox run [OPTION ...] NOTEBOOK.ipynb\n\n"
@@ -23,18 +25,6 @@ static const char HELP[] =
     "memory limit, 128+n when signal n ended it, 130 after Ctrl-C; 125 when the sandbox failed; 2 for a wrong command line.\n";
 
 enum { TIMEOUT_MAX_S = 86400 };
-
-static const char *value_of(char **argv, int argc, int *at, const char *name)
-{
-    size_t length = strlen(name);
-    if (strncmp(argv[*at], name, length) != 0)
-        return NULL;
-    if (argv[*at][length] == '=')
-        return argv[*at] + length + 1;
-    if (argv[*at][length] != '\0' || *at + 1 >= argc)
-        return NULL;
-    return argv[++*at];
-}
 
 static int read_timeout(struct command_options *options, const char *text, struct err *err)
 {
@@ -84,29 +74,21 @@ static int read_file(struct command_options *options, char *text, struct err *er
     return 0;
 }
 
-static int read_profile(struct command_options *options, const char *text, struct err *err)
-{
-    if (strcmp(text, "open") != 0 && strcmp(text, "standard") != 0)
-        return err_set(err, EINVAL, "--profile: \"%.60s\" is not open or standard", text);
-    options->profile = text;
-    return 0;
-}
-
 /* One option at argv[*at]. Returns 0, or -1. */
 static int read_option(struct command_options *options, int argc, char **argv, int *at, struct err *err)
 {
     const char *value;
-    if ((value = value_of(argv, argc, at, "--timeout")) != NULL)
+    if ((value = command_line_value(argv, argc, at, "--timeout")) != NULL)
         return read_timeout(options, value, err);
-    if ((value = value_of(argv, argc, at, "--env")) != NULL)
+    if ((value = command_line_value(argv, argc, at, "--env")) != NULL)
         return read_environment(options, value, err);
-    if ((value = value_of(argv, argc, at, "--file")) != NULL)
+    if ((value = command_line_value(argv, argc, at, "--file")) != NULL)
         return read_file(options, (char *)value, err);
-    if ((value = value_of(argv, argc, at, "--profile")) != NULL)
-        return read_profile(options, value, err);
-    if ((value = value_of(argv, argc, at, "--output")) != NULL)
+    if ((value = command_line_value(argv, argc, at, "--profile")) != NULL)
+        return command_line_profile(value, &options->profile, err);
+    if ((value = command_line_value(argv, argc, at, "--output")) != NULL)
         options->output = value;
-    else if ((value = value_of(argv, argc, at, "--server")) != NULL)
+    else if ((value = command_line_value(argv, argc, at, "--server")) != NULL)
         options->server_url = value;
     else if (strcmp(argv[*at], "--in-place") == 0)
         options->in_place = true;
@@ -137,14 +119,14 @@ static int check(const struct command_options *options, struct err *err)
 
 int command_options_read(struct command_options *options, int argc, char **argv, struct err *err)
 {
-    const char *url = getenv("SANDBOX_URL"), *key = getenv("SANDBOX_API_KEY");
-    int         at;
+    int at;
 
-    *options = (struct command_options){.profile = "open", .environment = json_object(), .key = key != NULL ? key : ""};
-    if (url != NULL && *url != '\0')
-        options->server_url = url;
+    *options = (struct command_options){.profile     = "open",
+                                        .environment = json_object(),
+                                        .server_url  = command_line_server(NULL),
+                                        .key         = command_line_key("SANDBOX_API_KEY")};
     for (at = 0; at < argc && argv[at][0] == '-' && argv[at][1] != '\0'; at++) {
-        if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {
+        if (command_line_is_help(argv[at])) {
             (void)fputs(HELP, stdout);
             return 1;
         }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "command_end.h"
+#include "command_line.h"
 #include "command_notebook.h"
 #include "command_options.h"
 #include "command_output.h"
@@ -26,8 +27,7 @@ static int complain(const struct err *err, int code)
         return COMMAND_EXIT_SIGNAL + number;
     if (err->code == EPIPE)
         return COMMAND_EXIT_SIGNAL + SIGPIPE;
-    (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
-    return code;
+    return command_line_complain(err, code);
 }
 
 static int read_program(const char *path, struct bytes *out, struct err *err)

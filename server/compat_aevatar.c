@@ -32,21 +32,6 @@ static json_t *time_or_null(int64_t ms)
     return ms > 0 ? json_time(ms) : json_null();
 }
 
-/* What went wrong: what was written to standard error, and why it ended. */
-static json_t *error_text(const json_t *result)
-{
-    struct bytes text = {0};
-    size_t       length;
-    const char  *err       = compat_text_output(result, "stderr", &length);
-    const char  *traceback = compat_text_error(result, "traceback");
-    bool         fine      = bytes_append(&text, err, length);
-
-    if (fine && !json_is_true(json_object_get(result, "success")))
-        fine = compat_text_line(
-            &text, *traceback != '\0' && !compat_text_has_status(result, "timeout") ? traceback : compat_text_error(result, "message"));
-    return compat_text_take(&text);
-}
-
 static json_t *usage_of(const json_t *result)
 {
     const json_t *metrics = json_object_get(result, "metrics");
@@ -62,9 +47,9 @@ static void add_result(json_t *body, const json_t *result)
     size_t        out_length, err_length;
     const char   *out = compat_text_output(result, "stdout", &out_length), *err = compat_text_output(result, "stderr", &err_length);
     json_t *more = json_pack("{s:i, s:s%, s:o, s:o, s:b, s:s%, s:s%, s:b, s:f, s:f}", "exitCode", compat_text_exit_code(result), "output",
-                             out, out_length, "error", error_text(result), "resourceUsage", usage_of(result), "success",
-                             json_is_true(json_object_get(result, "success")), "stdout", out, out_length, "stderr", err, err_length,
-                             "timedOut", compat_text_has_status(result, "timeout"), "execTimeSec",
+                             out, out_length, "error", compat_text_what_failed(result, !compat_text_has_status(result, "timeout")),
+                             "resourceUsage", usage_of(result), "success", json_is_true(json_object_get(result, "success")), "stdout", out,
+                             out_length, "stderr", err, err_length, "timedOut", compat_text_has_status(result, "timeout"), "execTimeSec",
                              json_number_value(json_object_get(metrics, "executionTime")) / 1000, "memoryUsedMB",
                              json_number_value(json_object_get(metrics, "memoryPeak")) / (1024 * 1024));
     (void)json_object_update(body, more);

@@ -23,19 +23,11 @@ static const json_t *option(const struct http_request *request, const char *name
 
 static json_t *errors_of(const json_t *result)
 {
-    struct bytes text = {0};
-    size_t       length;
-    const char  *err       = compat_text_output(result, "stderr", &length);
-    const char  *traceback = compat_text_error(result, "traceback");
-    bool         fine      = bytes_append(&text, err, length);
-
-    if (fine && !json_is_true(json_object_get(result, "success")))
-        fine = compat_text_line(&text, *traceback != '\0' ? traceback : compat_text_error(result, "message"));
-    if (fine && text.length == 0) {
-        bytes_done(&text);
-        return json_null();
-    }
-    return compat_text_take(&text);
+    json_t *text = compat_text_what_failed(result, true);
+    if (json_string_length(text) > 0)
+        return text;
+    json_decref(text);
+    return json_null();
 }
 
 /* The value of the last expression in the form that was asked for, else as text. */

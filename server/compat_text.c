@@ -56,3 +56,16 @@ bool compat_text_line(struct bytes *out, const char *text)
         return false;
     return bytes_append(out, text, strlen(text));
 }
+
+json_t *compat_text_what_failed(const json_t *result, bool wants_traceback)
+{
+    struct bytes text = {0};
+    size_t       length;
+    const char  *err       = compat_text_output(result, "stderr", &length);
+    const char  *traceback = compat_text_error(result, "traceback");
+    bool         fine      = bytes_append(&text, err, length);
+
+    if (fine && !json_is_true(json_object_get(result, "success")))
+        fine = compat_text_line(&text, wants_traceback && *traceback != '\0' ? traceback : compat_text_error(result, "message"));
+    return compat_text_take(&text);
+}

@@ -22,5 +22,7 @@ int compat_text_exit_code(const json_t *result);
 json_t *compat_text_take(struct bytes *text);
 /* Appends a line: what is there already gets its line end first. */
 bool compat_text_line(struct bytes *out, const char *text);
+/* What was written to standard error and, of a failure, why it ended: its traceback, where there is one and it is wanted, else its message. */
+json_t *compat_text_what_failed(const json_t *result, bool wants_traceback);
 
 #endif

@@ -50,45 +50,56 @@ static int make_track(struct execution *execution, struct err *err)
     return execution->output.track != NULL ? 0 : -1;
 }
 
-struct execution *execution_new(struct event_base *base, struct event_log *log, uint64_t serial, const struct id *session,
-                                const struct output_limits *limits, const struct execution_request *request,
-                                execution_on_finished on_finished, void *arg, struct err *err)
+struct execution *execution_make(const struct execution_place *place, const struct id *id, uint64_t serial)
 {
     struct execution *execution = calloc(1, sizeof *execution);
+    if (execution == NULL)
+        return NULL;
+    execution->id             = *id;
+    execution->node.execution = execution;
+    execution->session        = *place->session;
+    execution->base           = place->base;
+    execution->log            = place->log;
+    execution->owner          = place->owner;
+    execution->serial         = serial;
+    execution->on_finished    = place->on_finished;
+    execution->arg            = place->arg;
+    execution->output.limits  = *place->limits;
+    execution->made_us        = execution_now_us();
+    execution->made_at_ms     = json_time_now();
+    id_format(&execution->id, execution->id_text);
+    id_format(&execution->session, execution->session_text);
+    (void)evtimer_assign(&execution->timer, place->base, execution_on_timer, execution);
+    return execution;
+}
+
+struct execution *execution_new(const struct execution_place *place, uint64_t serial, const struct execution_request *request,
+                                struct err *err)
+{
+    struct execution *execution;
+    struct id         id;
+
+    if (request->id != NULL)
+        id = *request->id;
+    else
+        id_make(&id);
+    execution = execution_make(place, &id, serial);
     if (execution == NULL || !bytes_append(&execution->code, request->code, request->code_length)) {
         free(execution);
         (void)err_set(err, ENOMEM, "no memory for an execution");
         return NULL;
     }
-    if (request->id != NULL)
-        execution->id = *request->id;
-    else
-        id_make(&execution->id);
-    id_format(&execution->id, execution->id_text);
-    id_format(session, execution->session_text);
-    execution->node.execution           = execution;
-    execution->session                  = *session;
-    execution->base                     = base;
-    execution->log                      = log;
-    execution->serial                   = serial;
-    execution->on_finished              = on_finished;
-    execution->arg                      = arg;
     execution->options                  = json_incref(request->options);
     execution->label                    = json_incref(request->label);
     execution->timeout_ms               = request->timeout_ms;
     execution->grace_ms                 = request->grace_ms;
     execution->use                      = request->use;
-    execution->output.limits            = *limits;
     execution->interactive              = request->interactive;
     execution->transactional            = request->transactional;
     execution->files                    = request->files;
     execution->packages                 = json_incref(request->packages);
-    execution->owner                    = request->owner;
-    execution->audit                    = audit_run_new(tenant_name(request->owner), request->origin, request->code, request->code_length);
+    execution->audit                    = audit_run_new(tenant_name(place->owner), request->origin, request->code, request->code_length);
     execution->output.include_variables = request->include_variables;
-    execution->made_us                  = execution_now_us();
-    execution->made_at_ms               = json_time_now();
-    (void)evtimer_assign(&execution->timer, base, execution_on_timer, execution);
     if (make_track(execution, err) < 0) {
         execution->files = NULL;
         execution_free(execution);

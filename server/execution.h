@@ -41,7 +41,6 @@ struct execution_request {
     bool                       transactional; /* unless it ends well, the session is to be as it was before */
     json_t                    *packages;      /* requirements to be installed before it starts, or NULL; a reference is taken */
     struct files_given        *files;         /* to be written before it starts; taken over, unless NULL is returned */
-    struct tenant             *owner;         /* session_submit() sees to it */
     const struct audit_origin *origin;        /* for the audit log; NULL: not known */
     const struct id           *id;            /* which it shall have, when nobody has it; NULL: a new one */
     json_t                    *label;         /* what its maker wants to find again; NULL, or a reference is taken */
@@ -63,10 +62,20 @@ struct execution_node {
 };
 TAILQ_HEAD(execution_list, execution_node);
 
-/* A queued execution with a track in `log`. Returns NULL with err filled. */
-struct execution      *execution_new(struct event_base *base, struct event_log *log, uint64_t serial, const struct id *session,
-                                     const struct output_limits *limits, const struct execution_request *request,
-                                     execution_on_finished on_finished, void *arg, struct err *err);
+/* Where an execution belongs: all borrowed, and for longer than it lives but for `session` and `limits`, which are copied. */
+struct execution_place {
+    struct event_base          *base;
+    struct event_log           *log;
+    const struct id            *session;
+    struct tenant              *owner; /* NULL: nobody's */
+    const struct output_limits *limits;
+    execution_on_finished       on_finished;
+    void                       *arg; /* of on_finished */
+};
+
+/* A queued execution with a track in the place's log. Returns NULL with err filled. */
+struct execution      *execution_new(const struct execution_place *place, uint64_t serial, const struct execution_request *request,
+                                     struct err *err);
 void                   execution_free(struct execution *execution); /* frees its track too; NULL is fine */
 struct execution_node *execution_node(struct execution *execution);
 
@@ -137,10 +146,8 @@ void execution_keep_files(struct execution *execution);
 /* What it is to be run with, for one that waits; NULL: no memory. */
 json_t *execution_note(const struct execution *execution);
 
-/* One that the process before left in `log`. What is said of its end is in its events; of one that has not ended the caller goes on: */
-struct execution *execution_restore(struct event_base *base, struct event_track *track, struct event_log *log, const struct id *session,
-                                    const struct output_limits *limits, struct tenant *owner, execution_on_finished on_finished, void *arg,
-                                    struct err *err);
+/* One that the process before left in the place's log. What is said of its end is in its events; of one that has not ended the caller goes on: */
+struct execution *execution_restore(const struct execution_place *place, struct event_track *track, struct err *err);
 /* ... it waits, with what its note says. Returns false when there is none. */
 bool execution_restore_waiting(struct execution *execution);
 /* ... or it runs. */

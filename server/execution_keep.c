@@ -122,32 +122,16 @@ static void restore_label(struct execution *execution)
     json_decref(note);
 }
 
-struct execution *execution_restore(struct event_base *base, struct event_track *track, struct event_log *log, const struct id *session,
-                                    const struct output_limits *limits, struct tenant *owner, execution_on_finished on_finished, void *arg,
-                                    struct err *err)
+struct execution *execution_restore(const struct execution_place *place, struct event_track *track, struct err *err)
 {
-    struct execution *execution = calloc(1, sizeof *execution);
-    if (execution == NULL || !id_parse(event_track_execution_id(track), &execution->id)) {
-        free(execution);
+    struct id         id;
+    struct execution *execution =
+        id_parse(event_track_execution_id(track), &id) ? execution_make(place, &id, event_track_serial(track)) : NULL;
+    if (execution == NULL) {
         (void)err_set(err, ENOMEM, "an execution can't be restored");
         return NULL;
     }
-    id_format(&execution->id, execution->id_text);
-    id_format(session, execution->session_text);
-    execution->node.execution = execution;
-    execution->session        = *session;
-    execution->base           = base;
-    execution->log            = log;
-    execution->serial         = event_track_serial(track);
-    execution->on_finished    = on_finished;
-    execution->arg            = arg;
-    execution->owner          = owner;
-    execution->output.limits  = *limits;
-    execution->output.track   = track;
-    execution->status         = EXECUTION_QUEUED;
-    execution->made_us        = execution_now_us();
-    (void)evtimer_assign(&execution->timer, base, execution_on_timer, execution);
-    execution->made_at_ms = json_time_now();
+    execution->output.track = track;
     if (event_track_has_ended(track))
         restore_end(execution);
     restore_label(execution);

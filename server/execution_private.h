@@ -57,7 +57,9 @@ struct execution {
 };
 
 /* execution.c */
-int64_t execution_now_us(void); /* monotonic */
+/* One without code and track. NULL: no memory. */
+struct execution *execution_make(const struct execution_place *place, const struct id *id, uint64_t serial);
+int64_t           execution_now_us(void); /* monotonic */
 /* The only writer of the status. */
 void execution_set_status(struct execution *execution, enum execution_status status);
 void execution_set_timer(struct execution *execution, enum phase phase, int64_t after_us);

@@ -53,18 +53,6 @@ static int read_kinds(const struct policy_file *file, const char *which, json_t 
     return 0;
 }
 
-static int read_bool(const struct policy_file *file, const policy_place place, bool *ret, struct err *err)
-{
-    json_t *value;
-    if (policy_file_find(file, place, &value, err) != 0)
-        return -1;
-    if (value != NULL && !json_is_boolean(value))
-        return policy_file_fail(file, place, err, "must be true or false");
-    if (value != NULL)
-        *ret = json_is_true(value);
-    return 0;
-}
-
 int file_rules_read_filesystem(struct file_rules *rules, const struct policy_file *file, struct err *err)
 {
     static const policy_place access = {"security", "hiddenFiles", "access"}, create = {"security", "hiddenFiles", "create"};
@@ -72,8 +60,8 @@ int file_rules_read_filesystem(struct file_rules *rules, const struct policy_fil
     bool                      may_read = true, may_create = true, follows = false;
 
     if (read_kinds(file, "allowed", &rules->allowed[FILESYSTEM], err) != 0 ||
-        read_kinds(file, "blocked", &rules->blocked[FILESYSTEM], err) != 0 || read_bool(file, access, &may_read, err) != 0 ||
-        read_bool(file, create, &may_create, err) != 0 || read_bool(file, links, &follows, err) != 0 ||
+        read_kinds(file, "blocked", &rules->blocked[FILESYSTEM], err) != 0 || policy_file_bool(file, access, &may_read, err) != 0 ||
+        policy_file_bool(file, create, &may_create, err) != 0 || policy_file_bool(file, links, &follows, err) != 0 ||
         read_list(file, patterns, PATTERN_MAX, &rules->hidden, err) != 0)
         return -1;
     if (follows)

@@ -235,6 +235,18 @@ int policy_file_number(const struct policy_file *file, const policy_place place,
     return 0;
 }
 
+int policy_file_bool(const struct policy_file *file, const policy_place place, bool *ret, struct err *err)
+{
+    json_t *value;
+    if (policy_file_find(file, place, &value, err) != 0)
+        return -1;
+    if (value != NULL && !json_is_boolean(value))
+        return policy_file_fail(file, place, err, "must be true or false");
+    if (value != NULL)
+        *ret = json_is_true(value);
+    return 0;
+}
+
 int policy_file_strings(const struct policy_file *file, const policy_place place, size_t size, json_t **ret, struct err *err)
 {
     size_t  i, depth = 0;

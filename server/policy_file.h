@@ -42,6 +42,9 @@ int policy_file_find(const struct policy_file *file, const policy_place place, j
 int policy_file_number(const struct policy_file *file, const policy_place place, uint64_t min, uint64_t max, uint64_t *ret,
                        struct err *err);
 
+/* true or false; absent: *ret stays. Returns 0 or -1. */
+int policy_file_bool(const struct policy_file *file, const policy_place place, bool *ret, struct err *err);
+
 /* An array of non-empty strings, each shorter than `size`. *ret is borrowed, NULL when absent. Returns 0 or -1. */
 int policy_file_strings(const struct policy_file *file, const policy_place place, size_t size, json_t **ret, struct err *err);
 

@@ -84,18 +84,6 @@ static int settle_preinstalled(const struct policy_file *file, struct err *err)
     return 0;
 }
 
-static int read_bool(const struct policy_file *file, const policy_place place, bool *ret, struct err *err)
-{
-    json_t *value;
-    if (policy_file_find(file, place, &value, err) != 0)
-        return -1;
-    if (value != NULL && !json_is_boolean(value))
-        return policy_file_fail(file, place, err, "must be true or false");
-    if (value != NULL)
-        *ret = json_is_true(value);
-    return 0;
-}
-
 static int read_dependencies(struct policy_packages *packages, const struct policy_file *file, struct err *err)
 {
     json_t     *value;
@@ -155,7 +143,7 @@ static int read_limits(struct policy_packages *packages, const struct policy_fil
 int policy_packages_read(struct policy_packages *packages, const struct policy_file *file, struct err *err)
 {
     packages->enabled = true;
-    if (read_bool(file, ENABLED, &packages->enabled, err) != 0 || read_dependencies(packages, file, err) != 0 ||
+    if (policy_file_bool(file, ENABLED, &packages->enabled, err) != 0 || read_dependencies(packages, file, err) != 0 ||
         read_limits(packages, file, err) != 0 || read_readable(file, err) != 0 || settle_rules(file, PACKAGES, false, err) != 0 ||
         settle_rules(file, BLOCKED, true, err) != 0 || settle_preinstalled(file, err) != 0)
         return -1;

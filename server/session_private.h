@@ -104,6 +104,10 @@ void session_forget_execution(struct session *session, struct execution *executi
 /* One that is found by its id, and is in no queue. Returns NULL with err. */
 struct execution *session_add_execution(struct session *session, const struct execution_request *request, execution_on_finished on_finished,
                                         void *arg, struct err *err);
+/* Where the session's executions belong. */
+struct execution_place session_execution_place(struct session *session, execution_on_finished on_finished, void *arg);
+/* Makes it one of the session's that is found by its id. Returns 0 or -1. */
+int session_list_execution(struct session *session, struct execution *execution, struct err *err);
 /* Options that the session adds to those of its next execution, which is told them from now on; owned, NULL: none. */
 json_t *session_own_options(struct session *session);
 

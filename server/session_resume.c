@@ -110,20 +110,16 @@ static void on_value(enum event_kind kind, const json_t *value, uint64_t seq, vo
 
 static int add_execution(struct session *session, struct event_track *track, struct err *err)
 {
-    const struct sessions_settings *settings = sessions_settings(session->sessions);
-    struct execution *execution  = execution_restore(sessions_base(session->sessions), track, session->log, &session->id, &settings->output,
-                                                     session->owner, session_on_finished, session, err);
-    struct plots_reading reading = {session, execution};
+    struct execution_place place     = session_execution_place(session, session_on_finished, session);
+    struct execution      *execution = execution_restore(&place, track, err);
+    struct plots_reading   reading   = {session, execution};
 
     if (execution == NULL)
         return -1;
-    if (sessions_add_execution(session->sessions, execution) < 0) {
-        (void)err_set(err, ENOMEM, "no memory for an execution");
+    if (session_list_execution(session, execution, err) < 0) {
         execution_free(execution);
         return -1;
     }
-    TAILQ_INSERT_TAIL(&session->all, execution_node(execution), all);
-    session->all_count++;
     result_read_values(track, on_value, &reading);
     return 0;
 }

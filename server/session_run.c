@@ -189,27 +189,41 @@ bool session_has_work(const struct session *session)
     return session->running != NULL || session->queue_count > 0 || !TAILQ_EMPTY(&session->races);
 }
 
+struct execution_place session_execution_place(struct session *session, execution_on_finished on_end, void *arg)
+{
+    return (struct execution_place){.base        = sessions_base(session->sessions),
+                                    .log         = session->log,
+                                    .session     = &session->id,
+                                    .owner       = session->owner,
+                                    .limits      = &sessions_settings(session->sessions)->output,
+                                    .on_finished = on_end,
+                                    .arg         = arg};
+}
+
+int session_list_execution(struct session *session, struct execution *execution, struct err *err)
+{
+    if (sessions_add_execution(session->sessions, execution) < 0)
+        return err_set(err, ENOMEM, "no memory for an execution");
+    TAILQ_INSERT_TAIL(&session->all, execution_node(execution), all);
+    session->all_count++;
+    return 0;
+}
+
 struct execution *session_add_execution(struct session *session, const struct execution_request *request, execution_on_finished on_end,
                                         void *arg, struct err *err)
 {
-    const struct sessions_settings *settings = sessions_settings(session->sessions);
-    struct execution_request        own      = *request;
-    struct execution               *execution;
+    struct execution_place place = session_execution_place(session, on_end, arg);
+    struct execution      *execution;
 
     trim(session);
-    own.owner = session->owner;
-    execution = execution_new(sessions_base(session->sessions), session->log, sessions_next_serial(session->sessions), &session->id,
-                              &settings->output, &own, on_end, arg, err);
+    execution = execution_new(&place, sessions_next_serial(session->sessions), request, err);
     if (execution == NULL)
         return NULL;
-    if (sessions_add_execution(session->sessions, execution) < 0) {
+    if (session_list_execution(session, execution, err) < 0) {
         (void)execution_take_files(execution); /* the caller's still */
         execution_free(execution);
-        (void)err_set(err, ENOMEM, "no memory for an execution");
         return NULL;
     }
-    TAILQ_INSERT_TAIL(&session->all, execution_node(execution), all);
-    session->all_count++;
     return execution;
 }
 

@@ -7,48 +7,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List, Tuple
 
+from anthropic_messages import Call, Message, converse, image_block, real_model, text_block
 from sandbox_tools import TOOLS, Toolbox
 
 ANTHROPIC_TOOLS = [{"name": tool["name"], "description": tool["description"], "input_schema": tool["parameters"]} for tool in TOOLS]
-Message = Dict[str, Any]
 
 
-def tool_results(toolbox: Toolbox, content: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """The tool_result blocks for a message's tool_use blocks."""
-    results = []
-    for block in content:
-        if block["type"] != "tool_use":
-            continue
-        answer = toolbox.call(block["name"], block["input"])
-        parts: List[Dict[str, Any]] = [{"type": "text", "text": answer.text}]
-        parts += [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": image}} for image in answer.images]
-        results.append({"type": "tool_result", "tool_use_id": block["id"], "content": parts, "is_error": answer.is_error})
-    return results
+def carry_out(toolbox: Toolbox) -> Call:
+    def call(name: str, arguments: Dict[str, Any]) -> Tuple[List[Dict[str, Any]], bool]:
+        answer = toolbox.call(name, arguments)
+        return [text_block(answer.text), *(image_block("image/png", image) for image in answer.images)], answer.is_error
 
-
-def converse(create: Callable[..., Message], toolbox: Toolbox, messages: List[Message], rounds: int = 10) -> str:
-    """`create(messages=, tools=)` returns the model's next message as a dict. Returns its last words."""
-    for _ in range(rounds):
-        message = create(messages=messages, tools=ANTHROPIC_TOOLS)
-        messages.append({"role": "assistant", "content": message["content"]})
-        results = tool_results(toolbox, message["content"])
-        if not results:
-            return "".join(block["text"] for block in message["content"] if block["type"] == "text")
-        messages.append({"role": "user", "content": results})
-    raise RuntimeError(f"no end after {rounds} rounds")
-
-
-def real_model() -> Callable[..., Message]:
-    from anthropic import Anthropic  # type: ignore[import-not-found]
-
-    client = Anthropic()
-
-    def create(**arguments: Any) -> Message:
-        return dict(client.messages.create(model=os.environ.get("ANTHROPIC_MODEL", "claude-sonnet-4-5"), max_tokens=2000, **arguments).model_dump())
-
-    return create
+    return call
 
 
 def rehearsal(messages: List[Message], tools: List[Dict[str, Any]]) -> Message:
@@ -65,7 +37,7 @@ def rehearsal(messages: List[Message], tools: List[Dict[str, Any]]) -> Message:
 def main() -> None:
     create = real_model() if os.environ.get("ANTHROPIC_API_KEY") else rehearsal
     with Toolbox() as toolbox:
-        print(converse(create, toolbox, [{"role": "user", "content": "Plot 1, 4, 9 and give me their sum."}]))
+        print(converse(create, ANTHROPIC_TOOLS, carry_out(toolbox), [{"role": "user", "content": "Plot 1, 4, 9 and give me their sum."}]))
 
 
 if __name__ == "__main__":

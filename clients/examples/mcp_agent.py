@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
-from anthropic_tools import real_model
-
-Message = Dict[str, Any]
+from anthropic_messages import Call, Message, converse, image_block, real_model, text_block
 
 
 class McpError(Exception):
@@ -73,37 +71,24 @@ class McpServer:
 def block_of(item: Dict[str, Any]) -> Dict[str, Any]:
     """One item of a tool's answer as a content block for the model."""
     if item["type"] == "image":
-        return {"type": "image", "source": {"type": "base64", "media_type": item["mimeType"], "data": item["data"]}}
-    return {"type": "text", "text": item["text"] if item["type"] == "text" else json.dumps(item)}
+        return image_block(item["mimeType"], item["data"])
+    return text_block(item["text"] if item["type"] == "text" else json.dumps(item))
 
 
-def tool_results(server: McpServer, content: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """The tool_result blocks for a message's tool_use blocks."""
-    results = []
-    for block in content:
-        if block["type"] != "tool_use":
-            continue
+def carry_out(server: McpServer) -> Call:
+    def call(name: str, arguments: Dict[str, Any]) -> Tuple[List[Dict[str, Any]], bool]:
         try:
-            answer = server.ask("tools/call", {"name": block["name"], "arguments": block["input"]}, on_progress=lambda text: print(text, end="", flush=True))
+            answer = server.ask("tools/call", {"name": name, "arguments": arguments}, on_progress=lambda text: print(text, end="", flush=True))
         except McpError as error:
-            answer = {"content": [{"type": "text", "text": str(error)}], "isError": True}
-        parts = [block_of(item) for item in answer["content"]]
-        results.append({"type": "tool_result", "tool_use_id": block["id"], "content": parts, "is_error": bool(answer.get("isError"))})
-    return results
+            return [text_block(str(error))], True
+        return [block_of(item) for item in answer["content"]], bool(answer.get("isError"))
+
+    return call
 
 
-def converse(create: Callable[..., Message], server: McpServer, messages: List[Message], rounds: int = 10) -> str:
-    """`create(messages=, tools=)` returns the model's next message. Returns its last words."""
+def tools_of(server: McpServer) -> List[Dict[str, Any]]:
     listed = server.ask("tools/list")["tools"]
-    tools = [{"name": tool["name"], "description": tool["description"], "input_schema": tool["inputSchema"]} for tool in listed]
-    for _ in range(rounds):
-        message = create(messages=messages, tools=tools)
-        messages.append({"role": "assistant", "content": message["content"]})
-        results = tool_results(server, message["content"])
-        if not results:
-            return "".join(block["text"] for block in message["content"] if block["type"] == "text")
-        messages.append({"role": "user", "content": results})
-    raise RuntimeError(f"no end after {rounds} rounds")
+    return [{"name": tool["name"], "description": tool["description"], "input_schema": tool["inputSchema"]} for tool in listed]
 
 
 STEPS = [
@@ -129,7 +114,7 @@ def rehearsal(messages: List[Message], tools: List[Dict[str, Any]]) -> Message:
 def main() -> None:
     create = real_model() if os.environ.get("ANTHROPIC_API_KEY") else rehearsal
     with McpServer() as server:
-        print(converse(create, server, [{"role": "user", "content": "Sum 1, 4, 9, carefully."}]))
+        print(converse(create, tools_of(server), carry_out(server), [{"role": "user", "content": "Sum 1, 4, 9, carefully."}]))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,10 @@ def toolbox(server):
     ("mcp_agent", "three values\nOne error (run_code), and after the rollback: 14\n")])
 def test_each_runs_as_a_script(server, tmp_path, name, mode, expected):
     env = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
-    env |= {"PYTHONPATH": str(ROOT / "clients/python/src")} | ({"SANDBOX_URL": server.url} if mode == "remote" else {})
-    done = subprocess.run([sys.executable, str(EXAMPLES / f"{name}.py")], capture_output=True, text=True, timeout=100, env=env, cwd=tmp_path)
+    env |= {"SANDBOX_URL": server.url} if mode == "remote" else {}
+    bare = name == "mcp_agent"  # which needs no package
+    env |= {} if bare else {"PYTHONPATH": str(ROOT / "clients/python/src")}
+    done = subprocess.run([sys.executable, *(["-S"] if bare else []), str(EXAMPLES / f"{name}.py")], capture_output=True, text=True, timeout=100, env=env, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
 
 

@@ -134,7 +134,7 @@ static void on_request(struct http_request *request, void *arg)
         echo(request);
 }
 
-int peer_set_up_with(const struct http_limits *limits)
+int peer_set_up_serving(const struct http_limits *limits, void (*serve)(struct http_request *request, void *arg))
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t          length  = sizeof address;
@@ -143,11 +143,16 @@ int peer_set_up_with(const struct http_limits *limits)
 
     memset(&peer_seen, 0, sizeof peer_seen);
     peer_base = event_base_new();
-    peer_http = http_new(peer_base, limits, on_request, NULL, &err);
+    peer_http = http_new(peer_base, limits, serve, NULL, &err);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address) | listen(fd, 64), 0);
     getsockname(fd, (struct sockaddr *)&address, &length);
     peer_port = address.sin_port;
     return http_add_listener(peer_http, fd, &err);
+}
+
+int peer_set_up_with(const struct http_limits *limits)
+{
+    return peer_set_up_serving(limits, on_request);
 }
 
 int peer_set_up(void **state)
@@ -166,7 +171,7 @@ int peer_tear_down(void **state)
 
 void peer_turn(void)
 {
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         event_base_loop(peer_base, EVLOOP_NONBLOCK);
 }
 

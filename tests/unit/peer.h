@@ -1,4 +1,4 @@
-/* peer.h: an HTTP layer over real sockets with a handler of its own, and clients in the same loop. One at a time. */
+/* peer.h: an HTTP layer over real sockets with a handler, and clients in the same loop. One at a time. */
 #ifndef PENNY_PEER_H
 #define PENNY_PEER_H
 
@@ -23,6 +23,8 @@ extern struct peer_seen {
 } peer_seen;
 
 int peer_set_up_with(const struct http_limits *limits);
+int peer_set_up_serving(const struct http_limits *limits,
+                        void (*on_request)(struct http_request *request, void *arg)); /* a test's own handler */
 int peer_set_up(void **state);
 int peer_tear_down(void **state);
 

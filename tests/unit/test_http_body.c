@@ -1,8 +1,4 @@
 /* Bodies in pieces and answers of a known length, over real sockets in the same loop. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,19 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "http.h"
-
-#define H "Host: localhost\r\n"
-
-static struct event_base *base;
-static struct http       *http;
-static in_port_t          port;
+#include "peer.h"
 
 /* What the handler has seen. */
 static struct {
@@ -104,86 +92,23 @@ static bool is_streamed(struct http_request *request, void *arg)
 
 static int set_up(void **state)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t          length  = sizeof address;
-    struct err         err;
-    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
+    int result = peer_set_up_serving(&LIMITS, on_request);
     (void)state;
     memset(&seen, 0, sizeof seen);
-    base = event_base_new();
-    http = http_new(base, &LIMITS, on_request, NULL, &err);
-    http_stream_bodies(http, is_streamed);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address) | listen(fd, 64), 0);
-    getsockname(fd, (struct sockaddr *)&address, &length);
-    port = address.sin_port;
-    return http_add_listener(http, fd, &err);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    http_free(http);
-    event_base_free(base);
-    return 0;
-}
-
-static void turn(void)
-{
-    for (int i = 0; i < 4; i++)
-        event_base_loop(base, EVLOOP_NONBLOCK);
-}
-
-static int dial(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = port, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int                fd      = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
-    turn();
-    return fd;
-}
-
-static void say(int fd, const char *text, size_t length, size_t step)
-{
-    for (size_t at = 0; at < length;) {
-        size_t  n    = length - at < step ? length - at : step;
-        ssize_t sent = send(fd, text + at, n, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EAGAIN)
-            return;
-        at += sent > 0 ? (size_t)sent : 0;
-        turn();
-    }
-}
-
-static void tell(int fd, const char *text)
-{
-    say(fd, text, strlen(text), 1 << 20);
-}
-
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    http_stream_bodies(peer_http, is_streamed);
+    return result;
 }
 
 /* What comes until the server closes, or until `seconds` pass without a byte. Returns whether it closed. */
 static bool hear(int fd, double seconds, char *text, size_t room)
 {
-    size_t length = 0;
-    for (double end = now_s() + seconds; now_s() < end;) {
-        ssize_t n = recv(fd, text + length, room - length - 1, 0);
-        if (n == 0 || (n < 0 && errno != EAGAIN)) {
-            text[length] = '\0';
-            return true;
-        }
-        if (n > 0)
-            length += (size_t)n;
-        turn();
-    }
-    text[length] = '\0';
-    return false;
+    bool   open;
+    size_t length;
+    char  *all = peer_hear(fd, seconds, &open, &length);
+    assert_true(length < room);
+    memcpy(text, all, length + 1);
+    free(all);
+    return !open;
 }
 
 static void expect(const char *text, const char *part)
@@ -201,9 +126,9 @@ static void test_comes_whole_wherever_it_is_cut(void **state)
     char                     text[2048];
     for (int i = 0; i < 2; i++) {
         for (size_t step = 1; step <= strlen(requests[i]); step++) {
-            int fd = dial();
+            int fd = peer_dial();
             memset(&seen, 0, sizeof seen);
-            say(fd, requests[i], strlen(requests[i]), step);
+            peer_say(fd, requests[i], strlen(requests[i]), step);
             (void)hear(fd, 0.01, text, sizeof text);
             expect(text, "HTTP/1.1 200 ");
             expect(text, "{\"length\":11}");
@@ -213,7 +138,7 @@ static void test_comes_whole_wherever_it_is_cut(void **state)
             assert_int_equal(seen.gone, 0);
             assert_int_equal(seen.announced, i == 0 ? 11 : -1);
             close(fd);
-            turn();
+            peer_turn();
         }
     }
     (void)state;
@@ -221,10 +146,10 @@ static void test_comes_whole_wherever_it_is_cut(void **state)
 
 static void test_the_connection_goes_on_afterwards(void **state)
 {
-    int  fd = dial();
+    int  fd = peer_dial();
     char text[4096];
     (void)state;
-    tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabcPUT /f HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n");
+    peer_tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabcPUT /f HTTP/1.1\r\n" H "Content-Length: 0\r\n\r\n");
     assert_false(hear(fd, 0.05, text, sizeof text));
     expect(text, "{\"length\":3}");
     assert_int_equal(seen.requests, 2);
@@ -235,16 +160,16 @@ static void test_the_connection_goes_on_afterwards(void **state)
 static void test_a_body_beyond_the_ordinary_limit(void **state)
 {
     char text[1024], *body = calloc(1, 1 << 20);
-    int  fd = dial();
+    int  fd = peer_dial();
     (void)state;
-    tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 1048576\r\n\r\n");
-    say(fd, body, 1 << 20, 100000);
+    peer_tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 1048576\r\n\r\n");
+    peer_say(fd, body, 1 << 20, 100000);
     (void)hear(fd, 0.05, text, sizeof text);
     expect(text, "{\"length\":1048576}");
     assert_true(seen.pieces > 10);
     close(fd);
-    fd = dial();
-    tell(fd, "PUT /plain HTTP/1.1\r\n" H "Content-Length: 1048576\r\n\r\n");
+    fd = peer_dial();
+    peer_tell(fd, "PUT /plain HTTP/1.1\r\n" H "Content-Length: 1048576\r\n\r\n");
     (void)hear(fd, 0.05, text, sizeof text);
     expect(text, "HTTP/1.1 413 ");
     close(fd);
@@ -254,18 +179,18 @@ static void test_a_body_beyond_the_ordinary_limit(void **state)
 static void test_refused_before_and_in_the_middle(void **state)
 {
     char text[1024];
-    int  fd = dial();
+    int  fd = peer_dial();
     (void)state;
-    tell(fd, "PUT /refuse HTTP/1.1\r\n" H "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n");
+    peer_tell(fd, "PUT /refuse HTTP/1.1\r\n" H "Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n");
     (void)hear(fd, 0.05, text, sizeof text);
     assert_int_equal(strncmp(text, "HTTP/1.1 404 ", 13), 0);
     expect(text, "Connection: close");
     close(fd);
-    fd                = dial();
+    fd                = peer_dial();
     seen.refuse_after = 4;
-    tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 1000\r\n\r\n");
-    tell(fd, "abcd");
-    tell(fd, "what follows is thrown away");
+    peer_tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 1000\r\n\r\n");
+    peer_tell(fd, "abcd");
+    peer_tell(fd, "what follows is thrown away");
     (void)hear(fd, 0.05, text, sizeof text);
     expect(text, "HTTP/1.1 413 ");
     expect(text, "Connection: close");
@@ -277,15 +202,15 @@ static void test_refused_before_and_in_the_middle(void **state)
 static void test_continue_is_said_when_the_body_is_wanted(void **state)
 {
     char text[1024];
-    int  fd = dial();
+    int  fd = peer_dial();
     (void)state;
-    tell(fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+    peer_tell(fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 3\r\nExpect: 100-continue\r\n\r\n");
     (void)hear(fd, 0.05, text, sizeof text);
     assert_string_equal(text, "");
     http_request_take_body(seen.request, on_body, &seen);
     (void)hear(fd, 0.05, text, sizeof text);
     assert_string_equal(text, "HTTP/1.1 100 Continue\r\n\r\n");
-    tell(fd, "abc");
+    peer_tell(fd, "abc");
     (void)hear(fd, 0.05, text, sizeof text);
     expect(text, "{\"length\":3}");
     close(fd);
@@ -294,9 +219,9 @@ static void test_continue_is_said_when_the_body_is_wanted(void **state)
 static void test_nothing_comes_while_paused(void **state)
 {
     char text[1024];
-    int  fd = dial();
+    int  fd = peer_dial();
     (void)state;
-    tell(fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 6\r\n\r\nabcdef");
+    peer_tell(fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 6\r\n\r\nabcdef");
     shutdown(fd, SHUT_WR);                  /* all has been sent: the answer is still wanted */
     (void)hear(fd, 0.4, text, sizeof text); /* longer than a body may dribble */
     assert_string_equal(text, "");
@@ -322,9 +247,9 @@ static void pausing(const void *data, size_t length, bool last, void *arg)
 static void test_paused_at_the_last_piece(void **state)
 {
     char text[1024];
-    int  fd = dial();
+    int  fd = peer_dial();
     (void)state;
-    tell(fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc");
+    peer_tell(fd, "PUT /later HTTP/1.1\r\n" H "Content-Length: 3\r\n\r\nabc");
     http_request_take_body(seen.request, pausing, &seen);
     (void)hear(fd, 0.05, text, sizeof text);
     assert_int_equal(seen.pieces, 1);
@@ -343,9 +268,9 @@ static void test_a_body_that_is_not_whole_ends_in_gone(void **state)
     char                     text[1024];
     (void)state;
     for (int i = 0; i < 4; i++) {
-        int fd    = dial();
+        int fd    = peer_dial();
         seen.gone = 0;
-        tell(fd, parts[i / 2]);
+        peer_tell(fd, parts[i / 2]);
         if (i == 0)
             shutdown(fd, SHUT_WR); /* else it dribbles, or is malformed */
         (void)hear(fd, 0.6, text, sizeof text);
@@ -353,50 +278,50 @@ static void test_a_body_that_is_not_whole_ends_in_gone(void **state)
         assert_int_equal(seen.gone, 1);
         assert_null(seen.request);
         close(fd);
-        turn();
+        peer_turn();
         assert_int_equal(seen.gone, 1);
     }
-    assert_int_equal(http_in_flight(http), 0);
+    assert_int_equal(http_in_flight(peer_http), 0);
 }
 
 static void test_the_client_leaves_in_the_middle(void **state)
 {
     struct linger at_once = {1, 0};
-    int           fd      = dial();
+    int           fd      = peer_dial();
     (void)state;
-    tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nabc");
+    peer_tell(fd, "PUT /f HTTP/1.1\r\n" H "Content-Length: 10\r\n\r\nabc");
     assert_int_equal(seen.length, 3);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
     for (int i = 0; i < 100 && seen.gone == 0; i++, usleep(1000))
-        turn();
+        peer_turn();
     assert_int_equal(seen.gone, 1);
-    assert_int_equal(http_in_flight(http), 0);
+    assert_int_equal(http_in_flight(peer_http), 0);
 }
 
 static void test_answers_of_a_known_length(void **state)
 {
     char text[2048];
-    int  fd = dial();
+    int  fd = peer_dial();
     (void)state;
-    tell(fd, "GET /sized?promised=3&given=3 HTTP/1.1\r\n" H "\r\nHEAD /sized?promised=9&given=0 HTTP/1.1\r\n" H "\r\n");
+    peer_tell(fd, "GET /sized?promised=3&given=3 HTTP/1.1\r\n" H "\r\nHEAD /sized?promised=9&given=0 HTTP/1.1\r\n" H "\r\n");
     assert_false(hear(fd, 0.05, text, sizeof text));
     expect(text, "HTTP/1.1 206 ");
     expect(text, "Content-Length: 3\r\n");
     expect(text, "\r\n\r\nxxxHTTP/1.1 206 ");
     expect(text, "Content-Length: 9\r\n");
     assert_null(strstr(text, "chunked"));
-    tell(fd, "GET /sized?promised=3&given=2 HTTP/1.1\r\n" H "\r\n");
+    peer_tell(fd, "GET /sized?promised=3&given=2 HTTP/1.1\r\n" H "\r\n");
     assert_true(hear(fd, 1, text, sizeof text));
     close(fd);
-    fd = dial();
-    tell(fd, "GET /sized?promised=3&given=9 HTTP/1.1\r\n" H "\r\n");
+    fd = peer_dial();
+    peer_tell(fd, "GET /sized?promised=3&given=9 HTTP/1.1\r\n" H "\r\n");
     assert_false(hear(fd, 0.05, text, sizeof text));
     assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\nxxx");
     close(fd);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, peer_tear_down)
 
 int main(void)
 {
