@@ -75,43 +75,52 @@ void host_frame_write_raw(uint8_t type, const void *text, size_t length)
     }
 }
 
-static bool is_raw_pending(void)
+static uint16_t waiting_in(int fd)
 {
-    int out = 0, error = 0;
-    if (ioctl(STDOUT_FILENO, FIONREAD, &out) != 0)
-        out = 0;
-    if (ioctl(STDERR_FILENO, FIONREAD, &error) != 0)
-        error = 0;
-    return out > 0 || error > 0;
+    int n = 0;
+    if (ioctl(fd, FIONREAD, &n) != 0 || n < 0)
+        return 0;
+    return n < FRAME_RAW_MANY ? (uint16_t)n : FRAME_RAW_MANY;
+}
+
+static bool is_raw_waiting(struct host_frame_raw *ret)
+{
+    ret->waiting[0] = waiting_in(STDOUT_FILENO);
+    ret->waiting[1] = waiting_in(STDERR_FILENO);
+    return ret->waiting[0] != 0 || ret->waiting[1] != 0;
 }
 
 /*
  * What C code and children have written to the raw pipes comes before the frame that is about to be sent, what they write from now on
- * after it. The reader can keep the two apart only if it has read the first when the frame is sent: so wait for it, but not for one that
- * never finds the pipe empty.
+ * after it. The reader need not tell the two apart if it has read the first when the frame is sent: so wait for it, but not for one that
+ * never finds the pipe empty. Then the frame says how much there was.
  */
-uint8_t host_frame_raw_flag(void)
+struct host_frame_raw host_frame_wait_for_raw(void)
 {
-    struct timespec moment = {.tv_nsec = RAW_STEP_NS};
-    for (int i = 0; is_raw_pending(); i++) {
-        if (i == RAW_STEPS)
-            return FRAME_RAW_PENDING;
+    struct timespec       moment = {.tv_nsec = RAW_STEP_NS};
+    struct host_frame_raw raw;
+    for (int i = 0; is_raw_waiting(&raw) && i < RAW_STEPS; i++)
         (void)nanosleep(&moment, NULL);
-    }
-    return 0;
+    return raw;
 }
 
 void host_frame_head(uint8_t *at, uint8_t type, uint8_t flags, size_t length, uint64_t execution)
 {
-    struct frame_head head = {.length = (uint32_t)length, .type = type, .flags = flags, .execution = execution};
+    struct frame_head head = {.length = (uint16_t)length, .type = type, .flags = flags, .execution = execution};
     memcpy(at, &head, sizeof head);
+}
+
+static void put_raw(uint8_t *frame)
+{
+    struct host_frame_raw raw = host_frame_wait_for_raw();
+    memcpy(frame + offsetof(struct frame_head, raw), raw.waiting, sizeof raw.waiting);
 }
 
 void host_frame_write(uint8_t *frames, size_t length)
 {
     struct iovec vector = {.iov_base = frames, .iov_len = length};
     check_pipe();
-    frames[offsetof(struct frame_head, flags)] |= host_frame_raw_flag();
+    put_raw(frames);
     write_vector(WORKER_EVENT_FD, &vector, 1);
 }
 
@@ -123,8 +132,8 @@ void host_frame_send(uint8_t type, const void *payload, size_t length, uint64_t 
         size_t       part = length < FRAME_PAYLOAD_MAX ? length : FRAME_PAYLOAD_MAX;
         uint8_t      head[FRAME_HEAD_BYTES];
         struct iovec vector[2] = {{.iov_base = head, .iov_len = sizeof head}, {.iov_base = (void *)p, .iov_len = part}};
-        uint8_t      flags     = (uint8_t)((part < length ? FRAME_MORE : 0) | host_frame_raw_flag());
-        host_frame_head(head, type, flags, part, execution);
+        host_frame_head(head, type, part < length ? FRAME_MORE : 0, part, execution);
+        put_raw(head);
         write_vector(WORKER_EVENT_FD, vector, part > 0 ? 2 : 1);
         p += part;
         length -= part;

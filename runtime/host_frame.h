@@ -14,14 +14,17 @@ void host_frame_own(void);
 /* Writes a head of FRAME_HEAD_BYTES. */
 void host_frame_head(uint8_t *at, uint8_t type, uint8_t flags, size_t length, uint64_t execution);
 
-/* Writes whole frames; sets FRAME_RAW_PENDING in the first where it is due. */
+/* Writes whole frames; the first says what waits in the raw pipes. */
 void host_frame_write(uint8_t *frames, size_t length);
 
 /* Writes one payload, in as many frames as it takes. */
 void host_frame_send(uint8_t type, const void *payload, size_t length, uint64_t execution);
 
-/* FRAME_RAW_PENDING or 0, after waiting a little for the reader to empty the raw pipes. */
-uint8_t host_frame_raw_flag(void);
+/* What waits in the raw pipes, as in struct frame_head, after waiting a little for the reader to empty them. */
+struct host_frame_raw {
+    uint16_t waiting[2];
+};
+struct host_frame_raw host_frame_wait_for_raw(void);
 
 /* For a child of the worker: text to descriptor 1 or 2, as far as that goes. */
 void host_frame_write_raw(uint8_t type, const void *text, size_t length);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FLAGS_KNOWN = FRAME_MORE | FRAME_RAW_PENDING };
+enum { FLAGS_KNOWN = FRAME_MORE };
 
 _Static_assert(sizeof(struct frame_head) == FRAME_HEAD_BYTES, "the head is what it is on the wire");
 
@@ -39,8 +39,8 @@ bool frame_reader_is_inside(const struct frame_reader *reader)
 
 static int check_head(const struct frame_reader *reader, const struct frame_head *head, struct err *err)
 {
-    if (head->reserved != 0 || (head->flags & ~FLAGS_KNOWN) != 0)
-        return err_set(err, EPROTO, "frame of type %u has unknown flags (%#x, %#x)", head->type, head->flags, head->reserved);
+    if ((head->flags & ~FLAGS_KNOWN) != 0)
+        return err_set(err, EPROTO, "frame of type %u has unknown flags (%#x)", head->type, head->flags);
     if (head->length > FRAME_PAYLOAD_MAX)
         return err_set(err, EPROTO, "frame of type %u says it is %u bytes long", head->type, head->length);
     if (reader->rules[head->type].limit == 0)
@@ -50,6 +50,16 @@ static int check_head(const struct frame_reader *reader, const struct frame_head
     if (head->length > reader->rules[head->type].limit - reader->joined.length)
         return err_set(err, EMSGSIZE, "payload of type %u is longer than %u bytes", head->type, reader->rules[head->type].limit);
     return 0;
+}
+
+static struct frame make_frame(const struct frame_head *head, const char *payload, size_t length)
+{
+    return (struct frame){.type      = head->type,
+                          .flags     = head->flags,
+                          .raw       = {head->raw[0], head->raw[1]},
+                          .execution = head->execution,
+                          .payload   = payload,
+                          .length    = length};
 }
 
 /* Adds one part. When it is the last, hands on the whole. */
@@ -66,15 +76,13 @@ static enum frame_read join_part(struct frame_reader *reader, const struct frame
     }
     reader->joined_type      = head->type;
     reader->joined_execution = head->execution;
-    reader->joined_flags |= head->flags & (uint8_t)~FRAME_MORE;
     if ((head->flags & FRAME_MORE) != 0)
         return FRAME_READ_EMPTY;
-    whole                = reader->joined;
-    frame                = (struct frame){head->type, reader->joined_flags, head->execution, whole.data, whole.length};
-    reader->joined       = (struct bytes){0};
-    reader->joined_type  = 0;
-    reader->joined_flags = 0;
-    go_on                = on_frame(&frame, arg); /* when false, the reader may be gone */
+    whole               = reader->joined;
+    frame               = make_frame(head, whole.data, whole.length);
+    reader->joined      = (struct bytes){0};
+    reader->joined_type = 0;
+    go_on               = on_frame(&frame, arg); /* when false, the reader may be gone */
     bytes_done(&whole);
     return go_on ? FRAME_READ_EMPTY : FRAME_READ_STOPPED;
 }
@@ -82,7 +90,7 @@ static enum frame_read join_part(struct frame_reader *reader, const struct frame
 static enum frame_read take_frame(struct frame_reader *reader, const struct frame_head *head, const char *payload, frame_handler on_frame,
                                   void *arg, struct err *err)
 {
-    struct frame frame = {head->type, head->flags, head->execution, payload, head->length};
+    struct frame frame = make_frame(head, payload, head->length);
 
     if (reader->joined_type != 0 || ((head->flags & FRAME_MORE) != 0 && !reader->rules[head->type].parts))
         return join_part(reader, head, payload, on_frame, arg, err);

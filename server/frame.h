@@ -25,7 +25,8 @@ struct frame_rule {
 
 struct frame {
     uint8_t     type;
-    uint8_t     flags; /* of a joined frame: the flags of its parts or-ed, without FRAME_MORE. With rule.parts FRAME_MORE is kept */
+    uint8_t     flags;  /* with rule.parts FRAME_MORE, when there is more */
+    uint16_t    raw[2]; /* see struct frame_head; of a joined frame: its last part's */
     uint64_t    execution;
     const char *payload; /* never NULL; valid until the handler returns; not NUL-terminated */
     size_t      length;
@@ -40,7 +41,6 @@ struct frame_reader {
     struct bytes             joined; /* payload so far of a frame in parts */
     uint64_t                 joined_execution;
     uint8_t                  joined_type; /* 0: none */
-    uint8_t                  joined_flags;
     /* Bytes of the whole stream: fed so far; up to the end of the frame that is being handed on; up to which all has been handled, for
        whoever marks it. */
     uint64_t fed, frame_end, handled;

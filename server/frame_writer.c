@@ -39,7 +39,8 @@ static struct frame_head next_head(const struct rest *rest)
 {
     bool   more   = rest->length > FRAME_PAYLOAD_MAX;
     size_t length = more ? FRAME_PAYLOAD_MAX : rest->length;
-    return (struct frame_head){(uint32_t)length, rest->type, more ? FRAME_MORE : 0, 0, rest->execution};
+    return (struct frame_head){
+        .length = (uint16_t)length, .type = rest->type, .flags = more ? FRAME_MORE : 0, .execution = rest->execution};
 }
 
 static void advance(struct rest *rest, const struct frame_head *head)
@@ -184,7 +185,7 @@ enum frame_write frame_writer_send_once(int fd, uint64_t execution, const struct
     ssize_t           n;
 
     for (size_t i = 0; i < count && i < PARTS_PER_WRITE; i++) {
-        heads[i]           = (struct frame_head){(uint32_t)parts[i].length, parts[i].type, 0, 0, execution};
+        heads[i]           = (struct frame_head){.length = (uint16_t)parts[i].length, .type = parts[i].type, .execution = execution};
         vectors[2 * i]     = (struct iovec){&heads[i], sizeof heads[i]};
         vectors[2 * i + 1] = (struct iovec){(void *)(uintptr_t)parts[i].payload, parts[i].length};
     }

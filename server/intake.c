@@ -211,8 +211,8 @@ uint32_t intake_recover(struct keep *keep)
 
 bool intake_replay(struct intake *intake, uint64_t turn, uint32_t covered)
 {
-    struct keep_inbox *inbox = keep_inbox(intake->keep);
-    if (intake->seat == 0 || inbox->seat != intake->seat)
+    struct keep_inbox *inbox = intake->keep != NULL ? keep_inbox(intake->keep) : NULL;
+    if (inbox == NULL || intake->seat == 0 || inbox->seat != intake->seat)
         return false;
     replay_next = turn == inbox->turn ? covered : 0;
     replay_end  = inbox->count;

@@ -46,6 +46,7 @@ static size_t read_raw_once(struct pipes *pipes, enum pipes_stream stream, size_
     n = intake_read(&pipes->intake, stream == PIPES_STDERR ? INTAKE_STDERR : INTAKE_STDOUT, pipes->raw_fds[stream],
                     limit < RAW_BUFFER_BYTES ? limit : RAW_BUFFER_BYTES, &data);
     if (n > 0) {
+        pipes->raw_read[stream] += (uint64_t)n;
         pipes->events->on_raw(stream, data, (size_t)n, pipes->arg);
         return (size_t)n;
     }
@@ -76,10 +77,27 @@ static bool drain_raw(struct pipes *pipes)
     return read_raw(pipes, PIPES_STDOUT, RAW_DRAIN_BYTES) && read_raw(pipes, PIPES_STDERR, RAW_DRAIN_BYTES);
 }
 
+static void settle_raw(struct pipes *pipes)
+{
+    memcpy(pipes->raw_base, pipes->raw_read, sizeof pipes->raw_base);
+}
+
+/* What waited when the frame was sent. */
+static bool read_raw_before(struct pipes *pipes, const struct frame *frame)
+{
+    for (int stream = 0; stream < PIPES_STREAM_COUNT; stream++) {
+        uint64_t until = pipes->raw_base[stream] + frame->raw[stream], at = pipes->raw_read[stream];
+        size_t   limit = frame->raw[stream] == FRAME_RAW_MANY ? RAW_DRAIN_BYTES : until > at ? (size_t)(until - at) : 0;
+        if (frame->raw[stream] != 0 && !read_raw(pipes, stream, limit))
+            return false;
+    }
+    return true;
+}
+
 static bool on_frame(const struct frame *frame, void *arg)
 {
     struct pipes *pipes = arg;
-    if ((frame->flags & FRAME_RAW_PENDING) != 0 && !drain_raw(pipes))
+    if (!read_raw_before(pipes, frame))
         return false;
     frame_reader_mark(&pipes->reader);
     return pipes->events->on_frame(frame, pipes->arg);
@@ -116,9 +134,13 @@ static enum frame_read after_read(struct pipes *pipes, enum frame_read result, s
 
 static enum frame_read read_frames(struct pipes *pipes)
 {
-    struct err err = {0};
+    struct err      err = {0};
+    enum frame_read result;
     make_room(pipes);
-    return after_read(pipes, frame_reader_read(&pipes->reader, pipes->event_fd, TURN_BYTES, on_frame, pipes, &err), &err);
+    result = after_read(pipes, frame_reader_read(&pipes->reader, pipes->event_fd, TURN_BYTES, on_frame, pipes, &err), &err);
+    if (result == FRAME_READ_EMPTY)
+        settle_raw(pipes);
+    return result;
 }
 
 static void on_event_readable(evutil_socket_t fd, short what, void *arg)
@@ -144,11 +166,12 @@ static void on_raw_readable(evutil_socket_t fd, short what, void *arg)
     unsigned          generation = pipes->generation;
     enum pipes_stream stream     = fd == pipes->raw_fds[PIPES_STDERR] ? PIPES_STDERR : PIPES_STDOUT;
     size_t            waiting    = waiting_bytes(fd);
+    uint64_t          until      = pipes->raw_read[stream] + (waiting > 0 ? waiting : 1); /* 1: to see the end of the pipe */
     enum frame_read   result     = read_frames(pipes);
 
     (void)what;
-    if (result == FRAME_READ_EMPTY)
-        (void)read_raw(pipes, stream, waiting > 0 ? waiting : 1); /* 1: to see the end of the pipe */
+    if (result == FRAME_READ_EMPTY && until > pipes->raw_read[stream] && read_raw(pipes, stream, (size_t)(until - pipes->raw_read[stream])))
+        settle_raw(pipes);
     if (generation == pipes->generation)
         pipes->events->on_turn(pipes->arg);
 }
@@ -169,6 +192,7 @@ static void init_frames(struct pipes *pipes, const struct frame_rule *rules)
 {
     frame_reader_init(&pipes->reader, rules);
     frame_writer_init(&pipes->writer);
+    settle_raw(pipes);
     pipes->reader.source     = read_events;
     pipes->reader.source_arg = pipes;
     pipes->logged_to         = 0;
@@ -341,6 +365,8 @@ int pipes_resume(struct pipes *pipes, const struct pipes_position *position, con
     pipes->chain_at   = position->pending_at;
     pipes->chain_base = -(int64_t)position->pending_skip;
     pipes->logged_to  = pending->length;
+    memcpy(pipes->raw_read, position->raw_ahead, sizeof pipes->raw_read);
+    memset(pipes->raw_base, 0, sizeof pipes->raw_base);
     (void)intake_replay(&pipes->intake, position->turn, position->covered);
     if (pending->length > 0)
         (void)after_read(pipes, frame_reader_feed(&pipes->reader, pending->data, pending->length, on_frame, pipes, &broken), &broken);

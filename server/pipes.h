@@ -2,9 +2,11 @@
  * pipes.h: the pipes between the server and one worker: frames out, frames in, and the two raw pipes that C code and child
  * processes write to. Keeps text in the order in which the program wrote it:
  *
- * - A frame with FRAME_RAW_PENDING was sent while bytes waited in a raw pipe: both raw pipes are read before it is handed on.
+ * - A frame says how many bytes waited in a raw pipe when it was sent: they are read before it is handed on, and those behind them are
+ *   not. Waited from where on? From where this end had read to when it last found no more frames: since then it reads raw bytes only
+ *   because a frame says so. So the frames of a time when nobody read, as between two processes of the server, keep their places.
  * - When a raw pipe becomes readable by itself, the bytes there now are counted, then the frames already sent are handled, then
- *   that many raw bytes are read.
+ *   what is left of these raw bytes is read.
  *
  * Embedded in struct worker. Every callback may end the worker, and pipes_done may be called from inside any of them.
  */
@@ -43,7 +45,8 @@ struct pipes_position {
     uint64_t turn;
     uint32_t covered, has_pending;
     uint64_t pending_at, pending_skip,
-        pending_length; /* bytes that were read and not handled: the last record of them, see pipes_pending */
+        pending_length;                     /* bytes that were read and not handled: the last record of them, see pipes_pending */
+    uint64_t raw_ahead[PIPES_STREAM_COUNT]; /* raw bytes read since there were no more frames */
 };
 
 struct pipes {
@@ -57,6 +60,8 @@ struct pipes {
     bool                       open;
     bool                       paused;
     bool                       raw_ended[PIPES_STREAM_COUNT];
+    uint64_t                   raw_read[PIPES_STREAM_COUNT]; /* bytes so far */
+    uint64_t                   raw_base[PIPES_STREAM_COUNT]; /* of them, when there were no more frames */
     /* For the process that comes after this one. */
     struct intake             intake;
     struct keep_request      *request; /* NULL: nothing is kept */

@@ -70,6 +70,8 @@ int pipes_commit(struct pipes *pipes, struct pipes_position *ret)
     *ret = (struct pipes_position){0};
     if (!pipes->open || pipes->request == NULL)
         return 0;
+    for (int stream = 0; stream < PIPES_STREAM_COUNT; stream++)
+        ret->raw_ahead[stream] = pipes->raw_read[stream] - pipes->raw_base[stream];
     intake_position(&pipes->intake, &ret->turn, &ret->covered);
     pipes->covered_turn = ret->turn;
     pipes->covered      = ret->covered;

@@ -20,18 +20,20 @@ enum {
 };
 
 struct frame_head {
-    uint32_t length;    /* payload bytes that follow, 0..FRAME_PAYLOAD_MAX */
+    uint16_t length;    /* payload bytes that follow, 0..FRAME_PAYLOAD_MAX */
     uint8_t  type;      /* enum request_type or enum event_type */
     uint8_t  flags;     /* FRAME_* below; other bits must be 0 */
-    uint16_t reserved;  /* 0 */
+    uint16_t raw[2];    /* event pipe only, else 0: how many bytes waited in the raw stdout and stderr pipe when this was sent (FIONREAD;
+                         FRAME_RAW_MANY: that many or more). They are read before this frame is handled, and what came behind them is
+                         not, so that text keeps its order */
     uint64_t execution; /* the server's serial number of the execution (or inspection) it belongs to; events echo it */
 };
 
 enum frame_flags {
-    FRAME_MORE        = 1, /* the payload goes on in the next frame of this type */
-    FRAME_RAW_PENDING = 2, /* event pipe only: when this was sent, bytes were waiting in the raw stdout or stderr pipe (seen
-                              with FIONREAD): drain both before handling this frame, so that text keeps its order */
+    FRAME_MORE = 1, /* the payload goes on in the next frame of this type */
 };
+
+enum { FRAME_RAW_MANY = UINT16_MAX };
 
 /* Server to worker. */
 enum request_type {

@@ -11,9 +11,9 @@ import subprocess
 import termios
 import time
 
-HEAD = struct.Struct("=IBBHQ")
+HEAD = struct.Struct("=HBBHHQ")
 PAYLOAD_MAX = 65536 - 16
-MORE, RAW_PENDING = 1, 2
+MORE, RAW_MANY = 1, 0xffff
 
 SETUP, EXECUTE, INPUT, INSPECT, PARK = 1, 2, 3, 4, 5
 READY, STDOUT, STDERR, DISPLAY, PLOT, VARIABLE, INPUT_REQUEST, DONE, REPLY, PARKED = range(64, 74)
@@ -29,8 +29,8 @@ class Ended(Exception):
 
 
 class Event:
-    def __init__(self, kind, payload, execution, raw_pending):
-        self.kind, self.pieces, self.execution, self.raw_pending = kind, [payload], execution, raw_pending
+    def __init__(self, kind, payload, execution):
+        self.kind, self.pieces, self.execution = kind, [payload], execution
 
     @property
     def payload(self):
@@ -138,9 +138,9 @@ class Worker:
         if execution is None:
             execution = self.execution
         while len(payload) > PAYLOAD_MAX:
-            self.write(HEAD.pack(PAYLOAD_MAX, kind, flags | MORE, 0, execution) + payload[:PAYLOAD_MAX])
+            self.write(HEAD.pack(PAYLOAD_MAX, kind, flags | MORE, 0, 0, execution) + payload[:PAYLOAD_MAX])
             payload = payload[PAYLOAD_MAX:]
-        self.write(HEAD.pack(len(payload), kind, flags, 0, execution) + payload)
+        self.write(HEAD.pack(len(payload), kind, flags, 0, 0, execution) + payload)
 
     def write(self, data):
         while data:
@@ -163,7 +163,7 @@ class Worker:
                 break
             data += piece
         self.owed[kind] = self.owed.get(kind, 0) - len(data)
-        return [Event(kind, data, self.execution, False)] if data else []
+        return [Event(kind, data, self.execution)] if data else []
 
     def pump(self, timeout):
         """Waits for something and returns the events it makes, in the order of wire.h's rule for the raw pipes."""
@@ -188,21 +188,22 @@ class Worker:
         self.buffer += data
         events = []
         while len(self.buffer) >= HEAD.size:
-            length, kind, flags, reserved, execution = HEAD.unpack_from(self.buffer)
-            assert length <= PAYLOAD_MAX and not flags & ~3 and not reserved and READY <= kind <= PARKED, (length, kind, flags)
+            length, kind, flags, raw_out, raw_error, execution = HEAD.unpack_from(self.buffer)
+            assert length <= PAYLOAD_MAX and not flags & ~MORE and READY <= kind <= PARKED, (length, kind, flags)
             if len(self.buffer) < HEAD.size + length:
                 break
             payload = self.buffer[HEAD.size:HEAD.size + length]
             self.buffer = self.buffer[HEAD.size + length:]
-            if flags & RAW_PENDING:
-                events += self.drain(STDOUT) + self.drain(STDERR)
+            for stream, waited in ((STDOUT, raw_out), (STDERR, raw_error)):
+                if waited:
+                    events += self.drain(stream, None if waited == RAW_MANY else waited)
             if flags & MORE and kind not in (STDOUT, STDERR):
                 self.parts[kind] = self.parts.get(kind, b"") + payload
                 continue
             payload = self.parts.pop(kind, b"") + payload
             if kind == DONE:
                 events += self.drain(STDOUT) + self.drain(STDERR)
-            events.append(Event(kind, payload, execution, bool(flags & RAW_PENDING)))
+            events.append(Event(kind, payload, execution))
         return events
 
     def events(self, until, patience=PATIENCE):

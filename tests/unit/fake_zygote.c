@@ -44,14 +44,14 @@ struct session {
 
 static void send_head(struct session *s, uint8_t type, uint8_t flags, uint32_t length, uint64_t execution)
 {
-    struct frame_head head = {.length = length, .type = type, .flags = flags, .execution = execution};
+    struct frame_head head = {.length = (uint16_t)length, .type = type, .flags = flags, .execution = execution};
     (void)fdio_write_all(s->event_fd, &head, sizeof head);
 }
 
 static void send_frame(struct session *s, uint8_t type, uint8_t flags, const void *payload, size_t length)
 {
     char              buffer[FRAME_HEAD_BYTES + 4096];
-    struct frame_head head = {.length = (uint32_t)length, .type = type, .flags = flags, .execution = s->execution};
+    struct frame_head head = {.length = (uint16_t)length, .type = type, .flags = flags, .execution = s->execution};
     if (length > 4096) {
         send_head(s, type, flags, (uint32_t)length, s->execution);
         (void)fdio_write_all(s->event_fd, payload, length);
@@ -141,6 +141,13 @@ static void print(struct session *s, const char *text, uint8_t flags)
     send_frame(s, EVENT_STDOUT, flags, text, strlen(text));
 }
 
+static void print_after_raw(struct session *s, const char *text, size_t raw)
+{
+    struct frame_head head = {.length = (uint16_t)strlen(text), .type = EVENT_STDOUT, .raw = {(uint16_t)raw, 0}, .execution = s->execution};
+    (void)fdio_write_all(s->event_fd, &head, sizeof head);
+    (void)fdio_write_all(s->event_fd, text, strlen(text));
+}
+
 static void print_line(struct session *s, const char *text)
 {
     size_t length = strlen(text);
@@ -159,7 +166,7 @@ static void talk(struct session *s, const char *word, const char *rest)
         print_line(s, rest);
     } else if (strcmp(word, "raw") == 0) {
         (void)fdio_write_all(s->out_fd, rest, strlen(rest));
-        print(s, "after", FRAME_RAW_PENDING);
+        print_after_raw(s, "after", strlen(rest));
         send_done(s, "ok");
     } else if (strcmp(word, "late") == 0) {
         send_done(s, "ok");

@@ -3,7 +3,7 @@
  * interpreter at once and do what the "code" of an execution tells them, well-behaved or hostile:
  *
  *     ok                        DONE, status ok                   print TEXT      TEXT and a newline as one STDOUT frame, then DONE
- *     error                     DONE, status error                raw TEXT        TEXT to descriptor 1 beside a frame with FRAME_RAW_PENDING
+ *     error                     DONE, status error                raw TEXT        TEXT to descriptor 1 beside a frame that names it
  *     wait                      runs until SIGINT: interrupted    input           asks for input, prints the answer
  *     swallow                   runs until SIGINT: then ok        stubborn        ignores SIGINT
  *     exit N | signal N         the interpreter ends              gone            the whole session ends (init too)

@@ -19,7 +19,7 @@ static struct frame_rule rules[256] = {
 };
 
 struct seen {
-    struct bytes log; /* type, flags, execution, length and payload of each frame */
+    struct bytes log; /* type, flags, raw counts, execution, length and payload of each frame */
     int          count, stop_after;
 };
 
@@ -29,6 +29,7 @@ static bool on_frame(const struct frame *frame, void *arg)
     assert_non_null(frame->payload);
     assert_true(bytes_append(&seen->log, &frame->type, 1));
     assert_true(bytes_append(&seen->log, &frame->flags, 1));
+    assert_true(bytes_append(&seen->log, frame->raw, sizeof frame->raw));
     assert_true(bytes_append(&seen->log, &frame->execution, sizeof frame->execution));
     assert_true(bytes_append(&seen->log, &frame->length, sizeof frame->length));
     assert_true(bytes_append(&seen->log, frame->payload, frame->length));
@@ -36,9 +37,16 @@ static bool on_frame(const struct frame *frame, void *arg)
     return seen->count != seen->stop_after;
 }
 
+static void add_with_raw(struct bytes *wire, uint8_t type, uint8_t flags, uint16_t raw, const char *payload, size_t length)
+{
+    struct frame_head head = {(uint16_t)length, type, flags, {raw, (uint16_t)(raw / 2)}, 1};
+    assert_true(bytes_append(wire, &head, sizeof head));
+    assert_true(bytes_append(wire, payload, length));
+}
+
 static void add(struct bytes *wire, uint8_t type, uint8_t flags, uint64_t execution, const char *payload, size_t length)
 {
-    struct frame_head head = {(uint32_t)length, type, flags, 0, execution};
+    struct frame_head head = {(uint16_t)length, type, flags, {0, 0}, execution};
     assert_true(bytes_append(wire, &head, sizeof head));
     assert_true(bytes_append(wire, payload, length));
 }
@@ -48,10 +56,10 @@ static struct bytes sample(void)
     struct bytes wire = {0};
     add(&wire, EVENT_STDOUT, 0, 1, "hello\n", 6);
     add(&wire, EVENT_STDOUT, FRAME_MORE, 1, "a", 1);
-    add(&wire, EVENT_STDOUT, FRAME_RAW_PENDING, 1, "", 0);
+    add_with_raw(&wire, EVENT_STDOUT, 0, 7, "", 0);
     add(&wire, EVENT_DISPLAY, FRAME_MORE, 1, "{\"a\":", 5);
-    add(&wire, EVENT_DISPLAY, FRAME_MORE | FRAME_RAW_PENDING, 1, "", 0);
-    add(&wire, EVENT_DISPLAY, 0, 1, "1}", 2);
+    add_with_raw(&wire, EVENT_DISPLAY, FRAME_MORE, 9, "", 0);
+    add_with_raw(&wire, EVENT_DISPLAY, 0, 11, "1}", 2);
     add(&wire, EVENT_DONE, 0, UINT64_MAX, "{}", 2);
     return wire;
 }
@@ -82,7 +90,7 @@ static void whole_frames_come_out(void **state)
     struct seen  seen = feed_whole(&wire);
     (void)state;
     assert_int_equal(seen.count, 5);
-    /* the joined one: the flags of its parts, without MORE */
+    /* the joined one: without MORE, and what its last part says of the raw pipes */
     assert_non_null(memmem(seen.log.data, seen.log.length, "{\"a\":1}", 7));
     bytes_done(&seen.log);
     bytes_done(&wire);
@@ -176,13 +184,12 @@ static void refuse(const struct bytes *wire, int code)
 static void heads_out_of_the_rules_are_refused(void **state)
 {
     static const struct frame_head BAD[] = {
-        {1, EVENT_STDOUT, 0, 1, 1},
-        {1, EVENT_STDOUT, 4, 0, 1},
-        {1, EVENT_STDOUT, 128, 0, 1},
-        {FRAME_PAYLOAD_MAX + 1, EVENT_STDOUT, 0, 0, 1},
-        {0, 0, 0, 0, 1},
-        {0, EVENT_PARKED, 0, 0, 1},
-        {UINT32_MAX, EVENT_DONE, 0, 0, 1},
+        {.length = 1, .type = EVENT_STDOUT, .flags = 2},
+        {.length = 1, .type = EVENT_STDOUT, .flags = 128},
+        {.length = FRAME_PAYLOAD_MAX + 1, .type = EVENT_STDOUT},
+        {.length = 0, .type = 0},
+        {.length = 0, .type = EVENT_PARKED},
+        {.length = UINT16_MAX, .type = EVENT_DONE},
     };
     (void)state;
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
