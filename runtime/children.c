@@ -15,9 +15,10 @@ struct children {
     uint32_t           uid_next;
     struct child      *free;
     uint8_t           *uid_used;
-    struct child      *buckets[BUCKETS]; /* by session */
-    struct child      *by_pid[BUCKETS];
-    struct child       pool[CHILDREN_MAX];
+    TAILQ_HEAD(dying, child) dying;
+    struct child *buckets[BUCKETS]; /* by session */
+    struct child *by_pid[BUCKETS];
+    struct child  pool[CHILDREN_MAX];
 };
 
 static void *private_memory(size_t size)
@@ -40,6 +41,7 @@ struct children *children_new(const struct jail *jail, struct err *err)
     }
     children->jail     = jail;
     children->uid_used = uid_used;
+    TAILQ_INIT(&children->dying);
     return children;
 }
 
@@ -131,6 +133,8 @@ void children_remove(struct children *children, struct child *child)
     uint8_t       *used = uid_slot(children, child->session.uid);
 
     *slot = child->next;
+    if (child->is_dying)
+        TAILQ_REMOVE(&children->dying, child, dying);
     forget_pid(children, child);
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         fdio_close(&child->fds[i]);
@@ -152,6 +156,21 @@ void children_adopt(struct children *children, struct child *child, int pidfd)
 {
     child->pidfd = pidfd;
     children->adopted++;
+}
+
+void children_expect_end(struct children *children, struct child *child)
+{
+    if (!child->is_dying)
+        TAILQ_INSERT_TAIL(&children->dying, child, dying);
+    child->is_dying = true;
+}
+
+void children_each_dying(struct children *children, size_t most, void (*visit)(struct child *child, void *arg), void *arg)
+{
+    for (struct child *child = TAILQ_FIRST(&children->dying), *next; child != NULL && most > 0; child = next, most--) {
+        next = TAILQ_NEXT(child, dying);
+        visit(child, arg);
+    }
 }
 
 void children_each(struct children *children, void (*visit)(struct child *child, void *arg), void *arg)

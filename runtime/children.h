@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "jail.h"
 #include "zygote_wire.h"
@@ -17,6 +18,8 @@ struct child {
     bool                failed;                /* the server has been told that it could not be made */
     int                 fds[SESSION_FD_COUNT]; /* the server's, until it is known; from then on only CONTROL */
     struct child       *next, *next_pid;
+    TAILQ_ENTRY(child) dying;
+    bool is_dying; /* its end was asked for */
 };
 
 struct children; /* in memory that forks do not inherit: a session has no business with the others' records */
@@ -32,6 +35,10 @@ void   children_remove(struct children *children, struct child *child);
 size_t children_adopted(const struct children *children);
 /* Marks pidfd as the way the end of this child is seen; owns it from then on. */
 void children_adopt(struct children *children, struct child *child, int pidfd);
+/* Its end was asked for. */
+void children_expect_end(struct children *children, struct child *child);
+/* As children_each, for at most `most` of those whose end is expected, who have waited longest. */
+void children_each_dying(struct children *children, size_t most, void (*visit)(struct child *child, void *arg), void *arg);
 /* Calls `visit` for every record; the visitor may remove the one it is given. */
 void children_each(struct children *children, void (*visit)(struct child *child, void *arg), void *arg);
 

@@ -121,6 +121,9 @@ int jail_become(const struct jail *jail, const struct jail_session *session, str
 int jail_enter_worker(const struct jail *jail, const struct jail_session *session, struct err *err);
 /* In the zygote, when every process of the session is gone. */
 void jail_release(const struct jail *jail, const struct jail_session *session);
+/* The same in two steps: its files, and its groups, of which nothing but the number is needed. */
+void jail_workspace_release(const struct jail *jail, const struct jail_session *session);
+void jail_cgroup_release(const struct jail *jail, uint32_t session);
 /* In the zygote, at its end. */
 void jail_done(struct jail *jail);
 /* After jail_done, when the service is not to go on: the processes that were moved aside go back to where they were. */

@@ -81,9 +81,9 @@ static int limit_cpu(const struct jail *jail, uint32_t cpu_percent, int fd, stru
     return jail_cgroup_write(fd, file, text) < 0 ? err_errno(err, "%s <- %s", file, text) : 0;
 }
 
-static void group_name(const struct jail_session *session, char *ret, size_t size)
+static void group_name(uint32_t session, char *ret, size_t size)
 {
-    (void)snprintf(ret, size, "s%u", session->session);
+    (void)snprintf(ret, size, "s%u", session);
 }
 
 static int reserve_one(const struct jail *jail, const struct jail_session *session, int kind, struct err *err)
@@ -91,7 +91,7 @@ static int reserve_one(const struct jail *jail, const struct jail_session *sessi
     char name[32];
     int  fd, failed = 0;
 
-    group_name(session, name, sizeof name);
+    group_name(session->session, name, sizeof name);
     fd = jail_cgroup_make(jail->cgroup_fd[kind], name);
     if (fd < 0)
         return err_errno(err, "%s group", jail_cgroup_controllers[kind]);
@@ -112,7 +112,7 @@ int jail_cgroup_set_cpu(const struct jail *jail, const struct jail_session *sess
 
     if (jail->cgroup_fd[CGROUP_CPU] < 0)
         return 0;
-    group_name(session, name, sizeof name);
+    group_name(session->session, name, sizeof name);
     fd = openat(jail->cgroup_fd[CGROUP_CPU], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, "open the cpu group");
@@ -145,7 +145,7 @@ int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *sess
     *ret_bytes = 0;
     if (jail->cgroup_fd[CGROUP_MEMORY] < 0)
         return err_set(err, ENOTSUP, "no control group for memory");
-    group_name(session, name, sizeof name);
+    group_name(session->session, name, sizeof name);
     fd = openat(jail->cgroup_fd[CGROUP_MEMORY], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_errno(err, "open the memory group");
@@ -173,7 +173,7 @@ int jail_cgroup_open(const struct jail *jail, const struct jail_session *session
 {
     char name[32];
 
-    group_name(session, name, sizeof name);
+    group_name(session->session, name, sizeof name);
     for (int i = 0; i < CGROUP_KINDS; i++) {
         if (jail->cgroup_fd[i] >= 0) /* version 2 has one hierarchy: any controller's directory is the same group */
             return openat(jail->cgroup_fd[i], name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -216,7 +216,7 @@ static void kill_members(int group_fd, const char *name)
     fclose(procs);
 }
 
-void jail_cgroup_release(const struct jail *jail, const struct jail_session *session)
+void jail_cgroup_release(const struct jail *jail, uint32_t session)
 {
     char name[32];
 

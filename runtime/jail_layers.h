@@ -22,7 +22,6 @@ int  jail_workspace_prepare(struct jail *jail, struct err *err);
 void jail_workspace_name(const struct jail *jail, struct jail_session *session); /* fills workspace, temporary */
 int  jail_workspace_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
 int  jail_workspace_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
-void jail_workspace_release(const struct jail *jail, const struct jail_session *session);
 void jail_workspace_done(const struct jail *jail);
 
 /* jail_cgroup_place.c: where the groups are made. */
@@ -36,7 +35,6 @@ int jail_cgroup_write(int dir_fd, const char *path, const char *text);
 int  jail_cgroup_make(int parent_fd, const char *name);
 int  jail_cgroup_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
 int  jail_cgroup_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
-void jail_cgroup_release(const struct jail *jail, const struct jail_session *session);
 void jail_cgroup_done(struct jail *jail);
 
 /* Asks the kernel to take back what the session's processes do not use. *ret_bytes: by how much its memory has shrunk. Blocks. 0 or -1. */

@@ -50,21 +50,28 @@ static uint64_t keyed_at(int dir_fd, uint32_t session, const char *file, const c
     return 0;
 }
 
+uint32_t stats_oom_kills(const struct jail *jail, uint32_t session)
+{
+    int fd = jail->cgroup_fd[CGROUP_MEMORY];
+    if (fd < 0)
+        return 0;
+    return (uint32_t)keyed_at(fd, session, jail->cgroup_version == 2 ? "memory.events" : "memory.oom_control", "oom_kill");
+}
+
 static void read_memory_group(const struct jail *jail, uint32_t session, struct session_stats *ret)
 {
     int fd = jail->cgroup_fd[CGROUP_MEMORY];
 
+    ret->oom_kills = stats_oom_kills(jail, session);
     if (jail->cgroup_version == 2) {
         ret->memory_bytes      = number_at(fd, session, "memory.current");
         ret->memory_peak_bytes = number_at(fd, session, "memory.peak"); /* from Linux 5.19 on */
         if (ret->memory_peak_bytes < ret->memory_bytes)
             ret->memory_peak_bytes = ret->memory_bytes;
-        ret->oom_kills = (uint32_t)keyed_at(fd, session, "memory.events", "oom_kill");
         return;
     }
     ret->memory_bytes      = number_at(fd, session, "memory.usage_in_bytes");
     ret->memory_peak_bytes = number_at(fd, session, "memory.max_usage_in_bytes");
-    ret->oom_kills         = (uint32_t)keyed_at(fd, session, "memory.oom_control", "oom_kill");
 }
 
 /* One pass over the processes below init. */

@@ -12,4 +12,7 @@
  */
 void stats_read(const struct jail *jail, uint32_t session, pid_t init_pid, uint64_t suspicious_bytes, struct session_stats *ret);
 
+/* How many of the session's processes the kernel has ended for want of memory; 0 where there is no group to say so. */
+uint32_t stats_oom_kills(const struct jail *jail, uint32_t session);
+
 #endif

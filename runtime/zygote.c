@@ -143,7 +143,7 @@ static uint64_t address_space(int proc_fd)
 static int start_in_jail(struct zygote *zygote, struct err *err)
 {
     if (start_python(zygote, err) < 0 || prepare_descriptors(zygote, err) < 0 ||
-        (zygote->children = children_new(&zygote->jail, err)) == NULL)
+        (zygote->children = children_new(&zygote->jail, err)) == NULL || (zygote->retired = retired_new(&zygote->jail, err)) == NULL)
         return -1;
     zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
     if (visit_seal(&zygote->jail, err) < 0)

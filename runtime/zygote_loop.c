@@ -21,17 +21,17 @@
 #include "stats.h"
 #include "zygote.h"
 
-static void send_message(struct zygote *zygote, const struct zygote_message *message, const int *fds, size_t fd_count)
+void zygote_send(struct zygote *zygote, const struct zygote_message *message, const int *fds, size_t fd_count)
 {
     if (zygote->server_fd >= 0 && fdio_send(zygote->server_fd, message, sizeof *message, fds, fd_count) < 0)
         fdio_close(&zygote->server_fd); /* it is gone: the supervisor brings the next one */
 }
 
-static void send_failed(struct zygote *zygote, uint32_t session, int error, const char *text)
+void zygote_send_failed(struct zygote *zygote, uint32_t session, int error, const char *text)
 {
     struct zygote_message message = {.type = ZYGOTE_SPAWN_FAILED, .session = session, .error = error};
     (void)snprintf(message.text, sizeof message.text, "%s", text);
-    send_message(zygote, &message, NULL, 0);
+    zygote_send(zygote, &message, NULL, 0);
 }
 
 static int send_ready(struct zygote *zygote, struct err *err)
@@ -43,7 +43,7 @@ static int send_ready(struct zygote *zygote, struct err *err)
     if (fd < 0)
         return -1;
     fds[0] = fd;
-    send_message(zygote, &message, fds, zygote->jail.egress_fd >= 0 ? 2 : 1);
+    zygote_send(zygote, &message, fds, zygote->jail.egress_fd >= 0 ? 2 : 1);
     close(fd);
     return 0;
 }
@@ -66,9 +66,10 @@ static void on_spawn(struct zygote *zygote, const struct zygote_message *message
     pid_t         pid;
 
     if (child == NULL) {
-        send_failed(zygote, message->session, EEXIST, "the session exists, or there are too many");
+        zygote_send_failed(zygote, message->session, EEXIST, "the session exists, or there are too many");
         return;
     }
+    retired_make_way(zygote->retired, message->session);
     fill_session(zygote, message, &child->session);
     child->session.uid = children_take_uid(zygote->children);
     if (child->session.uid == (uid_t)-1)
@@ -76,29 +77,18 @@ static void on_spawn(struct zygote *zygote, const struct zygote_message *message
     else
         pid = spawn_session(&zygote->jail, &child->session, zygote->reporting_fd, child->fds, &err);
     if (pid < 0) {
-        send_failed(zygote, message->session, err.code, err.message);
+        zygote_send_failed(zygote, message->session, err.code, err.message);
         children_remove(zygote->children, child);
         return;
     }
     children_set_pid(zygote->children, child, pid);
 }
 
-/* SIGKILL of init takes its pid namespace with it. Without one, init is asked to end its descendants first. */
-static void child_kill(const struct zygote *zygote, const struct child *child)
-{
-    int signal_number = zygote->jail.report[LAYER_PID_NAMESPACE].active ? SIGKILL : SIGTERM;
-
-    if (child->pidfd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, child->pidfd, signal_number, NULL, 0);
-    else
-        (void)kill(child->pid, signal_number); /* safe: the pid is ours until we reap it */
-}
-
 static void on_kill(struct zygote *zygote, const struct zygote_message *message)
 {
-    const struct child *child = children_find(zygote->children, message->session);
+    struct child *child = children_find(zygote->children, message->session);
     if (child != NULL)
-        child_kill(zygote, child);
+        zygote_kill(zygote, child);
 }
 
 static void on_stats(struct zygote *zygote, const struct zygote_message *message)
@@ -109,7 +99,7 @@ static void on_stats(struct zygote *zygote, const struct zygote_message *message
     if (child == NULL)
         return;
     stats_read(&zygote->jail, message->session, child->pid, child->session.memory_bytes, &reply.stats);
-    send_message(zygote, &reply, NULL, 0);
+    zygote_send(zygote, &reply, NULL, 0);
 }
 
 /* In a fork: the kernel may look for a while. */
@@ -127,7 +117,7 @@ static void on_reclaim(struct zygote *zygote, const struct zygote_message *messa
         return;
     if (jail_cgroup_reclaim(&zygote->jail, &session, &reply.memory_bytes, &err) < 0)
         reply.error = err.code != 0 ? err.code : EIO;
-    send_message(zygote, &reply, NULL, 0);
+    zygote_send(zygote, &reply, NULL, 0);
     _exit(0);
 }
 
@@ -156,7 +146,7 @@ static void on_family(const struct zygote *zygote, const struct zygote_message *
 
 static void on_worker(struct zygote *zygote, const struct zygote_message *message)
 {
-    const struct child *child = children_find(zygote->children, message->session);
+    struct child *child = children_find(zygote->children, message->session);
     struct jail_session session;
     struct err          err = {0};
 
@@ -168,7 +158,7 @@ static void on_worker(struct zygote *zygote, const struct zygote_message *messag
     jail_rlimit_reserve(&zygote->jail, &session);
     if (spawn_worker(&zygote->jail, &session, child->pid, message->value, child->fds[SESSION_FD_CONTROL], &err) < 0) {
         (void)fprintf(stderr, "penny-zygote: session %u: no fresh interpreter: %s\n", message->session, err.message);
-        child_kill(zygote, child);
+        zygote_kill(zygote, child);
     }
 }
 
@@ -207,7 +197,7 @@ static void on_adopt(struct zygote *zygote, const struct zygote_message *message
     if (pidfd < 0 || !is_supervisors(zygote, message->pid)) { /* it died meanwhile */
         fdio_close(&pidfd);
         children_remove(zygote->children, child);
-        send_message(zygote, &gone, NULL, 0);
+        zygote_send(zygote, &gone, NULL, 0);
         return;
     }
     child->session.uid = message->uid;
@@ -247,60 +237,40 @@ static void on_server(struct zygote *zygote)
 
 /* ---- what sessions and the kernel tell ---- */
 
-static void on_report(struct zygote *zygote)
+/* Returns false when there is none. */
+static bool on_report(struct zygote *zygote)
 {
     struct spawn_report   report;
     struct zygote_message message = {.type = ZYGOTE_SPAWNED};
     struct child         *child;
 
     if (recv(zygote->report_fd, &report, sizeof report, MSG_DONTWAIT) != (ssize_t)sizeof report)
-        return;
+        return false;
     child = children_find(zygote->children, report.session);
     if (child == NULL || child->known || child->failed)
-        return;
+        return true;
     if (report.error != 0) {
         report.text[sizeof report.text - 1] = '\0';
-        send_failed(zygote, report.session, report.error, report.text);
+        zygote_send_failed(zygote, report.session, report.error, report.text);
         child->failed = true;
-        child_kill(zygote, child);
-        return;
+        zygote_kill(zygote, child);
+        return true;
     }
     child->known    = true;
     message.session = report.session;
     message.pid     = child->pid;
     message.uid     = child->session.uid;
-    send_message(zygote, &message, child->fds, SESSION_FD_COUNT);
+    zygote_send(zygote, &message, child->fds, SESSION_FD_COUNT);
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         if (i != SESSION_FD_CONTROL)
             fdio_close(&child->fds[i]);
+    return true;
 }
 
-static void on_exit_of(struct zygote *zygote, struct child *child, int status)
+void zygote_on_reports(struct zygote *zygote)
 {
-    struct zygote_message message = {.type = ZYGOTE_EXITED, .session = child->session.session, .status = status};
-    struct session_stats  stats;
-
-    if (child->known) {
-        stats_read(&zygote->jail, child->session.session, child->pid, 0, &stats);
-        message.value = stats.oom_kills > 0;
-        send_message(zygote, &message, NULL, 0);
-    } else if (!child->failed) {
-        send_failed(zygote, child->session.session, ECHILD, "the session died before it was jailed");
-    }
-    jail_release(&zygote->jail, &child->session);
-    children_remove(zygote->children, child);
-}
-
-static void on_child(struct zygote *zygote)
-{
-    int   status;
-    pid_t pid;
-
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        struct child *child = children_find_pid(zygote->children, pid);
-        if (child != NULL)
-            on_exit_of(zygote, child, status);
-    }
+    while (on_report(zygote))
+        ;
 }
 
 static void on_signal(struct zygote *zygote)
@@ -309,7 +279,7 @@ static void on_signal(struct zygote *zygote)
 
     while (read(zygote->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
-            on_child(zygote);
+            zygote_on_child(zygote, (pid_t)info.ssi_pid);
         else
             zygote->ending = true;
     }
@@ -320,7 +290,7 @@ static void list_one(struct child *child, void *arg)
     struct zygote_message message = {
         .type = ZYGOTE_SESSION, .session = child->session.session, .pid = child->pid, .uid = child->session.uid};
     if (child->known && child->fds[SESSION_FD_CONTROL] >= 0)
-        send_message(arg, &message, &child->fds[SESSION_FD_CONTROL], 1);
+        zygote_send(arg, &message, &child->fds[SESSION_FD_CONTROL], 1);
 }
 
 int zygote_greet(struct zygote *zygote, struct err *err)
@@ -329,7 +299,7 @@ int zygote_greet(struct zygote *zygote, struct err *err)
     if (send_ready(zygote, err) < 0)
         return -1;
     children_each(zygote->children, list_one, zygote);
-    send_message(zygote, &listed, NULL, 0);
+    zygote_send(zygote, &listed, NULL, 0);
     return 0;
 }
 
@@ -354,20 +324,6 @@ static void on_supervisor(struct zygote *zygote)
         fprintf(stderr, "penny-zygote: %s\n", err.message);
 }
 
-static void check_one(struct child *child, void *arg)
-{
-    struct pollfd poll_fd = {.fd = child->pidfd, .events = POLLIN};
-    if (child->pidfd >= 0 && poll(&poll_fd, 1, 0) == 1)
-        on_exit_of(arg, child, 0);
-}
-
-/* Adopted sessions are no children: their pidfds say when they are gone. Rare, so looked at only when there are any. */
-static void check_adopted(struct zygote *zygote)
-{
-    if (children_adopted(zygote->children) > 0)
-        children_each(zygote->children, check_one, zygote);
-}
-
 void zygote_loop(struct zygote *zygote)
 {
     while (!zygote->ending) {
@@ -377,43 +333,17 @@ void zygote_loop(struct zygote *zygote)
             {.fd = ZYGOTE_SUPERVISOR_FD, .events = POLLIN},
             {.fd = zygote->server_fd, .events = POLLIN},
         };
-        int n = poll(fds, sizeof fds / sizeof *fds, children_adopted(zygote->children) > 0 ? 200 : -1);
+        int n = poll(fds, sizeof fds / sizeof *fds, zygote_wait_ms(zygote));
         if (n < 0)
             continue; /* EINTR */
         if (fds[1].revents != 0)
-            on_report(zygote); /* before deaths: a session that reported and died was a session */
+            zygote_on_reports(zygote);
         if (fds[0].revents != 0)
             on_signal(zygote);
         if (fds[2].revents != 0)
             on_supervisor(zygote);
         if (fds[3].revents != 0 && zygote->server_fd >= 0)
             on_server(zygote);
-        check_adopted(zygote);
+        zygote_after_turn(zygote, n == 0);
     }
-}
-
-static void kill_one(struct child *child, void *arg)
-{
-    child_kill(arg, child);
-}
-
-static void release_one(struct child *child, void *arg)
-{
-    struct zygote *zygote = arg;
-    jail_release(&zygote->jail, &child->session);
-}
-
-void zygote_end_sessions(struct zygote *zygote)
-{
-    struct timespec patience = {.tv_nsec = 5000000};
-
-    fdio_close(&zygote->server_fd);
-    children_each(zygote->children, kill_one, zygote);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
-        ;
-    for (int i = 0; children_adopted(zygote->children) > 0 && i < 1000; i++) {
-        check_adopted(zygote);
-        (void)nanosleep(&patience, NULL);
-    }
-    children_each(zygote->children, release_one, zygote);
 }
