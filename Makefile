@@ -17,7 +17,7 @@ SERVER_API      := api_execute api_network execute_body api_executions api_sessi
                    api_audit audit audit_run api_error static
 SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_keep session_copies session_resume session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_join session_race session_inspect session_reader session_reply session_files session_packages session_packages_change session_packages_given session_plots session_transfer \
                    stats_wait ended turn execution execution_run execution_end execution_keep execution_keep_files execution_account artifacts
-SERVER_DOWN     := egress_client pool worker worker_heard worker_order worker_past worker_rule worker_ends jail workers zygote_client pipes pipes_keep intake outlet frame frame_writer
+SERVER_DOWN     := egress_client pool worker worker_heard worker_order worker_past worker_rule worker_ends jail jail_control jail_use workers zygote_client pipes pipes_keep intake outlet frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_space event_keep event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
 SERVER_COMMON   := json json_slice text bytes base64 table id log
