@@ -192,6 +192,14 @@ static void json_string(FILE *out, const char *text)
     fputc('"', out);
 }
 
+/* What is no layer of the jail. */
+static void write_way(FILE *out, const char *name, bool active, const char *detail)
+{
+    fprintf(out, ",\"%s\":{\"active\":%s,\"%s\":", name, active ? "true" : "false", active ? "detail" : "reason");
+    json_string(out, detail);
+    fputc('}', out);
+}
+
 int jail_report_fd(const struct jail *jail, struct err *err)
 {
     int   fd = memfd_create("isolation", MFD_CLOEXEC), copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -212,12 +220,9 @@ int jail_report_fd(const struct jail *jail, struct err *err)
         fputc('}', out);
     }
     fputs("}", out);
-    if (jail->egress_detail[0] != '\0') {
-        fprintf(out, ",\"network\":{\"active\":%s,\"%s\":", jail->egress_fd >= 0 ? "true" : "false",
-                jail->egress_fd >= 0 ? "detail" : "reason");
-        json_string(out, jail->egress_detail);
-        fputc('}', out);
-    }
+    write_way(out, "visits", jail->can_visit, jail->visit_detail);
+    if (jail->egress_detail[0] != '\0')
+        write_way(out, "network", jail->egress_fd >= 0, jail->egress_detail);
     fputs("}", out);
     failed = ferror(out);
     if (fclose(out) != 0 || failed) {

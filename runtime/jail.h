@@ -72,6 +72,7 @@ struct jail {
     char                 layers[320];         /* what was installed, as seen by sessions; "": nothing can be */
     char                 matplotlib[320];     /* MPLCONFIGDIR */
     int                  egress_fd;           /* listens inside the sessions' network; -1: there is no way out */
+    char                 visit_detail[160];   /* what can_visit comes to, or why not */
     char                 egress_detail[160];  /* how, or why not; "": none is wanted */
     struct sock_fprog    filter;              /* compiled once: libseccomp needs 5 ms, the kernel 0.1 */
     uint64_t             address_space_bytes; /* what a fork inherits; set when the zygote is complete */

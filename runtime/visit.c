@@ -256,8 +256,11 @@ void visit_prepare(struct jail *jail)
     struct err                      err      = {0};
 
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        if (!jail->report[needed[i]].active)
+        if (!jail->report[needed[i]].active) {
+            (void)snprintf(jail->visit_detail, sizeof jail->visit_detail,
+                           "a session has no %s of its own: its init is a fork of the interpreter", jail_layer_name(needed[i]));
             return;
+        }
     }
     if (jail->own_network)
         jail->clone_flags |= CLONE_NEWNET;
@@ -265,8 +268,12 @@ void visit_prepare(struct jail *jail)
         (void)err_set(&err, ENOENT, "there is no program penny-init beside penny-zygote");
     else
         jail->can_visit = try_visit(jail, &err) == 0;
-    if (!jail->can_visit)
-        (void)fprintf(stderr, "penny-zygote: each session keeps a second copy of the interpreter's page tables: %s\n", err.message);
+    if (jail->can_visit) {
+        (void)snprintf(jail->visit_detail, sizeof jail->visit_detail, "a session's init is a program of its own");
+        return;
+    }
+    (void)snprintf(jail->visit_detail, sizeof jail->visit_detail, "a session's init is a fork of the interpreter: %.100s", err.message);
+    (void)fprintf(stderr, "penny-zygote: each session keeps a second copy of the interpreter's page tables: %s\n", err.message);
 }
 
 void visit_find_image(struct jail *jail)

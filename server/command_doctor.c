@@ -58,8 +58,8 @@ static void look_at_policies(const struct config *config, json_t *findings, json
     doctor_python(config, python, findings);
     if (report != NULL)
         doctor_isolation(config, report, findings);
+    (void)json_object_set_new(result, "capacity", doctor_capacity(&policies, report, findings));
     (void)json_object_set_new(result, "isolation", report != NULL ? report : json_null());
-    (void)json_object_set_new(result, "capacity", doctor_capacity(&policies, findings));
     policies_done(&policies);
 }
 

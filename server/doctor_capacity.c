@@ -16,6 +16,7 @@
 enum {
     LIBRARIES_BYTES       = 400 << 20, /* zygote, server, and what the kernel keeps for itself */
     SESSION_BYTES         = 1200000,   /* idle, libraries imported */
+    SESSION_BYTES_FORKED  = 1600000,   /* the same where init is a fork of the interpreter */
     SESSION_PROCESSES     = 3,         /* init, interpreter, the copy that sleeps */
     SESSION_DESCRIPTORS   = 8,         /* of the server process */
     DESCRIPTORS_OF_OTHERS = 200,       /* connections aside */
@@ -67,11 +68,12 @@ static int64_t by_processes(struct limit *limit)
     return most / SESSION_PROCESSES;
 }
 
-static size_t fill_limits(const struct policies *policies, struct limit limits[8])
+static size_t fill_limits(const struct policies *policies, bool visits, struct limit limits[8])
 {
     size_t n = 0;
     memset(limits, 0, 8 * sizeof *limits);
-    limits[n] = (struct limit){"memory", by_memory(SESSION_BYTES), "more memory, or a smaller quotas.global.maxConcurrentSessions"};
+    limits[n] = (struct limit){"memory", by_memory(visits ? SESSION_BYTES : SESSION_BYTES_FORKED),
+                               "more memory, or a smaller quotas.global.maxConcurrentSessions"};
     n++;
     limits[n].name     = "descriptors";
     limits[n].sessions = by_descriptors(&limits[n]);
@@ -88,10 +90,11 @@ static size_t fill_limits(const struct policies *policies, struct limit limits[8
     return n;
 }
 
-json_t *doctor_capacity(const struct policies *policies, json_t *findings)
+json_t *doctor_capacity(const struct policies *policies, const json_t *isolation, json_t *findings)
 {
     struct limit       limits[8];
-    size_t             count = fill_limits(policies, limits), least = 0;
+    bool               visits = json_is_true(json_object_get(json_object_get(isolation, "visits"), "active"));
+    size_t             count = fill_limits(policies, visits, limits), least = 0;
     int64_t            full = by_memory((int64_t)at_least((int64_t)policies->memory_per_session_bytes, 1));
     json_t            *all  = json_object();
     enum doctor_status status;

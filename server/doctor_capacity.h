@@ -6,7 +6,7 @@
 
 #include "policies.h"
 
-/* A new {sessions, limitedBy, atFullMemory, limits: {name: sessions}}; a finding says whether the policy's number fits. NULL when memory is short. */
-json_t *doctor_capacity(const struct policies *policies, json_t *findings);
+/* `isolation`: the zygote's report; NULL when there is none. A new {sessions, limitedBy, atFullMemory, limits: {name: sessions}}; a finding says whether the policy's number fits. NULL when memory is short. */
+json_t *doctor_capacity(const struct policies *policies, const json_t *isolation, json_t *findings);
 
 #endif

@@ -178,6 +178,20 @@ static const char *advice_on(const char *layer)
     return "a kernel with CONFIG_SECCOMP_FILTER";
 }
 
+/* No layer: it makes sessions small. */
+static void look_at_visits(const json_t *report, json_t *findings)
+{
+    const json_t *visits      = json_object_get(report, "visits");
+    bool          active      = json_is_true(json_object_get(visits, "active"));
+    bool        is_namespaced = json_is_true(json_object_get(json_object_get(json_object_get(report, "layers"), "pidNamespace"), "active"));
+    const char *detail        = json_string_value(json_object_get(visits, active ? "detail" : "reason"));
+
+    doctor_find(findings, "visits", active ? DOCTOR_OK : DOCTOR_WEAK,
+                is_namespaced ? "keep penny-init beside penny-zygote; in a container allow clone3 and setns (deploy/container/seccomp.json)"
+                              : "comes with userNamespace",
+                "%s", detail != NULL ? detail : "");
+}
+
 void doctor_isolation(const struct config *config, const json_t *report, json_t *findings)
 {
     static const char *const levels[] = {"none", "process", "namespace", "full"};
@@ -199,4 +213,5 @@ void doctor_isolation(const struct config *config, const json_t *report, json_t 
         const char *detail = json_string_value(json_object_get(layer, active ? "detail" : "reason"));
         doctor_find(findings, name, active ? DOCTOR_OK : DOCTOR_WEAK, advice_on(name), "%s", detail != NULL ? detail : "");
     }
+    look_at_visits(report, findings);
 }

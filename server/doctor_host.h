@@ -13,7 +13,7 @@ void doctor_python(const struct config *config, const char *python, json_t *find
 void doctor_files(const struct config *config, json_t *findings);
 void doctor_addresses(const struct config *config, json_t *findings);
 void doctor_memory(json_t *findings);
-/* The zygote's report, layer by layer, with what to do about what is not there. */
+/* The zygote's report, layer by layer, with what to do about what is not there; and whether sessions are small. */
 void doctor_isolation(const struct config *config, const json_t *report, json_t *findings);
 
 #endif

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 
 SERVICE = {
     "making the namespaces and the read-only root of sessions: refused by Docker's default profile, and why this one is there": [
-        "clone", "clone3", "mount", "pivot_root", "sethostname", "umount2", "unshare"],
+        "clone", "clone3", "mount", "pivot_root", "setns", "sethostname", "umount2", "unshare"],
     "a mount of the container's own control groups where it is shown read-only; the kernel asks for CAP_SYS_ADMIN": ["fsconfig", "fsmount", "fsopen"],
     "jailing: each takes rights away": ["capset", "landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"],
     "becoming the user of a session, of the server process, of the installer; the kernel asks for CAP_SETUID or refuses": [

@@ -103,8 +103,8 @@ def test_the_policy_s_limit_of_an_execution_holds_for_runs_that_name_none(make_s
 
 
 def test_threads_do_not_use_up_the_address_space(client, session):
-    """glibc would reserve 64 MB of it for each of the first sixteen."""
-    code = ("import threading\ngo = threading.Event()\nthreads = [threading.Thread(target=go.wait) for _ in range(50)]\n"
+    """glibc would reserve 64 MB of it for each of the first sixteen. Small stacks: on a slow machine those of threads that were joined are still there."""
+    code = ("import threading\nthreading.stack_size(1 << 18)\ngo = threading.Event()\nthreads = [threading.Thread(target=go.wait) for _ in range(50)]\n"
             "for t in threads: t.start()\ngo.set()\nfor t in threads: t.join()\nbig = bytearray(300 << 20)\nprint(len(threads))")
     assert client.stdout(code, session) == "50\n"
 

@@ -5,7 +5,7 @@
 # while the image is built; none of it is in the Dockerfile or in the image.
 set -eu
 cd "$(dirname "$0")/../.."
-place=$1
+place=$(realpath -m "$1")
 base=debian:12-slim
 image=localhost/penny-sandbox:latest
 mirror=${PENNY_DEBIAN_MIRROR:-http://deb.debian.org/debian}

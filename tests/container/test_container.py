@@ -97,6 +97,8 @@ def test_health_is_what_the_kernel_says(container):
         assert (namespaced[name] != _namespaces(first_process(container))[name]) == layers[layer]["active"], layer
     uid = int(status_of(inits[0])["Uid"].split()[0])
     assert (uid >= 1_000_000) == layers["hostUid"]["active"] and uid != 0
+    visits = container.client.health()["isolation"]["visits"]
+    assert os.readlink(f"/proc/{inits[0]}/exe").endswith("/penny-init") == visits["active"] == (container.level != "process"), visits
     with open(f"/proc/{inits[0]}/cgroup") as groups:
         in_group = "/penny-" in groups.read()
     container.client.delete_session(session)

@@ -30,6 +30,9 @@ def compare_with_health(server):
     for name, layer in health["isolation"]["layers"].items():
         assert finding(report, name)["status"] == ("ok" if layer["active"] else "weak")
         assert layer["active"] == (finding(report, name)["advice"] is None)
+    visits = health["isolation"]["visits"]
+    assert finding(report, "visits")["found"] == visits["detail" if visits["active"] else "reason"]
+    assert visits["active"] == (finding(report, "visits")["advice"] is None) == health["isolation"]["layers"]["pidNamespace"]["active"]
 
 
 def finding(report, name):

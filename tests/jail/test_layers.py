@@ -34,6 +34,15 @@ def test_namespaces_are_the_sessions_own(tier_server, layers, inside):
         assert (session != ours) == layers[layer], layer
 
 
+def test_what_an_init_is(tier_server, layers, inside):
+    """A program of its own where a worker can be sent into its namespaces; else a fork of the zygote."""
+    inside("1")
+    visits = tier_server.client.health()["isolation"]["visits"]
+    program = os.readlink(f"/proc/{inits(tier_server)[0]}/exe").rpartition("/")[2]
+    assert program == ("penny-init" if visits["active"] else "penny-zygote")
+    assert visits["active"] == layers["pidNamespace"] and len(visits["detail" if visits["active"] else "reason"]) > 10
+
+
 def test_sessions_share_no_namespace_but_the_empty_network(tier_server, layers):
     client = tier_server.client
     sessions = [client.session(), client.session()]
