@@ -117,7 +117,7 @@ help:
 	@echo 'make container-test   build the Dockerfile without a daemon, run each documented line (about ten minutes, root)'
 	@echo 'make vm-test          the jail in virtual machines: control groups of version 2, older kernels (about half an hour, root)'
 	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
-	@echo 'make cluster-test  three instances behind HAProxy and nginx as they are shipped, and deploy/kubernetes against the published schemas'
+	@echo 'make cluster-test  three instances behind HAProxy, nginx and Envoy as they are shipped, and deploy/kubernetes against the published schemas'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
 	@echo 'V=1 shows the commands; PYTHON=/usr/bin/python3 chooses the interpreter.'
 
@@ -263,7 +263,7 @@ chaos: packages-test
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
 	$(Q)CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) PENNY_BUILD=$(CURDIR)/build build/venv-test/bin/python -m pytest -q -s --timeout 0 tests/chaos
 
-# Not in `make test`: three services behind each of three proxies take some three minutes, and the schemas of Kubernetes are 100 MB.
+# Not in `make test`: three services behind each of four routers take some five minutes, and the schemas of Kubernetes are 100 MB.
 cluster-test: packages-test
 	$(Q)$(MAKE) $(PARALLEL) programs
 	$(Q)$(MAKE) venv

@@ -1,4 +1,4 @@
-"""Three instances behind the proxies' configurations that are shipped, addresses and nothing else replaced."""
+"""Three instances behind the proxies' configurations that are shipped, addresses and nothing else replaced. Envoy is the package index's."""
 
 import contextlib
 import hashlib
@@ -10,12 +10,21 @@ import threading
 import pytest
 
 from harness import BUILD, ROOT, Client, until
+from harness.e2b import create, run
 from harness.names import Names
 from harness.server import RUNNING, free_port
 
 KEYS = {name: f"penny_{name}_0123456789abcdef" for name in ("alice", "operator")}
 LINES = "".join(f"{name}:{hashlib.sha256(key.encode()).hexdigest()}{' access=operator' if name == 'operator' else ''}\n" for name, key in KEYS.items())
-PROXIES = ("haproxy", "nginx", "kubernetes")  # the last one: HAProxy as it routes to the pods of a StatefulSet, by their names
+PROXIES = ("haproxy", "nginx", "envoy", "kubernetes")  # the last one: HAProxy as it routes to the pods of a StatefulSet, by their names
+# The shipped file, where it says what it listens at, and where the instances are.
+FILES = {
+    "haproxy": ("haproxy.cfg", "bind :8080", "bind {}:{}", "{}:{}"),
+    "nginx": ("nginx.conf", "listen 8080", "listen {}:{}", "{}:{}"),
+    "envoy": ("envoy.yaml", "address: 0.0.0.0, port_value: 8080", "address: {}, port_value: {}", "address: {}, port_value: {}"),
+}
+MCP = {"Accept": "application/json", "MCP-Protocol-Version": "2025-06-18"}
+ENVOY = BUILD / "venv-cluster/bin/envoy"
 
 
 class Keyed(Client):
@@ -53,13 +62,15 @@ class Cluster:
         """The shipped file with addresses of this machine."""
         if name == "kubernetes":
             return self.kubernetes_configuration(port)
-        source = ROOT / "deploy/cluster" / ("haproxy.cfg" if name == "haproxy" else "nginx.conf")
-        text = source.read_text().replace(":8080", f"127.0.0.1:{port}").replace("listen 8080", f"listen 127.0.0.1:{port}")
-        for number, server in enumerate(self.instances):
-            assert f"instance-{number}:3003" in text
-            text = text.replace(f"instance-{number}:3003", f"127.0.0.1:{server.port}")
+        file, listens, listen, instance = FILES[name]
+        text = (ROOT / "deploy/cluster" / file).read_text()
+        places = [(listens, listen.format("127.0.0.1", port))]
+        places += [(instance.format(f"instance-{number}", 3003), instance.format("127.0.0.1", server.port)) for number, server in enumerate(self.instances)]
+        for old, new in places:
+            assert old in text
+            text = text.replace(old, new)
         text = text.replace("/run/nginx.pid", str(self.tmp_path / "nginx.pid"))
-        target = self.tmp_path / source.name
+        target = self.tmp_path / file
         target.write_text(text)
         return target
 
@@ -78,13 +89,15 @@ class Cluster:
         self.names = Names(self.pod_port, range(3))
         port = free_port()
         path = self.configuration(name, port)
-        command = ["haproxy", "-W", "-db", "-f", path] if name != "nginx" else ["nginx", "-c", path, "-g", f"daemon off; user {os.environ.get('USER', 'root')};"]
+        command = {"nginx": ["nginx", "-c", path, "-g", f"daemon off; user {os.environ.get('USER', 'root')};"],
+                   "envoy": [ENVOY, "-c", path, "--disable-hot-restart", "--log-level", "warn"]}.get(name, ["haproxy", "-W", "-db", "-f", path])
         with open(self.tmp_path / f"{name}.log", "wb") as log:
-            proxy = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "NAMESPACE": "test"})
+            proxy = subprocess.Popen(["prlimit", "--nofile=1024:", *command], stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "NAMESPACE": "test"})
         RUNNING[proxy.pid] = proxy  # it is nothing that an instance has left behind
         client = Keyed(port)
         try:
-            until(lambda: all_ready(client, proxy), "the proxy answers", 30)
+            until(lambda: answers(client, proxy), "the proxy answers", 30)
+            until(lambda: self.chosen(client) == {0, 1, 2}, "the proxy has seen that all three are ready", 30)
             yield client
         finally:
             proxy.send_signal(signal.SIGTERM)
@@ -92,11 +105,16 @@ class Cluster:
             RUNNING.pop(proxy.pid, None)
             self.names.close()
 
+    @staticmethod
+    def chosen(client):
+        """Where sessions that live for one execution go."""
+        return {of(client.post("/api/v1/execute", {"code": "1"}).json.get("sessionId", "9999")) for _ in range(20)}
+
     def direct(self, number, name="alice"):
         return Keyed(self.instances[number].port, name)
 
 
-def all_ready(client, proxy):
+def answers(client, proxy):
     assert proxy.poll() is None, "the proxy has ended"
     try:
         return client.get("/ready").status == 200
@@ -116,15 +134,19 @@ def of(some_id):
     return int(some_id[:4])
 
 
-def one_on_each(client):
-    """A session on each of the three, through the proxy."""
-    sessions = {}
+def of_each(make):
+    """What make() has made on each of the three, through the proxy."""
+    made = {}
     for _ in range(40):
-        session = client.session()
-        sessions.setdefault(of(session), session)
-        if len(sessions) == 3:
-            return sessions
-    raise AssertionError(f"40 new sessions are all on {sorted(sessions)}")
+        one = make()
+        made.setdefault(of(one), one)
+        if len(made) == 3:
+            return made
+    raise AssertionError(f"40 new sessions are all on {sorted(made)}")
+
+
+def one_on_each(client):
+    return of_each(client.session)
 
 
 def test_sessions_stick_by_path_header_and_body_and_streams_are_resumed(cluster):
@@ -138,13 +160,64 @@ def test_sessions_stick_by_path_header_and_body_and_streams_are_resumed(cluster)
         assert client.get(f"/api/v1/sessions/{session}/variables").json["variables"]["x"]["value"] == number
         assert client.request("PUT", f"/api/v1/sessions/{session}/files/d/{sessions[0]}/f.txt", f"of {number}", {"Content-Type": "text/plain"}).status in (200, 201)
         assert client.get(f"/api/v1/sessions/{session}/files/d/{sessions[0]}/f.txt").body == f"of {number}".encode()
-        if cluster.name != "nginx":
+        if cluster.name in ("haproxy", "kubernetes"):
             assert client.execute("x", session)["output"]["results"][0]["data"]["text/plain"] == str(number), "named in the body alone"
     for number, session in sessions.items():
         streamed_and_resumed(client, number, session)
     strange = client.get("/api/v1/sessions/7777" + sessions[0][4:])
     assert (strange.status, strange.json["code"]) == ((503, "INSTANCE_DOWN") if cluster.name == "kubernetes" else (421, "WRONG_INSTANCE")), strange
-    assert client.get("/api/v1/admin/drain").status == 403
+
+
+def test_other_clients_ids_route_too(cluster):
+    client = cluster.client
+    for number, sandbox in of_each(lambda: create(client, timeout=60)).items():
+        sent = {"E2b-Sandbox-Id": sandbox}
+        for _ in range(3):
+            assert [line["text"] for line in run(client, sandbox, f"print({number})") if line["type"] == "stdout"] == [f"{number}\n"]
+            assert client.get("/e2b/health", headers=sent).status == 204
+            assert client.get(f"/e2b/sandboxes/{sandbox}").json["sandboxID"] == sandbox
+        assert client.request("POST", "/e2b/files?path=a.txt", b"of it", {**sent, "Content-Type": "application/octet-stream"}).status == 200
+        assert client.get("/e2b/files?path=a.txt", headers=sent).body == b"of it"
+    for number, session in of_each(lambda: begin_mcp(client)).items():
+        assert [call_mcp(client, session, f"x = globals().get('x', {number}) + 1\nx") for _ in range(3)] == [str(number + n) for n in (1, 2, 3)]
+        assert client.request("DELETE", "/mcp", headers={"Mcp-Session-Id": session}).status in (200, 204)
+
+
+def begin_mcp(client):
+    first = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    return client.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": first}, headers=MCP).headers["mcp-session-id"]
+
+
+def call_mcp(client, session, code):
+    answer = client.post("/mcp", {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "run_code", "arguments": {"code": code}}}, headers={**MCP, "Mcp-Session-Id": session})
+    return answer.json["result"]["content"][0]["text"].strip()
+
+
+def test_administration_is_not_passed_on(cluster):
+    operator = Keyed(cluster.client.port, "operator")
+    assert cluster.direct(0, "operator").get("/api/v1/admin/drain").status == 200
+    refused = operator.get("/api/v1/admin/drain")
+    assert (refused.status, refused.json["code"]) == (403, "OPERATOR_NEEDED") and refused.headers["content-type"].startswith("application/json"), refused
+    for path in ("/api/v1/%61dmin/drain", "/api/v1//admin/drain", "/api/v1/./admin/drain", "/api/v1/x/../admin/drain", "/API/V1/ADMIN/drain", "//api/v1/admin/drain", "/api/v1/admin%2fdrain"):
+        answer = operator.get(path)
+        assert answer.status in (400, 403, 404) and b"draining" not in answer.body, (path, answer)
+
+
+def test_more_than_a_thousand_streams_at_once(cluster):
+    """With the 1,024 descriptors that a service is given unless somebody says more: each stream takes two of a proxy's."""
+    client = cluster.client
+    session = client.session()
+    execution = client.request("POST", "/api/v1/executions", {"code": "input()", "sessionId": session}, {"X-Session-ID": session}).json["executionId"]
+    until(lambda: client.execution(execution)["status"] == "inputRequired", "the program waits")
+    streams = []
+    try:
+        for _ in range(1100):
+            streams.append(client.events(execution))
+        assert client.post(f"/api/v1/executions/{execution}/input", {"text": "on"}).status == 202
+        assert sum(any(event.type == "complete" for event in stream) for stream in streams) == 1100
+    finally:
+        for stream in streams:
+            stream.close()
 
 
 def streamed_and_resumed(client, number, session):
@@ -172,9 +245,9 @@ def streamed_and_resumed(client, number, session):
 def test_new_sessions_go_where_least_is_going_on(cluster):
     client = cluster.client
     counts = [0, 0, 0]
-    for _ in range(30):
+    for _ in range(60):
         counts[of(client.session())] += 1
-    assert min(counts) >= 5, counts
+    assert min(counts) >= 8, counts
     streams = []
     try:
         for _ in range(12):  # each holds a connection to where it went
