@@ -47,14 +47,14 @@ void ended_add(struct ended *ended, const struct ended_session *session)
         drop(ended, former);
     if (copy == NULL)
         return;
+    while (table_count(ended->by_id) >= ENDED_MAX)
+        drop(ended, TAILQ_FIRST(&ended->list));
     *copy = *session;
     if (table_put(ended->by_id, &copy->id, copy) < 0) {
         free(copy);
         return;
     }
     TAILQ_INSERT_TAIL(&ended->list, copy, entry);
-    while (table_count(ended->by_id) > ENDED_MAX)
-        drop(ended, TAILQ_FIRST(&ended->list));
     ended_sweep(ended, session->ended_ms);
 }
 

@@ -27,7 +27,7 @@ struct ended *ended_new(void); /* NULL: no memory */
 void          ended_free(struct ended *ended);
 
 /* Adds a record (copied; memory short: it is not kept) and drops those older than an hour, or beyond ENDED_MAX. */
-enum { ENDED_MAX = 100000, ENDED_KEEP_MS = 3600 * 1000 };
+enum { ENDED_MAX = 16384, ENDED_KEEP_MS = 3600 * 1000 };
 void ended_add(struct ended *ended, const struct ended_session *session);
 /* NULL: not known. */
 const struct ended_session *ended_find(const struct ended *ended, const struct id *id);

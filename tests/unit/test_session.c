@@ -1,6 +1,7 @@
 /* Sessions: their queue, their limits, and that they outlive what dies under them. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <malloc.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -558,6 +559,33 @@ static void test_many_executions_are_not_kept_for_ever(void **state)
     assert_int_equal(sessions_totals(core.sessions).executions, 600);
 }
 
+/* Makes a session, runs something in it, and waits until nothing of it is left. */
+static void live_and_end(int times)
+{
+    struct fake_run run;
+    for (int i = 0; i < times; i++) {
+        struct session *session = fake_core_session(&core, NULL);
+        int             gone    = 0;
+        fake_core_expect(&core, session, "print x", "ok", "x\n", &run);
+        fake_run_done(&run);
+        session_end(session, "deleted", on_gone, &gone);
+        fake_run_until(core.base, is_positive, &gone);
+    }
+}
+
+/* What is known of ended ones is a record of less than 300 bytes each, whose number test_ended.c holds to its limit. */
+static void test_sessions_leave_no_memory_behind(void **state)
+{
+    enum { CYCLES = 1000, RECORD_BYTES = 300, SLACK_BYTES = 65536 };
+    size_t before, after;
+    (void)state;
+    live_and_end(200);
+    before = mallinfo2().uordblks;
+    live_and_end(CYCLES);
+    after = mallinfo2().uordblks;
+    assert_true(after <= before + (size_t)CYCLES * RECORD_BYTES + SLACK_BYTES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -589,6 +617,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_limit_of_running_executions, set_up_small, tear_down),
         cmocka_unit_test_setup_teardown(test_draining_waits_for_what_runs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_executions_are_not_kept_for_ever, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sessions_leave_no_memory_behind, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }
