@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import TIERS, Server, claims, processes, tier_reason
+from harness.files import Files
 
 UNTIL = float(os.environ.get("PENNY_TEST_UNTIL", 0))
 _number = itertools.count(1)
@@ -100,3 +101,16 @@ def session(client):
     id = client.session()
     yield id
     client.delete_session(id)
+
+
+@pytest.fixture
+def files(client, session):
+    """Of that session."""
+    return Files(client, session)
+
+
+@pytest.fixture
+def tier_files(tier_server):
+    session = tier_server.client.session()
+    yield Files(tier_server.client, session)
+    tier_server.client.delete_session(session)
