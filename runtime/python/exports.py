@@ -122,7 +122,7 @@ def _to_json(value):
     elif maker is tables.array:
         _check_count(value.size)
         value = _whole_items(value)
-    elif type(value) in values.texts or (maker is tables.array_scalar and type(value.item()) not in values.makers):
+    elif values.known_maker(type(value)) is values.as_text or (maker is tables.array_scalar and values.known_maker(type(value.item())) is None):
         value = values.as_text(value, False)["value"]
     elif issubclass(type(value), str):
         if str.__len__(value) > EXPORT_LIMIT:
@@ -137,7 +137,8 @@ def _to_json(value):
 
 def _known(value):
     """What JSON has no word for is refused; as text it would only seem to be exported."""
-    if values.subclass_maker(type(value)) is values.opaque and type(value) not in values.makers and not hasattr(type(value), "tolist"):
+    kind = type(value)
+    if values.subclass_maker(kind) is values.opaque and values.known_maker(kind) is None and not values.has(kind, "tolist"):
         raise TypeError(f"{values.type_name(value)} has no form in JSON: use pickle")
     return value
 

@@ -3,6 +3,7 @@
 from . import values
 
 SAMPLE = 64
+_SIZED = values.by_identity(list, dict, set, bytearray)
 
 
 def mark(value):
@@ -18,8 +19,7 @@ def mark(value):
 
 
 def _mark_inside(value):
-    kind = type(value)
-    return len(value) if kind in (list, dict, set, bytearray) else 0
+    return len(value) if id(type(value)) in _SIZED else 0
 
 
 def _mark_blocks(value):

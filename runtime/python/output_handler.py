@@ -8,7 +8,7 @@ import os
 
 import _penny
 
-from . import charts, late, payload, plots, sandbox_env
+from . import charts, late, payload, plots, sandbox_env, values
 
 EVENT_DISPLAY = 67
 
@@ -17,8 +17,8 @@ TEXT_LIMIT = 1_000_000
 BUNDLE_LIMIT = 6_000_000
 RESULTS_KEPT = 32
 
-_SCALARS = frozenset({int, float, complex, bool, str, bytes, type(Ellipsis), type(NotImplemented), range})
-_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, bytearray})
+_SCALARS = values.by_identity(int, float, complex, bool, str, bytes, type(Ellipsis), type(NotImplemented), range)
+_CONTAINERS = values.by_identity(list, tuple, dict, set, frozenset, bytearray)
 
 _results = {}
 _main_pending = False
@@ -73,7 +73,7 @@ def _cut(text):
 def show_result(value):
     """The value of a cell's last expression."""
     global _main_pending
-    kind = type(value)
+    kind = id(type(value))
     if kind in _SCALARS:
         _send({"text/plain": _cut(repr(value))}, {}, True)
     elif kind in _CONTAINERS:

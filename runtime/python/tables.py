@@ -14,7 +14,7 @@ STATISTICS_LIMIT = 1_000_000
 
 def array_scalar(value, detail):
     plain = value.item()
-    data = values.describe(plain) if type(plain) in values.makers else values.as_text(value, detail)
+    data = values.describe(plain) if values.known_maker(type(plain)) is not None else values.as_text(value, detail)
     return {**data, "type": values.type_name(value), "dtype": str(value.dtype), "size": value.nbytes}
 
 
@@ -92,9 +92,9 @@ def cell(value):
         return payload.integer(value)
     if kind is float:
         return payload.real(value)
-    if hasattr(kind, "isoformat"):
+    if values.has(kind, "isoformat"):
         return None if value != value else value.isoformat()
-    if kind.__name__ in ("NAType", "NaTType"):
+    if values.name_of(kind) in ("NAType", "NaTType"):
         return None
     data = values.describe(value)
     return data["value"] if data.get("serializable") and "value" in data else data.get("repr") or values.short_repr(value)

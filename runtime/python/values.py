@@ -22,15 +22,29 @@ REPR_LIMIT = 500
 CHILD_TEXT = 1000
 DEPTH = 6
 
-# Described without running any code of the user's. Compared by identity: a metaclass may have a __hash__ and an __eq__ of its own.
-_INSTANT = (type(None), bool, int, float, complex, str, bytes)
-
 _module_of = type.__dict__["__module__"].__get__
 _name_of = type.__dict__["__name__"].__get__
+_names_of = type.__dict__["__dict__"].__get__
+_bases_of = type.__dict__["__mro__"].__get__
+
+
+def by_identity(*kinds):
+    """Types that live as long as Python, as a set to ask by id(): a metaclass may have a __hash__ and an __eq__ of its own."""
+    return frozenset(map(id, kinds))
+
+
+# Described without running any code of the user's.
+_INSTANT = by_identity(type(None), bool, int, float, complex, str, bytes)
+CONTAINERS = by_identity(list, tuple, set, frozenset, dict)
 
 
 def is_instant(kind):
-    return any(kind is one for one in _INSTANT)
+    return id(kind) in _INSTANT
+
+
+def has(kind, name):
+    """Whether the type, or one of its bases, has the name, without asking its metaclass."""
+    return any(name in _names_of(base) for base in _bases_of(kind))
 
 
 def module_of(kind):
@@ -42,7 +56,8 @@ def module_of(kind):
 def name_of(kind):
     return str.__str__(_name_of(kind))
 
-texts = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction, uuid.UUID, pathlib.PurePath)
+
+_texts = (datetime.date, datetime.time, datetime.timedelta, Decimal, Fraction, uuid.UUID, pathlib.PurePath)
 
 
 def type_name(value):
@@ -56,10 +71,15 @@ def type_name(value):
 def describe(value, detail=False):
     """VariableData without a name. Runs the value's own code: call it under a deadline."""
     kind = type(value)
-    maker = makers.get(kind) or library_maker(kind)
+    maker = known_maker(kind) or library_maker(kind)
     if maker is None:
         maker = subclass_maker(kind)
     return maker(value, detail)
+
+
+def known_maker(kind):
+    """For a type of Python's own; None: it is another."""
+    return _makers.get(id(kind))
 
 
 def library_maker(kind):
@@ -79,8 +99,8 @@ def library_maker(kind):
 
 
 def subclass_maker(kind):
-    for base in kind.__mro__[1:-1]:
-        maker = makers.get(base) or library_maker(base)
+    for base in _bases_of(kind)[1:-1]:
+        maker = known_maker(base) or library_maker(base)
         if maker is not None:
             return maker
     return opaque
@@ -154,7 +174,7 @@ class Reducer:
                 return value
             self.whole = False
             return value[:CHILD_TEXT] + "..."
-        if kind in (list, tuple, set, frozenset, dict):
+        if id(kind) in CONTAINERS:
             return self.container(value, kind)
         return self.other(value)
 
@@ -255,7 +275,7 @@ def opaque(value, detail):
     return data_of(value, module=module_of(kind), repr=short_repr(value), size=object.__sizeof__(value), serializable=False)
 
 
-makers = {
+_kinds = {
     type(None): _plain,
     bool: _plain,
     int: _integer,
@@ -269,5 +289,6 @@ makers = {
     set: _sequence,
     frozenset: _sequence,
     dict: _dict,
-    **dict.fromkeys(texts, as_text),
+    **dict.fromkeys(_texts, as_text),
 }
+_makers = {id(kind): maker for kind, maker in _kinds.items()}
