@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Below so many page faults since the last look, memory cannot have grown by an amount worth a system call; below so many bytes in use,
-   it cannot have shrunk. */
-enum { FAULTS_WORTH_A_LOOK = 16, BYTES_WORTH_A_LOOK = 1 << 20 };
+/* Below so many page faults since the last look, memory cannot have grown by an amount worth three system calls; below so many bytes in use, it
+   cannot have shrunk by one. What is between few and many bytes is looked at now and then: for a person always, for a loop of cells seldom. */
+enum { FAULTS_WORTH_A_LOOK = 16, BYTES_FEW = 1 << 20, BYTES_MANY = 16 << 20, LOOK_NS = 20000000 };
 
 static struct {
     struct rusage self, children;
@@ -24,6 +24,7 @@ static struct {
     uint64_t      total;     /* resident, when last read: what the kernel's peak is a peak of */
     uint64_t      shared; /* of that, files: libraries, and the zygote's image (host_image.h), of which more is looked at as time goes on */
     long          faults; /* when they were read */
+    uint64_t      looked_ns;
 } account;
 
 static uint64_t microseconds(struct timeval t)
@@ -59,12 +60,21 @@ static uint64_t own(void)
     return account.anonymous > account.inherited ? account.anonymous - account.inherited : 0;
 }
 
+static uint64_t coarse_ns(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void look(const struct rusage *usage)
 {
-    long faults = usage->ru_minflt + usage->ru_majflt;
-    if (faults - account.faults < FAULTS_WORTH_A_LOOK && own() < BYTES_WORTH_A_LOOK)
+    long     faults = usage->ru_minflt + usage->ru_majflt;
+    uint64_t now    = coarse_ns();
+    if (faults - account.faults < FAULTS_WORTH_A_LOOK && (own() < BYTES_FEW || (own() < BYTES_MANY && now - account.looked_ns < LOOK_NS)))
         return;
-    account.faults = faults;
+    account.faults    = faults;
+    account.looked_ns = now;
     read_resident();
 }
 
@@ -78,19 +88,25 @@ static void reset_peak(void)
     (void)close(fd);
 }
 
-void host_account_start(void)
+void host_account_renew(void)
 {
     (void)getrusage(RUSAGE_SELF, &account.self);
+    (void)getrusage(RUSAGE_CHILDREN, &account.children);
     account.faults = account.self.ru_minflt + account.self.ru_majflt;
     read_resident();
+}
+
+void host_account_start(void)
+{
+    host_account_renew();
     account.inherited = account.anonymous;
     reset_peak();
 }
 
+/* That of children is what it was at the end of the last cell: it changes when somebody waits for one, which only code of the session does. */
 void host_account_begin(void)
 {
     (void)getrusage(RUSAGE_SELF, &account.self);
-    (void)getrusage(RUSAGE_CHILDREN, &account.children);
 }
 
 /* At most in use during the cell, given what was in use before it. */
@@ -115,10 +131,11 @@ void host_account_end(struct host_account *ret)
                        microseconds(account.children.ru_utime);
     ret->cpu_system_us = microseconds(self.ru_stime) - microseconds(account.self.ru_stime) + microseconds(children.ru_stime) -
                          microseconds(account.children.ru_stime);
+    account.children       = children;
     ret->memory_bytes      = own();
     ret->memory_peak_bytes = peak(before, before_total, before_shared, self.ru_maxrss);
     ret->threads           = host_account_threads();
-    if ((uint64_t)self.ru_maxrss * 1024 > account.total + BYTES_WORTH_A_LOOK)
+    if ((uint64_t)self.ru_maxrss * 1024 > account.total + BYTES_FEW)
         reset_peak();
 }
 

@@ -12,6 +12,8 @@ struct host_account {
 
 /* In a worker, once: what the fork inherited counts as nothing. */
 void host_account_start(void);
+/* In a parked copy that was woken, whose processor time and page faults count from nothing; what the fork inherited stays. */
+void host_account_renew(void);
 
 void host_account_begin(void);
 void host_account_end(struct host_account *ret);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include "host_report.h"
 
@@ -6,10 +7,9 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { PLAIN_MAX = 8, TEXT_BYTES = 256, NAME_MAX_BYTES = 100 };
+enum { PLAIN_MAX = 8, TEXT_BYTES = 320, NAME_MAX_BYTES = 100 };
 
 static PyObject *report_any;
 
@@ -37,33 +37,49 @@ static bool is_plain(PyObject *name, PyObject *value)
             (PyFloat_CheckExact(value) && isfinite(PyFloat_AS_DOUBLE(value))));
 }
 
-/* The value in JSON. Returns 0, or -1 with an exception set. */
-static int write_value(PyObject *value, char *text, size_t size)
+/* Not snprintf: see put_text of host_cell.c. */
+static char *put(char *to, const char *text)
 {
-    char *digits;
-    if (value == Py_None || PyBool_Check(value)) {
-        (void)snprintf(text, size, "%s", value == Py_None ? "null" : value == Py_True ? "true" : "false");
-    } else if (PyLong_CheckExact(value)) {
-        (void)snprintf(text, size, "%lld", PyLong_AsLongLong(value));
-    } else {
-        digits = PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
-        if (digits == NULL)
-            return -1;
-        (void)snprintf(text, size, "%s", digits);
-        PyMem_Free(digits);
-    }
-    return 0;
+    return mempcpy(to, text, strnlen(text, NAME_MAX_BYTES));
+}
+
+static char *put_integer(char *to, long long number)
+{
+    char               digits[24];
+    size_t             at   = sizeof digits;
+    unsigned long long rest = number < 0 ? 0 - (unsigned long long)number : (unsigned long long)number;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0)
+        digits[--at] = '-';
+    return mempcpy(to, digits + at, sizeof digits - at);
+}
+
+/* The value in JSON. Returns its end, or NULL with an exception set. */
+static char *put_value(char *to, PyObject *value)
+{
+    char *digits, *end;
+    if (value == Py_None || PyBool_Check(value))
+        return put(to, value == Py_None ? "null" : value == Py_True ? "true" : "false");
+    if (PyLong_CheckExact(value))
+        return put_integer(to, PyLong_AsLongLong(value));
+    digits = PyOS_double_to_string(PyFloat_AS_DOUBLE(value), 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
+    end    = digits == NULL ? NULL : put(to, digits);
+    PyMem_Free(digits);
+    return end;
 }
 
 static int report_plain(PyObject *name, PyObject *value)
 {
-    char number[40], text[TEXT_BYTES];
-    int  n;
-    if (write_value(value, number, sizeof number) != 0)
+    char  text[TEXT_BYTES];
+    char *p = put(put(text, "{\"name\":\""), (const char *)PyUnicode_1BYTE_DATA(name));
+    p       = put_value(put(put(put(p, "\",\"type\":\""), Py_TYPE(value)->tp_name), "\",\"value\":"), value);
+    if (p == NULL)
         return -1;
-    n = snprintf(text, sizeof text, "{\"name\":\"%s\",\"type\":\"%s\",\"value\":%s,\"size\":%zu,\"serializable\":true}",
-                 (const char *)PyUnicode_1BYTE_DATA(name), Py_TYPE(value)->tp_name, number, _PySys_GetSizeOf(value));
-    host_event_queue(EVENT_VARIABLE, text, (size_t)n);
+    p = put_integer(put(p, ",\"size\":"), (long long)_PySys_GetSizeOf(value));
+    host_event_queue(EVENT_VARIABLE, text, (size_t)(put(p, ",\"serializable\":true}") - text));
     return 0;
 }
 

@@ -104,6 +104,8 @@ static void become_ready(int restored)
         host_cell_rehearse();
         host_account_start();
         host_files_start();
+    } else {
+        host_account_renew();
     }
     send_ready(restored);
     if (restored < 0)
