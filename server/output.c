@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_read.h"
+#include "json_slice.h"
 #include "log.h"
 #include "sse.h"
 #include "wire.h"
@@ -64,10 +66,9 @@ static void drop(struct output *output, const char *what, const char *why)
 /* Whole numbers too long for 64 bits are read as floating point rather than refused. */
 static json_t *load(const struct frame *frame)
 {
-    json_error_t error;
-    json_t      *value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
-    if (value == NULL && json_error_code(&error) == json_error_numeric_overflow)
-        value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *value = json_read(frame->payload, frame->length, JSON_READ_DEPTH_MAX, JSON_ALLOW_NUL);
+    if (value == NULL)
+        value = json_read(frame->payload, frame->length, JSON_READ_DEPTH_MAX, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL);
     if (json_is_object(value))
         return value;
     json_decref(value);
@@ -104,6 +105,27 @@ static void publish_value(struct output *output, enum event_kind kind, const str
     free(text);
 }
 
+static bool has_name(const char *json, size_t length)
+{
+    const char *name;
+    size_t      name_length;
+    return json_slice_member(json, length, "name", &name, &name_length) && *name == '"';
+}
+
+/*
+ * Nothing of a variable is wanted but its text and its name: no value is made of it. Returns false when it has to be, or is not JSON. Where there are
+ * escapes a name may be written in two ways.
+ */
+static bool publish_variable(struct output *output, const struct frame *frame)
+{
+    bool is_line;
+    if (memchr(frame->payload, '\\', frame->length) != NULL || !json_read_is_object(frame->payload, frame->length, &is_line) || !is_line ||
+        !has_name(frame->payload, frame->length))
+        return false;
+    pass_on(output, EVENT_KIND_VARIABLE, frame->payload, frame->length, NULL);
+    return true;
+}
+
 static const char *excess(struct output *output, enum event_kind kind, const struct frame *frame)
 {
     const struct output_limits *limits = &output->limits;
@@ -128,9 +150,12 @@ void output_value(struct output *output, const struct frame *frame)
 
     if (kind == EVENT_KIND_VARIABLE && !output->include_variables)
         return;
-    why   = excess(output, kind, frame);
+    why = excess(output, kind, frame);
+    if (why == NULL && kind == EVENT_KIND_VARIABLE && publish_variable(output, frame))
+        return;
     value = why == NULL ? load(frame) : NULL;
-    if (why == NULL && (value == NULL || (kind == EVENT_KIND_VARIABLE && !json_is_string(json_object_get(value, "name")))))
+    if (why == NULL && (value == NULL || (kind == EVENT_KIND_VARIABLE &&
+                                          (!json_is_string(json_object_get(value, "name")) || !has_name(frame->payload, frame->length)))))
         why = "it is not JSON of the agreed form";
     if (why != NULL)
         drop(output, event_kind_name(kind), why);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "artifacts.h"
+#include "json_slice.h"
 #include "sse.h"
 #include "text.h"
 
@@ -35,11 +36,11 @@ bool result_add_text(struct result *result, enum event_kind kind, const char *da
     return length == 0 || bytes_append(to, data, length);
 }
 
-static bool add_joined(struct bytes *to, const char *name, const char *json, size_t length)
+static bool add_joined(struct bytes *to, const char *name, size_t name_length, const char *json, size_t length)
 {
     bool fine = to->length == 0 || bytes_append(to, ",", 1);
-    if (fine && name != NULL)
-        fine = bytes_append(to, name, strlen(name)) && bytes_append(to, ":", 1);
+    if (fine && name_length > 0)
+        fine = bytes_append(to, name, name_length) && bytes_append(to, ":", 1);
     return fine && bytes_append(to, json, length);
 }
 
@@ -51,18 +52,17 @@ static bool add_plot_brief(struct result *result, const json_t *plot)
     (void)json_object_del(brief, "data");
     text = json_dumps(brief, JSON_COMPACT | JSON_REAL_PRECISION(15));
     json_decref(brief);
-    fine = text != NULL && add_joined(&result->plots_brief, NULL, text, strlen(text));
+    fine = text != NULL && add_joined(&result->plots_brief, NULL, 0, text, strlen(text));
     free(text);
     return fine;
 }
 
-static bool add_variable(struct result *result, const char *json, size_t length, const json_t *value)
+/* Under its name, as that is written there. */
+static bool add_variable(struct result *result, const char *json, size_t length)
 {
-    json_t *name = json_object_get(value, "name");
-    char   *key  = json_dumps(name, JSON_ENCODE_ANY);
-    bool    fine = key != NULL && add_joined(&result->variables, key, json, length);
-    free(key);
-    return fine;
+    const char *name;
+    size_t      name_length;
+    return json_slice_member(json, length, "name", &name, &name_length) && add_joined(&result->variables, name, name_length, json, length);
 }
 
 bool result_add_value(struct result *result, enum event_kind kind, const char *json, size_t length, const json_t *value)
@@ -76,7 +76,7 @@ bool result_add_value(struct result *result, enum event_kind kind, const char *j
         result->cut = true;
         return true;
     }
-    return kind == EVENT_KIND_VARIABLE ? add_variable(result, json, length, value) : add_joined(to, NULL, json, length);
+    return kind == EVENT_KIND_VARIABLE ? add_variable(result, json, length) : add_joined(to, NULL, 0, json, length);
 }
 
 static bool literal(struct bytes *out, const char *text)

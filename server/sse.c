@@ -159,10 +159,7 @@ size_t sse_close(char *out, const struct sse_source *source, enum event_kind kin
 
 bool sse_value_is_line(const char *value, size_t length)
 {
-    unsigned char smallest = 0xff;
-    for (size_t i = 0; i < length; i++)
-        smallest = (unsigned char)value[i] < smallest ? (unsigned char)value[i] : smallest;
-    return length > 0 && smallest >= 0x20 && text_valid(value, length) == length;
+    return length > 0 && text_is_line(value, length);
 }
 
 /* Text that is to be one event must fit after it is escaped. */

@@ -64,6 +64,53 @@ size_t text_ascii(const char *data, size_t length)
     return i;
 }
 
+size_t text_plain(const char *data, size_t length)
+{
+    size_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= length; i += 16) {
+        __m128i v    = _mm_loadu_si128((const __m128i *)(const void *)(data + i));
+        __m128i low  = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)); /* signed: control characters, and all of 0x80..0xff */
+        __m128i mark = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        int     mask = _mm_movemask_epi8(_mm_or_si128(low, mark));
+        if (mask != 0)
+            return i + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < length && (signed char)data[i] >= 0x20 && data[i] != '"' && data[i] != '\\')
+        i++;
+    return i;
+}
+
+/* Length of the longest prefix that is printable ASCII. */
+static size_t printable(const char *data, size_t length)
+{
+    size_t i = 0;
+#ifdef __SSE2__
+    for (; i + 16 <= length; i += 16) {
+        __m128i v    = _mm_loadu_si128((const __m128i *)(const void *)(data + i));
+        int     mask = _mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
+        if (mask != 0)
+            return i + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (i < length && (signed char)data[i] >= 0x20)
+        i++;
+    return i;
+}
+
+bool text_is_line(const char *data, size_t length)
+{
+    size_t i = 0;
+    while ((i += printable(data + i, length - i)) < length) {
+        int n = (unsigned char)data[i] < 0x20 ? -1 : text_character(data + i, length - i, NULL);
+        if (n < 0)
+            return false;
+        i += (size_t)n;
+    }
+    return true;
+}
+
 size_t text_valid(const char *data, size_t length)
 {
     size_t i = 0;

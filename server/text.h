@@ -40,6 +40,10 @@ struct text_slice text_carry_end(struct text_carry *carry, char ret_bytes[4]);
 
 /* Length of the longest prefix that is plain ASCII. */
 size_t text_ascii(const char *data, size_t length);
+/* Length of the longest prefix of which every byte is itself in a JSON string: printable ASCII but the quote and the backslash. */
+size_t text_plain(const char *data, size_t length);
+/* Whether it is valid UTF-8 without control characters (below U+0020). */
+bool text_is_line(const char *data, size_t length);
 /* Length of the longest prefix that is valid UTF-8. */
 size_t text_valid(const char *data, size_t length);
 /* The greatest n <= max at which `data` can be cut without splitting a valid character. */
