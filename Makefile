@@ -17,7 +17,7 @@ SERVER_API      := api_execute api_network execute_body api_executions api_sessi
                    api_audit audit audit_run api_error static
 SERVER_SESSION  := sessions sessions_create session session_given session_limits session_network session_run session_worker session_keep session_copies session_resume session_park session_restore session_checkpoints checkpoint checkpoint_budget session_fork session_join session_race session_inspect session_reader session_reply session_files session_packages session_packages_change session_packages_given session_plots session_transfer \
                    stats_wait ended turn execution execution_run execution_end execution_keep execution_keep_files execution_account artifacts
-SERVER_DOWN     := egress_client pool worker worker_heard worker_order worker_past worker_rule worker_ends jail jail_control jail_use workers zygote_client pipes pipes_keep intake outlet frame frame_writer
+SERVER_DOWN     := egress_client pool worker worker_heard worker_order worker_past worker_fold worker_rule worker_ends jail jail_control jail_use workers zygote_client fold pipes pipes_keep intake outlet frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_space event_keep event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
 SERVER_COMMON   := json json_read json_slice text bytes base64 table id log
@@ -28,7 +28,7 @@ SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROU
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio
 # The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.
-RUNTIME_WALK := zygote zygote_loop zygote_end retired spawn spawn_ends visit clone children processes stats init_program init_fork init spawn_report init_member init_mark init_adopt \
+RUNTIME_WALK := zygote zygote_loop zygote_end retired spawn spawn_ends visit clone children processes stats init_program init_fork init spawn_report init_member init_mark init_adopt init_fold \
                 init_file init_file_walk worker jail jail_enter jail_worker jail_namespace jail_cgroup_place jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_signal jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
@@ -79,7 +79,7 @@ SERVER_OBJ   := $(SERVER:%.c=$(OBJ)/%.o)
 SHARED_OBJ   := $(SHARED:%.c=$(OBJ)/%.o)
 RUNTIME_OBJ  := $(filter-out $(OBJ)/runtime/init_program.o,$(RUNTIME:%.c=$(OBJ)/%.o))
 # Pid 1 of a session: every session has one for all its life, so it is small, static, and has no part of Python.
-INIT_OBJ     := $(patsubst %,$(OBJ)/runtime/%.o,init_program init spawn_report init_member init_mark init_adopt init_file init_file_walk processes \
+INIT_OBJ     := $(patsubst %,$(OBJ)/runtime/%.o,init_program init spawn_report init_member init_mark init_adopt init_fold init_file init_file_walk processes \
                 jail_enter jail_namespace jail_cgroup jail_user jail_workspace jail_rlimit jail_capability clone)
 PROGRAMS     := $(O)/penny-sandbox $(O)/penny-zygote $(O)/penny-init
 

@@ -14,6 +14,7 @@
 #include "fdio.h"
 #include "init_adopt.h"
 #include "init_file.h"
+#include "init_fold.h"
 #include "init_mark.h"
 #include "init_member.h"
 #include "processes.h"
@@ -126,7 +127,7 @@ static void remember_parked(struct init *init, struct member *member, pid_t pid)
 static void send_descriptors(const struct init *init)
 {
     for (size_t i = 0; i < init->members.count; i++) {
-        const struct member   *member  = init->members.list[i];
+        struct member         *member  = init->members.list[i];
         struct control_message message = {
             .type      = CONTROL_DESCRIPTORS_REPLY,
             .member    = member->number,
@@ -134,6 +135,7 @@ static void send_descriptors(const struct init *init)
             .status    = member->last_status,
             .execution = init->members.count - i - 1,
         };
+        member->is_folded = false; /* another server asks: what the former one had left to us, it has not */
         (void)fdio_send(INIT_CONTROL_FD, &message, sizeof message, &member->fds[MEMBER_FD_SERVER], MEMBER_SERVER_FDS);
     }
 }
@@ -169,6 +171,8 @@ static void obey_member(struct init *init, struct member *member, const struct c
             start_worker(init, member);
         }
         break;
+    case CONTROL_FOLD: init_fold(member, message->status); break;
+    case CONTROL_UNFOLD: init_fold_end(&init->members, member); break;
     case CONTROL_PARKED: remember_parked(init, member, message->pid); break;
     case CONTROL_END_MEMBER: end_member(init, member, NULL); break;
     case CONTROL_SUCCEED: end_member(init, member, members_find(&init->members, (uint32_t)message->execution)); break;
@@ -298,15 +302,17 @@ static void watch_signals(struct init *init)
         _exit(EXIT_JAIL);
 }
 
-/* Control socket, signals, then the channels. */
+/* Control socket, signals, then the channels, then what the server has left to us. */
 static void turn(struct init *init)
 {
-    struct pollfd fds[2 + CHANNELS_MAX] = {{.fd = INIT_CONTROL_FD, .events = POLLIN}, {.fd = init->signal_fd, .events = POLLIN}};
-    size_t        count                 = init->members.channel_count;
+    struct pollfd fds[2 + CHANNELS_MAX + INIT_FOLD_POLLED_MAX] = {{.fd = INIT_CONTROL_FD, .events = POLLIN},
+                                                                  {.fd = init->signal_fd, .events = POLLIN}};
+    size_t        count                                        = init->members.channel_count;
+    size_t        folded                                       = init_fold_watch(&init->members, &fds[2 + count]);
 
     for (size_t i = 0; i < count; i++)
         fds[2 + i] = (struct pollfd){.fd = init->members.channels[i]->init_fd, .events = POLLIN};
-    if (poll(fds, 2 + count, -1) < 0)
+    if (poll(fds, 2 + count + folded, init_fold_again_ms(&init->members)) < 0)
         return; /* EINTR */
     for (size_t i = 0; i < count && i < init->members.channel_count; i++) {
         const struct channel *channel = init->members.channels[i];
@@ -316,6 +322,7 @@ static void turn(struct init *init)
     /* Orders before deaths: a worker may die over what the server sent it just after CONTROL_PARKED, and must not take the copy along. */
     while (has_order())
         on_control(init);
+    init_fold_on_polled(&init->members, &fds[2 + count], folded);
     if (fds[1].revents != 0)
         on_signal(init);
 }

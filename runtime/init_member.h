@@ -37,6 +37,7 @@ struct member {
     size_t          parked_count;
     pid_t           parent;               /* the parked copy that is to bring forth its first worker; 0: it is there */
     int             fds[MEMBER_FD_COUNT]; /* as in CONTROL_ADOPT */
+    bool            is_folded, is_owed;   /* its pipes are watched for the server; are to be sent again (init_fold.h) */
     struct channel *channel;              /* NULL: this system gives none, and no member can come of this one */
 };
 
@@ -46,6 +47,7 @@ struct members {
     struct channel *channels[CHANNELS_MAX];
     size_t          channel_count;
     bool            own_namespace;
+    bool            is_fold_late; /* descriptors could not be sent a moment ago */
 };
 
 /* Member 0, whose descriptors have their places already (init.h). Returns NULL: no memory. */

@@ -18,7 +18,7 @@ enum {
     SESSION_BYTES         = 1200000,   /* idle, libraries imported */
     SESSION_BYTES_FORKED  = 1600000,   /* the same where init is a fork of the interpreter */
     SESSION_PROCESSES     = 3,         /* init, interpreter, the copy that sleeps */
-    SESSION_DESCRIPTORS   = 8,         /* of the server process */
+    SESSION_DESCRIPTORS   = 3,         /* of the server process (fold.h) */
     DESCRIPTORS_OF_OTHERS = 200,       /* connections aside */
     CONTROL_GROUPS_MAX    = 65000,     /* the kernel numbers memory groups with 16 bits */
 };

@@ -105,6 +105,12 @@ struct http *http_new(struct event_base *base, const struct http_limits *limits,
     return http;
 }
 
+void http_set_on_accept(struct http *http, void (*on_accept)(int fd, void *arg), void *arg)
+{
+    http->on_accept     = on_accept;
+    http->on_accept_arg = arg;
+}
+
 void http_set_on_answer(struct http *http, http_on_answer on_answer, void *arg)
 {
     http->on_answer     = on_answer;
@@ -131,10 +137,13 @@ static void peer_text(const struct sockaddr *address, char ret_text[46])
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int length, void *arg)
 {
-    char peer[46];
+    const struct http *http = arg;
+    char               peer[46];
     (void)listener;
     (void)length;
     peer_text(address, peer);
+    if (http->on_accept != NULL)
+        http->on_accept(fd, http->on_accept_arg);
     http_connection_accept(arg, fd, peer);
 }
 

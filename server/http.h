@@ -53,6 +53,8 @@ int http_add_listener(struct http *http, int listen_fd, struct err *err);
  */
 typedef void (*http_on_answer)(const struct http_request *request, int status, uint64_t us, void *arg);
 void http_set_on_answer(struct http *http, http_on_answer on_answer, void *arg);
+/* on_accept is called with the descriptor of each new connection, before anything is done with it: to be looked at. */
+void http_set_on_accept(struct http *http, void (*on_accept)(int fd, void *arg), void *arg);
 /* Connections accepted from now on speak TLS. Borrowed; NULL: plain. */
 struct http_tls;
 void http_set_tls(struct http *http, struct http_tls *tls);

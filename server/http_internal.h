@@ -128,6 +128,8 @@ struct http {
     struct http_tls   *tls; /* NULL: plain */
     http_on_answer     on_answer;
     void              *on_answer_arg;
+    void (*on_accept)(int fd, void *arg);
+    void *on_accept_arg;
     bool (*is_streamed)(struct http_request *request, void *arg);
     void                   *arg;
     struct http_connections connections;

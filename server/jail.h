@@ -27,6 +27,7 @@ struct jail_events {
     void (*on_up)(struct jail_member *member, const int fds[SESSION_FD_COUNT]); /* of the first: owned, but for CONTROL */
     void (*on_control)(struct jail_member *member, const struct control_message *message);
     void (*on_file)(struct jail_member *member, const struct control_file_reply *reply, int fd); /* fd is owned, or -1 */
+    void (*on_unfolded)(struct jail_member *member, const int *fds); /* MEMBER_FOLDED_FDS, owned; NULL: they found no room in our table */
     void (*on_stats)(struct jail_member *member, const struct session_stats *stats);
     void (*on_init_gone)(struct jail_member *member);                  /* what its processes have said can be read still; on_gone follows */
     void (*on_failed)(struct jail_member *member, const char *reason); /* the jail is being ended; on_gone follows */

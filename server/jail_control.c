@@ -100,6 +100,17 @@ static bool on_descriptors(struct jail *jail, const struct control_message *repl
     return true;
 }
 
+/* Owns the descriptors. */
+static void on_unfolded(struct jail *jail, const struct control_message *message, int *fds, size_t fd_count)
+{
+    struct jail_member *member = jail_find(jail, message->member);
+    bool                whole  = fd_count == MEMBER_FOLDED_FDS;
+    for (size_t i = 0; (member == NULL || !whole) && i < fd_count; i++)
+        fdio_close(&fds[i]);
+    if (member != NULL)
+        member->events->on_unfolded(member, whole ? fds : NULL);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct jail         *jail = arg;
@@ -113,6 +124,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         return;
     if (n == (ssize_t)sizeof packet.message && on_descriptors(jail, &packet.message, fds, fd_count))
         return;
+    if (n == (ssize_t)sizeof packet.message && packet.message.type == CONTROL_UNFOLDED) {
+        on_unfolded(jail, &packet.message, fds, fd_count);
+        return;
+    }
     for (size_t i = 1; i < fd_count; i++)
         fdio_close(&fds[i]);
     sent_fd  = fd_count > 0 ? fds[0] : -1;

@@ -43,6 +43,7 @@ struct keep_request {
     uint64_t sent, target;     /* of a long one; see outlet.h for a move under way */
     uint32_t chunk, phase;
     uint32_t type;
+    uint32_t folded; /* the worker rests, all it said has been handed on, and its pipes are with its init (fold.h) */
 };
 
 enum keep_use { KEEP_FREE, KEEP_TAKEN, KEEP_FILLED };

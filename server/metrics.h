@@ -24,6 +24,7 @@ enum metrics_counter {
     METRICS_INSTALLS, /* of packages, that brought what was wanted */
     METRICS_INSTALL_FAILURES,
     METRICS_CHECKPOINTS_REFUSED,
+    METRICS_FOLDS, /* of workers whose pipes were left to their init */
     METRICS_COUNTERS
 };
 

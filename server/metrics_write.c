@@ -20,6 +20,7 @@ static const struct {
     [METRICS_INSTALLS]            = {"penny_package_installs_total", "Installations that brought what was wanted.", 1},
     [METRICS_INSTALL_FAILURES]    = {"penny_package_install_failures_total", "Installations that failed.", 1},
     [METRICS_TLS_FAILURES]        = {"penny_tls_failures_total", "TLS handshakes that failed.", 1},
+    [METRICS_FOLDS]               = {"penny_folds_total", "Idle sessions whose pipes were closed here because descriptors are scarce.", 1},
     [METRICS_CHECKPOINTS_REFUSED] = {"penny_checkpoints_refused_total", "Checkpoints that an interpreter could not be copied for.", 1},
 };
 

@@ -105,6 +105,8 @@ static bool on_frame(const struct frame *frame, void *arg)
 
 static void stop_reading(struct pipes *pipes)
 {
+    if (pipes->folded)
+        return;
     (void)event_del(&pipes->event_readable);
     for (int i = 0; i < PIPES_STREAM_COUNT; i++)
         (void)event_del(&pipes->raw_readable[i]);
@@ -112,7 +114,9 @@ static void stop_reading(struct pipes *pipes)
 
 static int start_reading(struct pipes *pipes)
 {
-    int result = event_add(&pipes->event_readable, NULL);
+    int result = pipes->paused || pipes->folded ? 0 : event_add(&pipes->event_readable, NULL);
+    if (pipes->paused || pipes->folded)
+        return 0;
     for (int i = 0; i < PIPES_STREAM_COUNT; i++)
         if (!pipes->raw_ended[i] && event_add(&pipes->raw_readable[i], NULL) < 0)
             result = -1;
@@ -203,19 +207,57 @@ int pipes_init(struct pipes *pipes, struct event_base *base, int request_fd, int
                const struct frame_rule *rules, const struct pipes_events *events, void *arg, struct err *err)
 {
     unsigned generation = pipes->generation + 1;
-    *pipes = (struct pipes){.events = events, .arg = arg, .request_fd = request_fd, .event_fd = event_fd, .generation = generation};
-    pipes->raw_fds[PIPES_STDOUT] = stdout_fd;
-    pipes->raw_fds[PIPES_STDERR] = stderr_fd;
+    *pipes              = (struct pipes){.events = events, .arg = arg, .request_fd = request_fd, .generation = generation, .folded = true};
     init_frames(pipes, rules);
     pipes->open = true;
-    if (event_assign(&pipes->event_readable, base, event_fd, EV_READ | EV_PERSIST, on_event_readable, pipes) < 0 ||
-        event_assign(&pipes->request_writable, base, request_fd, EV_WRITE | EV_PERSIST, on_request_writable, pipes) < 0 ||
-        event_assign(&pipes->raw_readable[0], base, stdout_fd, EV_READ | EV_PERSIST, on_raw_readable, pipes) < 0 ||
-        event_assign(&pipes->raw_readable[1], base, stderr_fd, EV_READ | EV_PERSIST, on_raw_readable, pipes) < 0 ||
-        start_reading(pipes) < 0) {
+    if (event_assign(&pipes->request_writable, base, request_fd, EV_WRITE | EV_PERSIST, on_request_writable, pipes) < 0 ||
+        (event_fd >= 0 && pipes_unfold(pipes, event_fd, stdout_fd, stderr_fd, err) < 0)) {
         pipes_done(pipes);
         return err_set(err, ENOMEM, "cannot watch a worker's pipes");
     }
+    return 0;
+}
+
+bool pipes_is_folded(const struct pipes *pipes)
+{
+    return pipes->open && pipes->folded;
+}
+
+bool pipes_can_fold(const struct pipes *pipes)
+{
+    return pipes->open && !pipes->folded && pipes->reader.handled == pipes->reader.fed && !frame_reader_is_inside(&pipes->reader) &&
+           frame_writer_pending(&pipes->writer) == 0 && !intake_is_replaying(&pipes->intake) && !pipes_need_commit(pipes);
+}
+
+static void note_folded(const struct pipes *pipes)
+{
+    if (pipes->request == NULL)
+        return;
+    pipes->request->folded = pipes->folded;
+    keep_order();
+}
+
+void pipes_fold(struct pipes *pipes)
+{
+    stop_reading(pipes);
+    pipes->folded   = true;
+    pipes->event_fd = pipes->raw_fds[PIPES_STDOUT] = pipes->raw_fds[PIPES_STDERR] = -1;
+    note_folded(pipes);
+}
+
+int pipes_unfold(struct pipes *pipes, int event_fd, int stdout_fd, int stderr_fd, struct err *err)
+{
+    struct event_base *base      = event_get_base(&pipes->request_writable);
+    pipes->folded                = false;
+    pipes->event_fd              = event_fd;
+    pipes->raw_fds[PIPES_STDOUT] = stdout_fd;
+    pipes->raw_fds[PIPES_STDERR] = stderr_fd;
+    note_folded(pipes);
+    if (event_assign(&pipes->event_readable, base, event_fd, EV_READ | EV_PERSIST, on_event_readable, pipes) < 0 ||
+        event_assign(&pipes->raw_readable[PIPES_STDOUT], base, stdout_fd, EV_READ | EV_PERSIST, on_raw_readable, pipes) < 0 ||
+        event_assign(&pipes->raw_readable[PIPES_STDERR], base, stderr_fd, EV_READ | EV_PERSIST, on_raw_readable, pipes) < 0 ||
+        start_reading(pipes) < 0)
+        return err_set(err, ENOMEM, "cannot watch a worker's pipes");
     return 0;
 }
 
@@ -308,7 +350,7 @@ void pipes_drain(struct pipes *pipes)
     unsigned        generation = pipes->generation;
     enum frame_read result;
     size_t          turns = 0;
-    if (!pipes->open)
+    if (!pipes->open || pipes->folded)
         return;
     do
         result = read_frames(pipes);

@@ -59,6 +59,7 @@ struct pipes {
     unsigned                   generation; /* changes when the pipes are closed, so that a caller up the stack notices */
     bool                       open;
     bool                       paused;
+    bool                       folded; /* what is read is with init: those descriptors are -1 */
     bool                       raw_ended[PIPES_STREAM_COUNT];
     uint64_t                   raw_read[PIPES_STREAM_COUNT]; /* bytes so far */
     uint64_t                   raw_base[PIPES_STREAM_COUNT]; /* of them, when there were no more frames */
@@ -75,7 +76,7 @@ struct pipes {
     bool                      has_chain;
 };
 
-/* Starts reading. `rules`: see frame.h, borrowed. The descriptors stay the caller's. Returns 0 or -1. */
+/* Starts reading; event_fd -1: they are folded. `rules`: see frame.h, borrowed. The descriptors stay the caller's. Returns 0 or -1. */
 int  pipes_init(struct pipes *pipes, struct event_base *base, int request_fd, int event_fd, int stdout_fd, int stderr_fd,
                 const struct frame_rule *rules, const struct pipes_events *events, void *arg, struct err *err);
 void pipes_done(struct pipes *pipes); /* stops reading and writing; twice is fine */
@@ -103,6 +104,15 @@ int pipes_resume(struct pipes *pipes, const struct pipes_position *position, con
 void pipes_drain(struct pipes *pipes);
 /* The worker is another one from now on: forgets half-read frames and requests not sent yet. */
 void pipes_reset(struct pipes *pipes);
+
+/*
+ * Folded pipes read nothing, and the caller may close what they read from; requests can be sent. pipes_can_fold: nothing is half read or
+ * half sent, and a commit covers all that was read. Not from inside a callback of theirs. pipes_unfold: 0, or -1 with err.
+ */
+bool pipes_can_fold(const struct pipes *pipes);
+void pipes_fold(struct pipes *pipes);
+int  pipes_unfold(struct pipes *pipes, int event_fd, int stdout_fd, int stderr_fd, struct err *err);
+bool pipes_is_folded(const struct pipes *pipes);
 
 /* While paused nothing is read, so that whoever fills the pipes has to wait. */
 void pipes_pause(struct pipes *pipes, bool paused);

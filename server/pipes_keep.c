@@ -21,6 +21,7 @@ void pipes_keep(struct pipes *pipes, struct keep *keep, uint32_t seat, struct ke
     /* What was read before is over: a half-read frame could not be told to anybody, but a ready interpreter has sent none. */
     pipes->logged_to = pipes->reader.fed;
     pipes->has_chain = false;
+    request->folded  = pipes->folded;
 }
 
 bool pipes_need_commit(const struct pipes *pipes)

@@ -14,9 +14,9 @@
 #include "policy_network.h"
 #include "policy_packages.h"
 
-/* Of the server process. A session has six, an execution with files and watchers more for a while. */
-enum { DESCRIPTORS_OF_SERVICE = 4096, DESCRIPTORS_PER_SESSION = 8 };
-/* That many of them, or an eighth of what may be open, no session gets: who is connected can still end sessions. */
+/* Of the server process. A session has six, an execution with files and watchers more for a while; an idle one needs three (fold.h). */
+enum { DESCRIPTORS_OF_SERVICE = 4096, DESCRIPTORS_PER_SESSION = 8, DESCRIPTORS_PER_IDLE_SESSION = 3 };
+/* A room: so many of them, or an eighth of what may be open. Two of them no new session gets: who is connected can still end sessions, and run. */
 enum { DESCRIPTORS_FOR_CONNECTIONS = 1024 };
 
 struct policies {

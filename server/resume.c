@@ -160,7 +160,8 @@ static void on_member(struct jail *jail, const struct control_message *reply, co
         jail_end_unknown(jail, reply->member);
         return;
     }
-    found->remains.worker = worker_take_over(jail, reply, fds, &events, found, &err);
+    found->remains.worker =
+        worker_take_over(jail, reply, fds, reply->pid != 0 && found->remains.seat->request.folded != 0, &events, found, &err);
     if (found->remains.worker == NULL) {
         log_error("a session can't be resumed: %s", err.message);
         jail_end_unknown(jail, reply->member);

@@ -93,7 +93,7 @@ static uint32_t possible_sessions(void)
     rlim_t        own;
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     own = limit.rlim_cur / 8 < DESCRIPTORS_OF_SERVICE ? limit.rlim_cur / 8 : DESCRIPTORS_OF_SERVICE;
-    return (uint32_t)((limit.rlim_cur - own) / DESCRIPTORS_PER_SESSION);
+    return (uint32_t)((limit.rlim_cur - own) / DESCRIPTORS_PER_IDLE_SESSION);
 }
 
 void service_status_get(void *context, struct service_status *ret)

@@ -134,6 +134,12 @@ static void on_answer(const struct http_request *request, int status, uint64_t u
         api_audit_answer(request, tag > 0 && tag <= count ? &table[tag - 1] : NULL, status);
 }
 
+static void on_accept(int fd, void *arg)
+{
+    const struct server *server = arg;
+    folds_note(workers_folds(server->workers), fd);
+}
+
 static int start_http(struct server *server, struct err *err)
 {
     const struct config     *config = server->config;
@@ -153,6 +159,7 @@ static int start_http(struct server *server, struct err *err)
         return -1;
     router_set_tenants(server->router, server->tenants);
     http_set_on_answer(server->http, on_answer, server);
+    http_set_on_accept(server->http, on_accept, server);
     http_set_tls(server->http, server->tls);
     http_stream_bodies(server->http, route_is_streamed);
     return 0;

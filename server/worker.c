@@ -18,6 +18,7 @@ void worker_set_state(struct worker *worker, enum worker_state state)
               worker_state_name(state));
     worker->state            = state;
     worker->member.is_absent = state == WORKER_ABSENT;
+    worker_rest(worker);
 }
 
 void worker_set_timer(struct worker *worker, int seconds)
@@ -37,6 +38,7 @@ void worker_drop(struct worker *worker)
 {
     worker_close(worker);
     (void)evtimer_del(&worker->timer);
+    worker_forget_fold(worker);
     jail_remove(&worker->member);
     free(worker);
 }
@@ -119,6 +121,7 @@ static int ask_for_member(struct worker *worker, int32_t pid, enum adopt_flags f
     message.member = worker->member.number;
     if (worker_ends_make(worker->fds, fds, err) < 0)
         return -1;
+    worker_note_descriptors(worker);
     result = worker_watch(worker, err);
     if (result == 0 && jail_send(worker->member.jail, &message, sizeof message, fds, MEMBER_FD_COUNT) < 0)
         result = err_errno(err, "asking for a fork");

@@ -22,6 +22,8 @@
 struct workers; /* workers.h */
 struct worker;
 struct jail; /* jail.h */
+struct fold_events;
+extern const struct fold_events worker_fold_events; /* for workers.c */
 
 /* Of one jail; 0: the policy's. */
 struct worker_limits {
@@ -88,9 +90,10 @@ void worker_give_log(struct worker *worker, int log_fd);
 
 /*
  * A member of a jail that is taken over (jail.h), with the descriptors init has given back (owned from then on, also on failure). Nothing is
- * read before worker_resume; on_gone may come. Returns NULL with err.
+ * read before worker_resume; on_gone may come. folded: it rested when the server process died, and its pipes were with its init (keep.h);
+ * there they stay. Returns NULL with err.
  */
-struct worker *worker_take_over(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS],
+struct worker *worker_take_over(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS], bool folded,
                                 const struct worker_events *events, void *arg, struct err *err);
 /* Before worker_keep: its pipes can be read from now on. Returns 0 or -1. */
 int worker_open(struct worker *worker, struct err *err);

@@ -168,11 +168,27 @@ static void on_fork_failed(struct worker *worker, int error)
     on_gone(&worker->member, &death);
 }
 
+static void on_exit_of(struct worker *worker, int status)
+{
+    if (!pipes_is_folded(&worker->pipes)) {
+        worker_on_interpreter_exit(worker, status);
+        return;
+    }
+    worker->has_exited  = true;
+    worker->exit_status = status;
+    worker_unfold(worker);
+}
+
+static void on_unfolded(struct jail_member *member, const int *fds)
+{
+    worker_on_unfolded(worker_of(member), fds);
+}
+
 static void on_control(struct jail_member *member, const struct control_message *message)
 {
     struct worker *worker = worker_of(member);
     switch ((enum control_type)message->type) {
-    case CONTROL_WORKER_EXITED: worker_on_interpreter_exit(worker, message->status); break;
+    case CONTROL_WORKER_EXITED: on_exit_of(worker, message->status); break;
     case CONTROL_PARKED_EXITED: on_copy_exit(worker, message); break;
     case CONTROL_ADOPT_FAILED: on_fork_failed(worker, message->status); break;
     default: /* WORKER_STARTED: EVENT_READY says more */ break;
@@ -206,6 +222,7 @@ static void on_up(struct jail_member *member, const int fds[SESSION_FD_COUNT])
 
     memcpy(worker->fds, fds, sizeof worker->fds);
     worker->fds[SESSION_FD_CONTROL] = -1;
+    worker_note_descriptors(worker);
     if (worker->state == WORKER_ENDING) { /* released while it was made */
         worker_close(worker);
         return;
@@ -223,4 +240,4 @@ static void on_stats(struct jail_member *member, const struct session_stats *sta
         worker->events->on_stats(stats, worker->arg);
 }
 
-const struct jail_events worker_jail_events = {on_up, on_control, on_file, on_stats, on_init_gone, on_failed, on_gone};
+const struct jail_events worker_jail_events = {on_up, on_control, on_file, on_unfolded, on_stats, on_init_gone, on_failed, on_gone};

@@ -1,12 +1,14 @@
 /*
  * worker_inner.h: the body of a worker, for the rooms of worker.h's house: worker.c (its life), worker_heard.c (what comes from it, its
- * jail and its timer), worker_order.c (what it is told), worker_past.c (what it has before it from another server process). Nobody else includes it.
+ * jail and its timer), worker_order.c (what it is told), worker_past.c (what it has before it from another server process), worker_fold.c (what it
+ * gives away while descriptors are scarce). Nobody else includes it.
  */
 #ifndef PENNY_WORKER_INNER_H
 #define PENNY_WORKER_INNER_H
 
 #include <event2/event_struct.h>
 
+#include "fold.h"
 #include "jail.h"
 #include "worker.h"
 
@@ -25,6 +27,9 @@ struct worker {
     struct event                timer;
     bool                        is_unsure; /* whether it has the request that it seems to have */
     void (*on_unsent)(enum worker_state was, void *arg);
+    struct fold fold;
+    bool        has_exited; /* its interpreter, with exit_status, while its pipes are folded: on_exit comes when they have been read */
+    int         exit_status;
     struct worker_death death;
     void (*on_file)(const struct control_file_reply *reply, int fd, void *arg); /* NULL: nobody */
     void *on_file_arg;
@@ -43,5 +48,13 @@ extern const struct jail_events worker_jail_events;
 int                             worker_watch(struct worker *worker, struct err *err);
 void                            worker_on_timer(evutil_socket_t fd, short what, void *arg);
 void                            worker_on_interpreter_exit(struct worker *worker, int status);
+
+/* worker_fold.c */
+void worker_rest(struct worker *worker);             /* whether it rests has changed */
+void worker_note_descriptors(struct worker *worker); /* it has new ones */
+void worker_forget_fold(struct worker *worker);
+void worker_unfold(struct worker *worker);       /* asks for its pipes, if they are folded; what it says is read then */
+void worker_start_folded(struct worker *worker); /* before its pipes are opened; or it stays as it is */
+void worker_on_unfolded(struct worker *worker, const int fds[MEMBER_FOLDED_FDS]); /* NULL: they found no room */
 
 #endif

@@ -15,6 +15,7 @@ int worker_execute(struct worker *worker, uint64_t execution, const char *setup,
     worker->execution = execution;
     if (pipes_send(&worker->pipes, execution, setup != NULL ? parts : parts + 1, setup != NULL ? 2 : 1, err) < 0)
         return -1;
+    worker_unfold(worker);
     worker_set_state(worker, WORKER_BUSY);
     return 0;
 }
@@ -28,6 +29,7 @@ int worker_inspect(struct worker *worker, uint64_t serial, const char *request, 
     worker->execution = serial;
     if (pipes_send(&worker->pipes, serial, &part, 1, err) < 0)
         return -1;
+    worker_unfold(worker);
     worker_set_state(worker, WORKER_INSPECTING);
     return 0;
 }
@@ -40,6 +42,7 @@ int worker_park(struct worker *worker, struct err *err)
     pipes_pause(&worker->pipes, false);
     if (pipes_send(&worker->pipes, 0, &part, 1, err) < 0)
         return -1;
+    worker_unfold(worker);
     worker_set_state(worker, WORKER_PARKING);
     worker_set_timer(worker, PARK_LIMIT_S);
     return 0;

@@ -11,6 +11,7 @@ void worker_keep(struct worker *worker, struct keep *keep, uint32_t seat, struct
                  void *arg)
 {
     pipes_keep(&worker->pipes, keep, seat, request, store, arg);
+    worker_rest(worker); /* it has an owner now */
 }
 
 int worker_commit(struct worker *worker, struct pipes_position *ret)
@@ -45,9 +46,10 @@ void worker_give_log(struct worker *worker, int log_fd)
     if (worker->state != WORKER_ENDING && worker->state != WORKER_SPAWNING &&
         jail_send(worker->member.jail, &message, sizeof message, &log_fd, 1) < 0)
         worker_end(worker, "the session's init does not answer");
+    fdio_close(&worker->fds[SESSION_FD_LOG]); /* its own, which nobody has taken */
 }
 
-struct worker *worker_take_over(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS],
+struct worker *worker_take_over(struct jail *jail, const struct control_message *reply, const int fds[MEMBER_SERVER_FDS], bool folded,
                                 const struct worker_events *events, void *arg, struct err *err)
 {
     static const enum session_fd order[MEMBER_SERVER_FDS] = {SESSION_FD_REQUEST, SESSION_FD_EVENT, SESSION_FD_STDOUT, SESSION_FD_STDERR,
@@ -61,6 +63,9 @@ struct worker *worker_take_over(struct jail *jail, const struct control_message 
     for (int i = 0; i < MEMBER_SERVER_FDS; i++)
         worker->fds[order[i]] = fds[i];
     jail_add_as(jail, &worker->member, reply->member, &worker_jail_events);
+    if (folded)
+        worker_start_folded(worker);
+    worker_note_descriptors(worker);
     worker_set_state(worker, WORKER_STARTING);
     return worker;
 }
@@ -102,6 +107,8 @@ int worker_resume(struct worker *worker, const struct worker_past *past)
         worker_end(worker, err.message[0] != '\0' ? err.message : "its request pipe is full");
         return -1;
     }
+    if (worker->state != WORKER_IDLE)
+        worker_unfold(worker);
     return worker->state != WORKER_ENDING ? 0 : -1;
 }
 

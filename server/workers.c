@@ -14,6 +14,7 @@
 struct workers {
     struct event_base    *base;
     struct zygote_client *zygote;
+    struct folds         *folds;
     struct table         *by_serial;
     json_t               *isolation;
     uint32_t              last_serial;
@@ -135,7 +136,14 @@ void workers_expect(struct workers *workers, void (*on_found)(const struct zygot
     workers->found_arg = arg;
 }
 
-static const struct zygote_events zygote_events = {on_ready, on_spawned, on_message, on_way_out, on_session, on_listed, on_lost};
+static bool on_crowded(void *arg)
+{
+    const struct workers *workers = arg;
+    return folds_make_room(workers->folds, SESSION_FD_COUNT);
+}
+
+static const struct zygote_events zygote_events = {on_ready,   on_spawned, on_message, on_way_out,
+                                                   on_session, on_listed,  on_crowded, on_lost};
 
 struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, void *arg), void *arg, struct err *err)
 {
@@ -148,8 +156,9 @@ struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, 
     workers->on_zygote = on_zygote;
     workers->arg       = arg;
     workers->by_serial = table_new(sizeof(uint32_t));
+    workers->folds     = folds_new(base, &worker_fold_events);
     workers->zygote    = zygote_client_new(base, &zygote_events, workers, err);
-    if (workers->by_serial == NULL || workers->zygote == NULL) {
+    if (workers->by_serial == NULL || workers->folds == NULL || workers->zygote == NULL) {
         (void)err_set(err, ENOMEM, "no memory for the workers");
         workers_free(workers);
         return NULL;
@@ -175,6 +184,7 @@ void workers_free(struct workers *workers)
         table_each(workers->by_serial, free_jail, NULL);
     zygote_client_free(workers->zygote);
     table_free(workers->by_serial);
+    folds_free(workers->folds);
     json_decref(workers->isolation);
     free(workers);
 }
@@ -197,6 +207,11 @@ const json_t *workers_isolation(const struct workers *workers)
 size_t workers_count(const struct workers *workers)
 {
     return table_count(workers->by_serial);
+}
+
+struct folds *workers_folds(const struct workers *workers)
+{
+    return workers->folds;
 }
 
 struct event_base *workers_base(const struct workers *workers)

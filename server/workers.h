@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "fold.h"
 #include "worker.h"
 #include "zygote_client.h"
 
@@ -29,7 +30,8 @@ void workers_expect(struct workers *workers, void (*on_found)(const struct zygot
 /* Ends a jail that is none here. */
 void workers_end(struct workers *workers, uint32_t serial);
 
-/* For jail.c. */
+/* For jail.c and worker*.c. */
+struct folds         *workers_folds(const struct workers *workers);
 struct event_base    *workers_base(const struct workers *workers);
 struct zygote_client *workers_zygote(const struct workers *workers);
 struct jail          *workers_find(const struct workers *workers, uint32_t serial);

@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fdio.h"
+#include "fold.h"
 #include "log.h"
-#include "policies.h"
 
 enum { QUEUE_MAX = 65536, PACKETS_PER_WAKEUP = 64, REPORT_BYTES_MAX = 1 << 20 };
 
@@ -91,23 +90,17 @@ static void refuse_spawned(struct zygote_client *client, const struct zygote_mes
     client->events->on_message(client->arg, &failed);
 }
 
-/* The kernel gives the lowest free number: near the limit, nearly all are taken. */
-static bool leaves_room(const int fds[SESSION_FD_COUNT])
+static bool leaves_room(struct zygote_client *client, const int fds[SESSION_FD_COUNT])
 {
-    struct rlimit limit = {0};
-    rlim_t        room;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return true;
-    room = limit.rlim_cur / 8 < DESCRIPTORS_FOR_CONNECTIONS ? limit.rlim_cur / 8 : DESCRIPTORS_FOR_CONNECTIONS;
+    int highest = -1;
     for (size_t i = 0; i < SESSION_FD_COUNT; i++)
-        if ((rlim_t)fds[i] >= limit.rlim_cur - room)
-            return false;
-    return true;
+        highest = fds[i] > highest ? fds[i] : highest;
+    return !folds_is_full(highest, FOLD_ROOMS) || (client->events->on_crowded != NULL && client->events->on_crowded(client->arg));
 }
 
 static void dispatch(struct zygote_client *client, const struct zygote_message *message, int *fds, size_t fd_count)
 {
-    if (message->type == ZYGOTE_SPAWNED && fd_count == SESSION_FD_COUNT && leaves_room(fds)) {
+    if (message->type == ZYGOTE_SPAWNED && fd_count == SESSION_FD_COUNT && leaves_room(client, fds)) {
         client->events->on_spawned(client->arg, message, fds);
         return;
     }

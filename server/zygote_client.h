@@ -23,7 +23,8 @@ struct zygote_events {
                        int   fd); /* comes after on_ready, with the socket inside the sessions' network (owned) or -1; may be NULL */
     void (*on_session)(void *arg, const struct zygote_message *message, int control_fd); /* one that an earlier server process had */
     void (*on_listed)(void *arg);                                                        /* that were all of them */
-    void (*on_lost)(void *arg); /* the socket has ended: answers outstanding will not come */
+    bool (*on_crowded)(void *arg); /* a session's descriptors leave no room for others: makes some, as many. May be NULL */
+    void (*on_lost)(void *arg);    /* the socket has ended: answers outstanding will not come */
 };
 
 struct zygote_client *zygote_client_new(struct event_base *base, const struct zygote_events *events, void *arg, struct err *err);

@@ -100,6 +100,9 @@ enum control_type {
                                  Answer: CONTROL_MEMBER_GONE. The last one's end is the session's */
     CONTROL_LOG         = 12, /* one descriptor: the log to keep for this member instead of the one it was made with */
     CONTROL_SUCCEED     = 13, /* as END_MEMBER, but its parked copies live on, as those of the member with the number `execution` */
+    CONTROL_FOLD   = 15, /* the server has closed its ends of the pipes that it reads: init watches them, unless `status` is FOLD_BLIND,
+                            and sends them when bytes are there, as if asked by CONTROL_UNFOLD */
+    CONTROL_UNFOLD = 16, /* answer: CONTROL_UNFOLDED. Asking twice does no harm: what comes once more is closed */
     CONTROL_WORKER = 14, /* from the zygote: `pid` is the fresh worker of the member, waiting for its descriptors at the other end of the
                                  descriptor that comes along (worker.h); 0: none could be had */
     /* init to server */
@@ -111,6 +114,7 @@ enum control_type {
         67, /* SESSION_FD_REQUEST, EVENT, STDOUT, STDERR and LOG, in this order, by SCM_RIGHTS; `pid` is the worker's, or 0 and
                `status` as the last one left it. `execution`: how many members' replies are still to come */
     CONTROL_WORKER_WANTED = 71, /* to CONTROL_RESPAWN and ADOPT_FRESH: of a former worker nothing is left; ZYGOTE_WORKER is wanted */
+    CONTROL_UNFOLDED      = 72, /* SESSION_FD_EVENT, STDOUT and STDERR of the member, in this order, by SCM_RIGHTS; not watched any more */
     CONTROL_MEMBER_GONE   = 69, /* no process of it is left */
     CONTROL_ADOPT_FAILED  = 70, /* `status`: an errno. There is no such member */
 };
@@ -121,6 +125,9 @@ enum adopt_flags {
         2, /* no parked copy, `pid` is 0: the worker is as after start, as with CONTROL_RESPAWN. Its EVENT_READY has no "restored" */
 };
 
+/* `status` of CONTROL_FOLD: the server does not want to read now what is there, only when it asks. */
+enum { FOLD_BLIND = 1 };
+
 /* Order of the descriptors of CONTROL_ADOPT: the worker's ends, then the server's ends, of which init keeps duplicates. */
 enum member_fd {
     MEMBER_FD_REQUEST,
@@ -129,6 +136,8 @@ enum member_fd {
     MEMBER_FD_STDERR,
     MEMBER_FD_SERVER, /* as in CONTROL_DESCRIPTORS_REPLY */
     MEMBER_SERVER_FDS = 5,
+    MEMBER_FOLDED     = MEMBER_FD_SERVER + 1, /* the first of those that CONTROL_UNFOLDED brings */
+    MEMBER_FOLDED_FDS = 3,
     MEMBER_FD_COUNT   = MEMBER_FD_SERVER + MEMBER_SERVER_FDS
 };
 

@@ -36,8 +36,8 @@ enum zygote_message_type {
 
 /*
  * Order of the descriptors of a session in SPAWNED; the server's ends. All are O_CLOEXEC and O_NONBLOCK where that means something.
- * RLIMIT_NOFILE can be as low as 20,000 even for root, so a server with thousands of idle sessions may close STDOUT, STDERR and LOG of
- * a session that is idle: init keeps duplicates and sends them again when asked (CONTROL_DESCRIPTORS in wire.h).
+ * RLIMIT_NOFILE can be as low as 20,000 even for root, so a server with thousands of idle sessions may close EVENT, STDOUT and STDERR of
+ * one that is idle: init keeps duplicates, watches them, and sends them again (CONTROL_FOLD in wire.h).
  * The zygote keeps a duplicate of CONTROL, so that the session outlives the server process: init ends when nobody holds it any more.
  */
 enum session_fd {

@@ -65,7 +65,7 @@ def test_how_many_sessions_fit(tmp_path):
     capacity = report["capacity"]
     assert capacity["sessions"] == min(capacity["limits"].values()) == capacity["limits"][capacity["limitedBy"]] > 3
     few = json.loads(doctor("--json", prefix=["prlimit", "--nofile=1000:1000"]).stdout)
-    assert few["capacity"] | {"limits": None, "atFullMemory": None} == {"sessions": 100, "limitedBy": "descriptors", "limits": None, "atFullMemory": None}
+    assert few["capacity"] | {"limits": None, "atFullMemory": None} == {"sessions": 266, "limitedBy": "descriptors", "limits": None, "atFullMemory": None}
     assert finding(few, "capacity")["status"] == "weak" and "LimitNOFILE" in finding(few, "capacity")["advice"]
 
 

@@ -40,6 +40,10 @@ struct session {
     uint32_t  member;
     pid_t     members[FAMILY_MAX]; /* by number, of member 0 */
     char      setup[4096];
+    int       folded_fds[MEMBER_FOLDED_FDS]; /* what the server reads */
+    bool      is_folded, is_blind;
+    char      folded_text[100];
+    long      losing; /* replies that come without all of them */
 };
 
 static void send_head(struct session *s, uint8_t type, uint8_t flags, uint32_t length, uint64_t execution)
@@ -159,6 +163,27 @@ static void print_line(struct session *s, const char *text)
     send_done(s, "ok");
 }
 
+/* As the real one does: sent whenever it is asked for, watched no more. */
+static void unfold(struct session *s)
+{
+    struct control_message message = {.type = CONTROL_UNFOLDED};
+    size_t                 count   = s->losing > 0 ? 1 : MEMBER_FOLDED_FDS;
+    s->losing -= s->losing > 0;
+    s->is_folded = false;
+    (void)fdio_send(s->control_fd, &message, sizeof message, s->folded_fds, count);
+}
+
+static void fold(struct session *s, const struct control_message *message)
+{
+    s->is_folded = true;
+    s->is_blind  = message->status == FOLD_BLIND;
+    if (s->folded_text[0] == '\0')
+        return;
+    (void)fdio_write_all(s->out_fd, s->folded_text, strlen(s->folded_text));
+    print_after_raw(s, s->folded_text, strlen(s->folded_text));
+    s->folded_text[0] = '\0';
+}
+
 static void talk(struct session *s, const char *word, const char *rest)
 {
     char text[1000];
@@ -171,6 +196,12 @@ static void talk(struct session *s, const char *word, const char *rest)
     } else if (strcmp(word, "late") == 0) {
         send_done(s, "ok");
         print(s, rest, 0);
+    } else if (strcmp(word, "lose") == 0) {
+        s->losing = strtol(rest, NULL, 10);
+        send_done(s, "ok");
+    } else if (strcmp(word, "folded") == 0) {
+        (void)snprintf(s->folded_text, sizeof s->folded_text, "%.90s", rest);
+        send_done(s, "ok");
     } else if (strcmp(word, "setup") == 0) {
         print(s, s->setup, 0);
         send_done(s, "ok");
@@ -327,7 +358,11 @@ static void on_message_to(struct session *s, const struct control_message *messa
         end_member(s, message->member);
     if (message->member != 0)
         return;
-    if (message->type == CONTROL_INTERRUPT && message->execution != s->execution)
+    if (message->type == CONTROL_FOLD)
+        fold(s, message);
+    else if (message->type == CONTROL_UNFOLD && s->mood != MUTE)
+        unfold(s);
+    else if (message->type == CONTROL_INTERRUPT && message->execution != s->execution)
         s->early = message->execution;
     else if (message->type == CONTROL_INTERRUPT && (s->mood == WAIT || s->mood == INPUT))
         send_done(s, "interrupted");
@@ -362,11 +397,17 @@ static _Noreturn void session_main(struct session *s, char how)
     if (how != 'S')
         say_ready(s);
     for (;;) {
-        struct pollfd polled[] = {{.fd = s->control_fd, .events = POLLIN}, {.fd = s->request_fd, .events = POLLIN}};
-        if (poll(polled, s->mood == MUTE ? 1 : 2, -1) < 0)
+        bool          watches  = s->is_folded && !s->is_blind;
+        struct pollfd polled[] = {{.fd = s->control_fd, .events = POLLIN},
+                                  {.fd = s->mood == MUTE ? -1 : s->request_fd, .events = POLLIN},
+                                  {.fd = watches ? s->folded_fds[0] : -1, .events = POLLIN},
+                                  {.fd = watches ? s->folded_fds[1] : -1, .events = POLLIN}};
+        if (poll(polled, sizeof polled / sizeof *polled, -1) < 0)
             _exit(6);
         if (polled[0].revents != 0)
             on_control(s);
+        else if (polled[2].revents != 0 || polled[3].revents != 0)
+            unfold(s);
         else if (polled[1].revents != 0)
             on_request(s);
     }
@@ -429,6 +470,8 @@ static pid_t fork_session(struct zygote *z, const int ours[SESSION_FD_COUNT], st
     char  how = take(&z->die) > 0 ? 'D' : take(&z->silent) > 0 ? 'S' : 0;
     pid_t pid = fork();
     if (pid == 0) {
+        for (int i = 0; i < MEMBER_FOLDED_FDS; i++)
+            theirs->folded_fds[i] = fcntl(ours[SESSION_FD_EVENT + i], F_DUPFD_CLOEXEC, 251); /* EVENT, STDOUT, STDERR */
         for (int i = 0; i < SESSION_FD_COUNT; i++)
             close(ours[i]);
         close(z->socket_fd);

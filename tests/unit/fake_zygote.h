@@ -10,8 +10,12 @@
  *     half                      half a frame, then it dies        flood N         N frames of 1000 bytes, then DONE
  *     junk | giant | unknown | flags | early | twice | other | badjson            what a hostile worker might send
  *     mute                      swallows everything, even SIGKILL's word of its own death
+ *     lose N                    DONE; the next N times that its pipes are asked for one is missing
+ *     folded TEXT               DONE; when its pipes have been folded, TEXT to descriptor 1 and as a frame
  *     late TEXT                 DONE, then TEXT as a frame        setup           prints the SETUP it got
  *     value JSON | plot N       VARIABLE; PLOT with N bytes       slowdeath       dies, and the memory limit is to blame
+ *
+ * Member 0's pipes may be folded (CONTROL_FOLD), while it watches them as init does.
  *
  * CONTROL_ADOPT makes one more that does the same; not of the parked copy 13, which is none, and that of 14 never becomes ready.
  */

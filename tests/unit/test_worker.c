@@ -1,6 +1,7 @@
 /* Workers over a fake zygote: their life, their death, and that what a hostile one says ends its jail and nothing else. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include "fake_zygote.h"
 #include "fdio.h"
 #include "wire.h"
+#include "fold.h"
 #include "workers.h"
 
 static struct event_base *base;
@@ -546,6 +548,189 @@ static void test_late_text_is_heard_and_can_be_held_back(void **state)
     end(&ear);
 }
 
+/* ---- while descriptors are scarce ---- */
+
+static void expect_print(struct ear *ear, uint64_t number, const char *what)
+{
+    char code[64], text[64];
+    (void)snprintf(code, sizeof code, "print %s", what);
+    (void)snprintf(text, sizeof text, "%s\n", what);
+    ear->done = 0;
+    execute(ear, number, code);
+    fake_run_until(base, is_done, ear);
+    expect_text(ear, text);
+}
+
+static size_t open_count(void)
+{
+    size_t n = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static bool fold(size_t count)
+{
+    return folds_make_room(workers_folds(workers), count * FOLD_DESCRIPTORS);
+}
+
+static bool is_said(void *arg)
+{
+    return ((struct ear *)arg)->text.length > 0;
+}
+
+static void test_an_idle_worker_gives_its_pipes_away_and_gets_them_back(void **state)
+{
+    struct ear ear;
+    size_t     before;
+    (void)state;
+    spawn_ready(&ear);
+    before = open_count();
+    assert_true(fold(1));
+    assert_int_equal(open_count(), before - FOLD_DESCRIPTORS);
+    assert_false(fold(1)); /* it rests no more */
+    for (uint64_t n = 1; n <= 3; n++) {
+        ear.done = 0;
+        execute(&ear, n, "raw between ");
+        assert_false(fold(1)); /* nor while it is used */
+        fake_run_until(base, is_done, &ear);
+        expect_text(&ear, "between after");
+        assert_int_equal(open_count(), before);
+        assert_true(fold(1));
+    }
+    assert_string_equal(ear.order, "RFDRFDRFD");
+    end(&ear);
+}
+
+static void test_what_is_said_while_folded_is_heard(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "folded there");
+    fake_run_until(base, is_done, &ear);
+    assert_true(fold(1));
+    fake_run_until(base, is_said, &ear);
+    expect_text(&ear, "therethere");
+    assert_string_equal(ear.order, "DRF");
+    assert_true(fold(1));
+    end(&ear);
+}
+
+static void test_one_that_is_paused_is_not_woken_by_what_it_says(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "folded unread ");
+    fake_run_until(base, is_done, &ear);
+    worker_pause(ear.worker);
+    assert_true(fold(1));
+    fake_run_for(base, 30);
+    assert_int_equal(ear.text.length, 0);
+    ear.done = 0;
+    execute(&ear, 2, "print until now"); /* reads again, and asks */
+    fake_run_until(base, is_done, &ear);
+    expect_text(&ear, "unread unread until now\n");
+    end(&ear);
+}
+
+static void test_an_interpreter_that_dies_folded_is_mourned_when_its_last_words_are_read(void **state)
+{
+    struct ear ear;
+    struct err err = {0};
+    (void)state;
+    spawn_ready(&ear);
+    assert_true(fold(1));
+    worker_kill_interpreter(ear.worker);
+    fake_run_until(base, has_exited, &ear);
+    assert_int_equal(ear.exit_status, SIGKILL);
+    assert_int_equal(worker_state(ear.worker), WORKER_ABSENT);
+    assert_int_equal(worker_execute(ear.worker, 1, NULL, 0, "ok", 2, &err), -1);
+    worker_respawn(ear.worker);
+    fake_run_until(base, is_ready_again, &ear);
+    assert_true(fold(1));
+    execute(&ear, 2, "exit 3"); /* asked for, and dead before the answer */
+    ear.exits = 0;
+    fake_run_until(base, has_exited, &ear);
+    assert_int_equal(ear.exit_status, 3 << 8);
+    assert_false(fold(1));
+    end(&ear);
+}
+
+static void test_descriptors_that_find_no_room_are_asked_for_again(void **state)
+{
+    struct ear ear, other;
+    (void)state;
+    spawn_ready(&other);
+    spawn_ready(&ear);
+    execute(&ear, 1, "lose 2");
+    fake_run_until(base, is_done, &ear);
+    assert_true(fold(2));
+    execute(&other, 1, "ok");
+    fake_run_until(base, is_done, &other);
+    expect_print(&ear, 2, "at last");
+    assert_false(fold(2)); /* the other has made room */
+    worker_release(other.worker);
+    end(&ear);
+}
+
+static void test_an_init_that_does_not_give_them_back_ends_its_jail(void **state)
+{
+    struct ear ear;
+    (void)state;
+    spawn_ready(&ear);
+    execute(&ear, 1, "lose 1000000");
+    fake_run_until(base, is_done, &ear);
+    assert_true(fold(1));
+    execute(&ear, 2, "ok");
+    for (int i = 0; i < 400 && ear.gone == 0; i++)
+        fake_run_for(base, 50);
+    assert_int_equal(ear.gone, 1);
+    assert_string_equal(ear.death.reason, "its init does not answer");
+}
+
+static void test_a_folded_worker_can_be_released(void **state)
+{
+    struct ear ears[3];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        spawn_ready(&ears[i]);
+    assert_true(fold(3));
+    worker_release(ears[0].worker);
+    execute(&ears[1], 1, "wait");
+    worker_release(ears[1].worker); /* asked for */
+    worker_end(ears[2].worker, "enough");
+    fake_run_until(base, is_gone, &ears[2]);
+    fake_run_until(base, is_empty, NULL);
+}
+
+static void test_the_least_recently_used_goes_first(void **state)
+{
+    struct ear ears[4];
+    struct err err = {0};
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        spawn_ready(&ears[i]);
+    for (int i = 3; i >= 0; i--) {
+        execute(&ears[i], 1, "ok");
+        fake_run_until(base, is_done, &ears[i]);
+        ears[i].done = 0;
+    }
+    assert_true(fold(2)); /* 3 and 2 */
+    assert_int_equal(folds_resting(workers_folds(workers)), 2);
+    execute(&ears[0], 2, "ok"); /* has its pipes */
+    execute(&ears[1], 2, "ok");
+    assert_int_equal(folds_resting(workers_folds(workers)), 0);
+    fake_run_until(base, is_done, &ears[0]);
+    fake_run_until(base, is_done, &ears[1]);
+    assert_int_equal(folds_resting(workers_folds(workers)), 2);
+    assert_int_equal(worker_execute(ears[3].worker, 2, NULL, 0, "ok", 2, &err), 0);
+    for (int i = 0; i < 3; i++)
+        worker_release(ears[i].worker);
+    end(&ears[3]);
+}
+
 /* ---- several in one jail ---- */
 
 static void begin_fork(struct ear *ear, struct ear *parent, int32_t copy)
@@ -560,17 +745,6 @@ static void fork_ready(struct ear *ear, struct ear *parent)
 {
     begin_fork(ear, parent, 5);
     fake_run_until(base, is_ready, ear);
-}
-
-static void expect_print(struct ear *ear, uint64_t number, const char *what)
-{
-    char code[64], text[64];
-    (void)snprintf(code, sizeof code, "print %s", what);
-    (void)snprintf(text, sizeof text, "%s\n", what);
-    ear->done = 0;
-    execute(ear, number, code);
-    fake_run_until(base, is_done, ear);
-    expect_text(ear, text);
 }
 
 static bool is_alone(void *arg)
@@ -704,6 +878,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_the_zygote_should_not_say, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_input, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_text_is_heard_and_can_be_held_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_idle_worker_gives_its_pipes_away_and_gets_them_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_said_while_folded_is_heard, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_that_is_paused_is_not_woken_by_what_it_says, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_interpreter_that_dies_folded_is_mourned_when_its_last_words_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_descriptors_that_find_no_room_are_asked_for_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_init_that_does_not_give_them_back_ends_its_jail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_folded_worker_can_be_released, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_least_recently_used_goes_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_fork_has_pipes_of_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_members_end_one_by_one_in_any_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_all_members_go_with_the_jail, set_up, tear_down),

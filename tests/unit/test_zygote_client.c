@@ -77,7 +77,7 @@ static void on_listed(void *arg)
     heard.listed++;
 }
 
-static const struct zygote_events events = {on_ready, on_spawned, on_message, NULL, on_session, on_listed, on_lost};
+static const struct zygote_events events = {on_ready, on_spawned, on_message, NULL, on_session, on_listed, NULL, on_lost};
 
 static bool is_positive(void *arg)
 {
