@@ -20,7 +20,7 @@ SERVER_SESSION  := sessions sessions_create session session_given session_limits
 SERVER_DOWN     := egress_client pool worker worker_heard worker_order worker_past worker_fold worker_rule worker_ends jail jail_control jail_use workers zygote_client fold pipes pipes_keep intake outlet frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_space event_keep event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
-SERVER_COMMON   := json json_read json_slice text bytes base64 table id log
+SERVER_COMMON   := json json_read json_slice decimal text bytes base64 table id log
 # Commands beside the service: they are its clients.
 SERVER_COMMAND  := command_run command_drain command_options command_line command_notebook command_terminal command_end command_output command_service command_private \
                    command_mcp mcp_stdio mcp_stdio_call private_server http_call command_doctor doctor_finding doctor_probe doctor_host doctor_capacity
@@ -52,7 +52,7 @@ CHAOS_SECONDS ?= 300
 O ?= build
 
 RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv python3-yaml ca-certificates \
-                  libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev uuid-dev libseccomp-dev
+                  libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev libseccomp-dev
 # The C# compiler and runtime are 27 MB; what runs under them is skipped where they are not.
 TEST_PACKAGES  := libcmocka-dev curl util-linux mono-mcs libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil
 BENCH_PACKAGES := bubblewrap runc
@@ -70,7 +70,7 @@ ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD 
 ALL_LD   = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
 SERVER_C  = -Iserver -Iruntime/shared -I$(O)/made
-SERVER_LD = -levhtp -levent -ljansson -luuid -lssl -lcrypto -lm
+SERVER_LD = -levhtp -levent -ljansson -lssl -lcrypto -lm
 ZYGOTE_C  = -Iruntime -Iruntime/shared $(shell $(PYTHON)-config --includes | sed 's/-I/-isystem /g')
 ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
 

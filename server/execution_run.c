@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "execution_private.h"
 #include "log.h"
 #include "options.h"
@@ -83,7 +84,7 @@ void execution_start(struct execution *execution, struct worker *worker, uint64_
 {
     struct err err = {0};
     char       text[64];
-    int        n = snprintf(text, sizeof text, "{\"executionCount\":%llu}", (unsigned long long)execution_count);
+    size_t     n = (size_t)(stpcpy(decimal_whole(stpcpy(text, "{\"executionCount\":"), execution_count), "}") - text);
 
     execution->worker          = worker;
     execution->execution_count = execution_count;
@@ -92,7 +93,7 @@ void execution_start(struct execution *execution, struct worker *worker, uint64_
     execution_begin_run(execution);
     if (event_track_last_seq(execution->output.track) > 0)
         n = 0; /* it was said by a process that died before it could send the code */
-    if (n > 0 && event_track_json(execution->output.track, EVENT_KIND_START, text, (size_t)n, &err) < 0)
+    if (n > 0 && event_track_json(execution->output.track, EVENT_KIND_START, text, n, &err) < 0)
         log_warn("execution %s: its start could not be written: %s", execution->id_text, err.message);
     if (send_to_worker(execution, extra, &err) < 0) {
         worker_end(worker, err.message);

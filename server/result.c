@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "artifacts.h"
+#include "decimal.h"
 #include "json_slice.h"
 #include "sse.h"
 #include "text.h"
@@ -16,6 +17,8 @@ enum {
     BRIEF_VALUE_BYTES     = 8 * 1024,
     BRIEF_ERROR_BYTES     = 10 * 1024,
     BRIEF_ARTIFACTS_BYTES = 4 * 1024,
+    HEAD_BYTES            = 160, /* of the summary's beginning without its texts */
+    METRICS_BYTES         = 400,
     ESCAPED_MAX           = 6, /* bytes that one byte of text can become */
 };
 
@@ -120,28 +123,41 @@ static bool write_output(struct bytes *out, const struct result *result, bool br
            joined(out, ",\"results\":[", &result->results, "]}", value_room, cut);
 }
 
+static char *put(char *to, const char *text)
+{
+    return stpcpy(to, text);
+}
+
 static bool write_head(struct bytes *out, const struct result_summary *s)
 {
-    char text[320];
-    int  n = snprintf(text, sizeof text, "{\"success\":%s,\"status\":\"%s\",\"sessionId\":\"%s\",\"executionId\":\"%s\",",
-                     s->success ? "true" : "false", s->status, s->session_id, s->execution_id);
+    char *start = bytes_reserve(out, HEAD_BYTES + strlen(s->status) + strlen(s->session_id) + strlen(s->execution_id)), *to = start;
+    if (to == NULL)
+        return false;
+    to = put(put(to, s->success ? "{\"success\":true,\"status\":\"" : "{\"success\":false,\"status\":\""), s->status);
+    to = put(put(to, "\",\"sessionId\":\""), s->session_id);
+    to = put(put(put(to, "\",\"executionId\":\""), s->execution_id), "\",");
     if (s->execution_count > 0)
-        n += snprintf(text + n, sizeof text - (size_t)n, "\"executionCount\":%llu,", (unsigned long long)s->execution_count);
-    return bytes_append(out, text, (size_t)n);
+        to = put(decimal_whole(put(to, "\"executionCount\":"), s->execution_count), ",");
+    out->length += (size_t)(to - start);
+    return true;
 }
 
 static bool write_metrics(struct bytes *out, const struct result_metrics *m)
 {
     double cpu_ms = (double)(m->cpu_user_us + m->cpu_system_us) / 1000.0;
-    char   text[400];
-    int    n = snprintf(text, sizeof text, ",\"metrics\":{\"executionTime\":%.3f,\"memoryUsage\":%llu,\"cpuUsage\":%.1f,", m->execution_ms,
-                        (unsigned long long)m->memory_bytes, m->execution_ms > 0 ? cpu_ms / m->execution_ms * 100 : 0.0);
-    if (m->cpu_is_split)
-        n += snprintf(text + n, sizeof text - (size_t)n, "\"cpuUser\":%.3f,\"cpuSystem\":%.3f,", (double)m->cpu_user_us / 1000.0,
-                      (double)m->cpu_system_us / 1000.0);
-    n += snprintf(text + n, sizeof text - (size_t)n, "\"memoryPeak\":%llu,\"bytesOut\":%llu,\"queued\":%.3f}",
-                  (unsigned long long)m->memory_peak_bytes, (unsigned long long)m->bytes_out, m->queued_ms);
-    return bytes_append(out, text, (size_t)n);
+    char   text[METRICS_BYTES], *to = text;
+
+    to = decimal_fixed(put(to, ",\"metrics\":{\"executionTime\":"), m->execution_ms, 3);
+    to = decimal_whole(put(to, ",\"memoryUsage\":"), m->memory_bytes);
+    to = decimal_fixed(put(to, ",\"cpuUsage\":"), m->execution_ms > 0 ? cpu_ms / m->execution_ms * 100 : 0.0, 1);
+    if (m->cpu_is_split) {
+        to = decimal_fixed(put(to, ",\"cpuUser\":"), (double)m->cpu_user_us / 1000.0, 3);
+        to = decimal_fixed(put(to, ",\"cpuSystem\":"), (double)m->cpu_system_us / 1000.0, 3);
+    }
+    to = decimal_whole(put(to, ",\"memoryPeak\":"), m->memory_peak_bytes);
+    to = decimal_whole(put(to, ",\"bytesOut\":"), m->bytes_out);
+    to = put(decimal_fixed(put(to, ",\"queued\":"), m->queued_ms, 3), "}");
+    return bytes_append(out, text, (size_t)(to - text));
 }
 
 static void shorten_member(json_t *object, const char *name, size_t room, bool keep_end)

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "sse.h"
 
 #include <errno.h>
@@ -5,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "decimal.h"
 #include "text.h"
 
 /* What stands between the id and the value of each kind, and where in it the JSON object begins. */
@@ -36,13 +38,14 @@ static bool is_plain_id(const char *id)
 
 int sse_source_init(struct sse_source *source, uint32_t epoch, const char *execution_id, const char *session_id, struct err *err)
 {
-    int n;
+    char *to = source->tail;
 
     if (!is_plain_id(execution_id) || !is_plain_id(session_id))
         return err_set(err, EINVAL, "an id must be 1 to %d of the characters A-Z a-z 0-9 . _ : -", SSE_NAME_MAX);
-    n = snprintf(source->tail, sizeof source->tail, "\",\"executionId\":\"%s\",\"sessionId\":\"%s\"}\n\n", execution_id, session_id);
+    to                  = stpcpy(stpcpy(to, "\",\"executionId\":\""), execution_id);
+    to                  = stpcpy(stpcpy(stpcpy(to, "\",\"sessionId\":\""), session_id), "\"}\n\n");
     source->epoch       = epoch;
-    source->tail_length = (uint16_t)n;
+    source->tail_length = (uint16_t)(to - source->tail);
     return 0;
 }
 
@@ -73,24 +76,12 @@ const char *sse_now(void)
     return sse_timestamp((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000);
 }
 
-static size_t write_decimal(char *out, uint64_t n)
-{
-    char   digits[20];
-    size_t count = 0;
-    do {
-        digits[sizeof digits - ++count] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    memcpy(out, digits + sizeof digits - count, count);
-    return count;
-}
-
 static size_t write_id(char *out, uint32_t epoch, uint64_t seq)
 {
     for (int i = 0; i < 8; i++)
         out[i] = "0123456789abcdef"[epoch >> (28 - 4 * i) & 15];
     out[8] = '-';
-    return 9 + write_decimal(out + 9, seq);
+    return (size_t)(decimal_whole(out + 9, seq) - out);
 }
 
 void sse_format_id(char out[SSE_ID_MAX], uint32_t epoch, uint64_t seq)
