@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json_read.h"
+#include "json_look.h"
 #include "json_slice.h"
 #include "log.h"
 #include "sse.h"
@@ -66,9 +66,10 @@ static void drop(struct output *output, const char *what, const char *why)
 /* Whole numbers too long for 64 bits are read as floating point rather than refused. */
 static json_t *load(const struct frame *frame)
 {
-    json_t *value = json_read(frame->payload, frame->length, JSON_READ_DEPTH_MAX, JSON_ALLOW_NUL);
-    if (value == NULL)
-        value = json_read(frame->payload, frame->length, JSON_READ_DEPTH_MAX, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL);
+    json_error_t error;
+    json_t      *value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
+    if (value == NULL && json_error_code(&error) == json_error_numeric_overflow)
+        value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     if (json_is_object(value))
         return value;
     json_decref(value);
@@ -113,14 +114,12 @@ static bool has_name(const char *json, size_t length)
 }
 
 /*
- * Nothing of a variable is wanted but its text and its name: no value is made of it. Returns false when it has to be, or is not JSON. Where there are
- * escapes a name may be written in two ways.
+ * Nothing of a variable is wanted but its text and its name: no value is made of it. Returns false when it has to be, or is not JSON. (Where there are
+ * escapes, which json_look leaves to jansson, a name may be written in two ways.)
  */
 static bool publish_variable(struct output *output, const struct frame *frame)
 {
-    bool is_line;
-    if (memchr(frame->payload, '\\', frame->length) != NULL || !json_read_is_object(frame->payload, frame->length, &is_line) || !is_line ||
-        !has_name(frame->payload, frame->length))
+    if (!json_look_is_line(frame->payload, frame->length) || !has_name(frame->payload, frame->length))
         return false;
     pass_on(output, EVENT_KIND_VARIABLE, frame->payload, frame->length, NULL);
     return true;

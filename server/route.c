@@ -10,7 +10,6 @@
 
 #include "compat_error.h"
 #include "json.h"
-#include "json_read.h"
 #include "metrics.h"
 #include "route_access.h"
 #include "route_key.h"
@@ -161,7 +160,7 @@ static bool is_json_type(const char *type)
     return length > 17 && strncasecmp(type, "application/", 12) == 0 && strncasecmp(type + length - 5, "+json", 5) == 0;
 }
 
-/* Deep nesting is refused: what is built of it is also freed recursively. */
+/* Deep nesting is refused before it is parsed: what jansson builds is also freed recursively. */
 static bool is_too_deep(const char *text, size_t length)
 {
     int depth = 0;
@@ -185,26 +184,20 @@ static bool bad_json(struct http_request *request, const char *message, json_t *
     return false;
 }
 
-/* What json_read() did not take, said as jansson says it. */
-static bool refuse_body(struct http_request *request, const char *body, size_t length)
+static bool parse_body(struct http_request *request, const char *body, size_t length)
 {
     json_error_t error;
+    json_t      *json;
     char         message[240];
 
     if (is_too_deep(body, length))
         return bad_json(request, "The body's JSON is nested too deeply", NULL);
-    json_decref(json_loadb(body, length, 0, &error));
-    snprintf(message, sizeof message, "The body is not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
-    return bad_json(request, message,
-                    json_pack("{s:{s:i, s:i, s:i}}", "position", "line", error.line, "column", error.column, "offset", error.position));
-}
-
-static bool parse_body(struct http_request *request, const char *body, size_t length)
-{
-    json_t *json = json_read(body, length, JSON_DEPTH_MAX, 0);
-
-    if (json == NULL)
-        return refuse_body(request, body, length);
+    json = json_loadb(body, length, 0, &error);
+    if (json == NULL) {
+        snprintf(message, sizeof message, "The body is not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
+        return bad_json(request, message,
+                        json_pack("{s:{s:i, s:i, s:i}}", "position", "line", error.line, "column", error.column, "offset", error.position));
+    }
     http_request_set_json(request, json);
     return json_is_object(json) ? true : bad_json(request, "The body must be a JSON object", NULL);
 }
