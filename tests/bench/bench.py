@@ -30,7 +30,7 @@ from one_shot import Absent  # noqa: E402
 
 STEPS = {"full": (1, 10, 100, 1000, 5000), "quick": (1, 10, 100)}
 CHURN = {"full": 100_000, "quick": 1000}
-CHURN_SECONDS = {"full": 170, "quick": 6}
+CHURN_SECONDS = {"full": 270, "quick": 6}
 RESERVE = {"full": 150, "quick": 45}  # seconds that the alternatives are left
 
 
@@ -93,6 +93,13 @@ class Bench:
         seconds = max(5, min(CHURN_SECONDS[self.variant], self.clock.left - RESERVE[self.variant]))
         self.found["service"]["cycles"] = {**service.cycles(running, CHURN[self.variant], seconds), "wanted": CHURN[self.variant]}
 
+    def forks(self):
+        steps = STEPS[self.variant]
+        made = scale.forks(steps)
+        if len(made) < len(steps):
+            self.found["missing"][f"{steps[len(made)]:,} bare forks of an interpreter"] = "there is no memory for so many"
+        return made
+
     def alternative(self, module, kind):
         why = kind.why_absent()
         if why:
@@ -113,6 +120,7 @@ class Bench:
         found["service"]["big"] = self.phase("a session that holds 1 GB", service.big, place, 7 if full else 3, needs=20)
         found["sessions"], found["deleted"] = [], None
         self.phase("many sessions", scale.sessions, found, place, STEPS[self.variant], self.clock, RESERVE[self.variant], needs=30 if full else 12)
+        found["forks"] = self.phase("bare forks of an interpreter", self.forks, needs=30 if full else 8) or []
         self.one_service("sessions made and deleted", self.churn)
         for module in (one_shot, kernels):
             for name, kind in module.KINDS.items():
@@ -125,7 +133,7 @@ class Bench:
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--variant", choices=sorted(STEPS), default="full")
-    arguments.add_argument("--seconds", type=float, default=460)
+    arguments.add_argument("--seconds", type=float, default=600)
     given = arguments.parse_args()
     become_subreaper()
     with tempfile.TemporaryDirectory(prefix="penny-bench-") as workplace:

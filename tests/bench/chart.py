@@ -73,10 +73,12 @@ def _line(axes, steps, of, what, colour, label, style="-o"):
     axes.plot([s[of] for s in steps], [what(s) for s in steps], style, color=colour, label=label, markersize=4)
 
 
-def _sessions(axes, memory, steps):
+def _sessions(axes, memory, steps, bare):
     _line(axes, steps, "sessions", lambda s: s["increment"]["p50_us"], OURS, "x += 1, median")
     _line(axes, steps, "sessions", lambda s: s["increment"]["p99_us"], OURS, "x += 1, p99", ":o")
     _line(axes, steps, "sessions", lambda s: s["create"]["p50_us"], OTHERS[0], "create, median")
+    if bare:
+        _line(axes, bare, "forks", lambda f: f["increment"]["p50_us"], LIMIT, "limit: x += 1 in bare forks", "--o")
     axes.set(xscale="log", yscale="log", xlabel="sessions alive", ylabel="microseconds")
     _line(memory, steps, "sessions", lambda s: s["idle_bytes_each"] / 2**20, OURS, "memory of each")
     memory.set(xscale="log", xlabel="sessions alive", ylabel="MB", ylim=(0, None))
@@ -95,7 +97,7 @@ def _connections(axes, rate, steps, predicted):
 def scale(found, path):
     figure, ((a, b), (c, d)) = plt.subplots(2, 2, figsize=(10, 6.4), layout="constrained")
     if found["sessions"]:
-        _sessions(a, b, found["sessions"])
+        _sessions(a, b, found["sessions"], get(found, "forks"))
     if get(found, "concurrency"):
         _connections(c, d, found["concurrency"], get(found, "model", "points"))
     for axes in (a, b, c, d):

@@ -19,6 +19,28 @@ CODE = cells.CODE
 SECONDS = 60
 
 
+class Output:
+    """What one request's messages bring, whatever carries them."""
+
+    def __init__(self, request):
+        self.request, self.text, self.has_png, self.is_replied, self.is_idle = request, [], False, False, False
+
+    def take(self, message):
+        if message["parent_header"].get("msg_id") != self.request:
+            return
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
+            self.text.append(content["text"])
+        elif kind == "display_data":
+            self.has_png |= "image/png" in content["data"]
+        self.is_replied |= kind == "execute_reply"
+        self.is_idle |= kind == "status" and content["execution_state"] == "idle"
+
+    def result(self):
+        """(text printed, whether there was a PNG)"""
+        return "".join(self.text), self.has_png
+
+
 class Kernel:
     """A session of ipykernel, driven by its own client over ZeroMQ on loopback."""
 
@@ -33,20 +55,11 @@ class Kernel:
 
     def run(self, code):
         """Returns (text printed, whether there was a PNG) when the kernel is idle again."""
-        request = self.client.execute(code)
-        text, png = [], False
-        while True:
-            message = self.client.get_iopub_msg(timeout=SECONDS)
-            if message["parent_header"].get("msg_id") != request:
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if kind == "stream":
-                text.append(content["text"])
-            elif kind == "display_data":
-                png |= "image/png" in content["data"]
-            elif kind == "status" and content["execution_state"] == "idle":
-                self.client.get_shell_msg(timeout=SECONDS)
-                return "".join(text), png
+        output = Output(self.client.execute(code))
+        while not output.is_idle:
+            output.take(self.client.get_iopub_msg(timeout=SECONDS))
+        self.client.get_shell_msg(timeout=SECONDS)
+        return output.result()
 
     def close(self):
         self.client.stop_channels()
@@ -102,19 +115,10 @@ class ServerKernel:
         header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": request, "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
         self.socket.send(json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}))
-        text, png, replied, idle = [], False, False, False
-        while not (replied and idle):
-            message = json.loads(self.socket.recv())
-            if message["parent_header"].get("msg_id") != request:
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if kind == "stream":
-                text.append(content["text"])
-            elif kind == "display_data":
-                png |= "image/png" in content["data"]
-            replied |= kind == "execute_reply"
-            idle |= kind == "status" and content["execution_state"] == "idle"
-        return "".join(text), png
+        output = Output(request)
+        while not (output.is_replied and output.is_idle):
+            output.take(json.loads(self.socket.recv()))
+        return output.result()
 
     def close(self):
         self.socket.close()

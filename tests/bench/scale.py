@@ -1,11 +1,16 @@
 """What a cell and a session cost as sessions and connections become more."""
 
-from measure import Refused, load, memory_bytes, say, summary
+import json
+import sys
+from pathlib import Path
+
+from measure import Refused, load, memory_bytes, run, say, summary
 
 from service import at_limit, at_pool, at_rest, end, execute, increments, resident, server
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SAMPLE, CHUNK = 500, 500
+FORKS = Path(__file__).resolve().parent / "forks.py"
 
 
 def concurrency(service, count):
@@ -58,3 +63,8 @@ def sessions(found, workplace, steps, clock, reserve):
                 break
         found["deleted"] = {"sessions": len(have), "seconds": end(service, have)}
         at_rest(service)
+
+
+def forks(steps):
+    """The same cell in as many bare forks of an interpreter, for as many of the steps as there is memory."""
+    return [json.loads(line) for line in run(sys.executable, FORKS, ",".join(map(str, steps)), seconds=90).splitlines()]

@@ -21,6 +21,10 @@ def megabytes(count):
     return f"{count / 2**20:,.2f} MB" if count < 10 * 2**20 else f"{count / 2**20:,.0f} MB"
 
 
+def gigabytes(count):
+    return f"{count / 2**30:,.2f} GB"
+
+
 def millions(count):
     return f"{count / 1e6:,.2f} M" if count >= 1e5 else f"{count:,.0f}"
 
@@ -122,6 +126,18 @@ def _throughput_facts(found):
                f"all have all of {seen['lines']:,} lines after {seen['seconds']:.2f} s ({seen['bytes_per_second'] / 1e6:,.0f} MB/s in all)")
 
 
+def _flatness_facts(found):
+    """How much of what a cell takes longer among many is the machine's."""
+    steps, bare = get(found, "sessions") or [], {f["forks"]: f["increment"] for f in get(found, "forks") or []}
+    both = [s for s in steps if s["sessions"] in bare]
+    if len(both) > 1:
+        first, last = both[0], both[-1]
+        count = last["sessions"]
+        yield (f"x += 1 in any of {count:,} sessions takes {ratio(last['increment']['p50_us'], first['increment']['p50_us'])} the median of one alone; in one of {count:,} bare forks of an "
+               f"interpreter over pipes, without server and jail, {ratio(bare[count]['p50_us'], bare[first['sessions']]['p50_us'])} ({duration(bare[first['sessions']]['p50_us'])} and "
+               f"{duration(bare[count]['p50_us'])}): caches and page tables that were left cold")
+
+
 def _session_facts(found):
     memory = get(found, "service", "memory")
     if memory:
@@ -129,9 +145,13 @@ def _session_facts(found):
     huge = get(found, "service", "big", "gigabyte_huge_bytes")
     if huge is not None:
         yield f"of the session that holds 1 GB the kernel had {megabytes(huge)} in huge pages"
+    steps = get(found, "sessions")
+    if steps:
+        yield f"{steps[-1]['sessions']:,} sessions alive: {gigabytes(in_all(steps, steps[-1]))} in all, kernel and service included"
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
-        yield f"{gone['sessions']:,} sessions deleted in {gone['seconds']:.2f} s"
+        yield f"{gone['sessions']:,} sessions deleted in {gone['seconds']:.2f} s, over 16 connections, nothing left of them"
+    yield from _flatness_facts(found)
     cycles = get(found, "service", "cycles")
     if cycles:
         first, last = (sum(cycles["resident_bytes"][i].values()) for i in (1 if len(cycles["resident_bytes"]) > 1 else 0, -1))
@@ -158,10 +178,16 @@ def rows_as_facts(found):
 
 # ---- scale ----
 
+def in_all(steps, step):
+    """Bytes of all sessions that are alive, and of the service's own processes as they were at first: what these have grown by is in the sessions' figure."""
+    return step["sessions"] * step["idle_bytes_each"] + sum(steps[0]["resident_bytes"].values())
+
+
 def sessions(found):
-    steps = get(found, "sessions")
-    return [["sessions alive", "create", "x += 1 in any of them", "memory each", "the service's own"],
-            *[[f"{s['sessions']:,}", times(s["create"]), times(s["increment"]), megabytes(s["idle_bytes_each"]), megabytes(sum(s["resident_bytes"].values()))] for s in steps]] if steps else []
+    steps, bare = get(found, "sessions"), {f["forks"]: f["increment"] for f in get(found, "forks") or []}
+    return [["sessions alive", "create", "x += 1 in any of them", "in as many bare forks", "memory each", "the service's own", "in all"],
+            *[[f"{s['sessions']:,}", times(s["create"]), times(s["increment"]), times(bare.get(s["sessions"])), megabytes(s["idle_bytes_each"]),
+               megabytes(sum(s["resident_bytes"].values())), gigabytes(in_all(steps, s))] for s in steps]] if steps else []
 
 
 def connections(found):
