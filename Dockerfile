@@ -37,7 +37,7 @@ LABEL org.opencontainers.image.title="Penny Sandbox" \
       org.opencontainers.image.licenses="MIT"
 RUN apt-get -q update && \
     DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
-      ca-certificates python3 libpython3.11 libevhtp0 libevent-2.1-7 libevent-openssl-2.1-7 libjansson4 libonig5 libseccomp2 libssl3 && \
+      ca-certificates python3 libpython3.11 libevhtp0 libevent-2.1-7 libevent-openssl-2.1-7 libjansson4 libonig5 libseccomp2 libssl3 libuuid1 && \
     rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf /var/log/apt /var/log/dpkg.log && \
     groupadd --gid 10001 penny && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin penny
 COPY --from=build /usr/local /usr/local

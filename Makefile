@@ -52,7 +52,7 @@ CHAOS_SECONDS ?= 300
 O ?= build
 
 RUN_PACKAGES   := gcc libc6-dev pkg-config python3 python3-dev python3-venv python3-yaml ca-certificates \
-                  libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev libseccomp-dev
+                  libevent-dev libevhtp-dev libonig-dev libssl-dev libjansson-dev uuid-dev libseccomp-dev
 # The C# compiler and runtime are 27 MB; what runs under them is skipped where they are not.
 TEST_PACKAGES  := libcmocka-dev curl util-linux mono-mcs libmono-system-net-http4.0-cil libmono-system-runtime-serialization4.0-cil
 BENCH_PACKAGES := bubblewrap runc
@@ -70,7 +70,7 @@ ALL_C    = -std=c17 -D_GNU_SOURCE= $(HARDEN) $(WARN) $(SANITIZE) $(CFLAGS) -MMD 
 ALL_LD   = -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 
 SERVER_C  = -Iserver -Iruntime/shared -I$(O)/made
-SERVER_LD = -levhtp -levent -ljansson -lssl -lcrypto -lm
+SERVER_LD = -levhtp -levent -ljansson -luuid -lssl -lcrypto -lm
 ZYGOTE_C  = -Iruntime -Iruntime/shared $(shell $(PYTHON)-config --includes | sed 's/-I/-isystem /g')
 ZYGOTE_LD = $(shell $(PYTHON)-config --ldflags --embed) -lseccomp
 

@@ -146,7 +146,7 @@ static void on_family(const struct zygote *zygote, const struct zygote_message *
 
 static void on_worker(struct zygote *zygote, const struct zygote_message *message)
 {
-    struct child *child = children_find(zygote->children, message->session);
+    struct child       *child = children_find(zygote->children, message->session);
     struct jail_session session;
     struct err          err = {0};
 

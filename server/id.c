@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
+#include <uuid/uuid.h>
 
 enum { STOCK_IDS = 16 };
 
@@ -63,48 +64,12 @@ void id_make(struct id *ret_id)
     }
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Whether a hyphen stands before this byte in the text. */
-static bool follows_hyphen(size_t byte)
-{
-    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
-}
-
 bool id_parse(const char *text, struct id *ret_id)
 {
-    struct id id;
-    if (text == NULL || strnlen(text, ID_TEXT_BYTES) != ID_TEXT_BYTES - 1)
-        return false;
-    for (size_t i = 0; i < ID_BYTES; i++, text += 2) {
-        int high, low;
-        if (follows_hyphen(i) && *text++ != '-')
-            return false;
-        high = hex_digit(text[0]);
-        low  = hex_digit(text[1]);
-        if (high < 0 || low < 0)
-            return false;
-        id.bytes[i] = (unsigned char)(high << 4 | low);
-    }
-    *ret_id = id;
-    return true;
+    return text != NULL && uuid_parse(text, ret_id->bytes) == 0;
 }
 
 void id_format(const struct id *id, char ret_text[ID_TEXT_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
-    char             *to       = ret_text;
-    for (size_t i = 0; i < ID_BYTES; i++) {
-        if (follows_hyphen(i))
-            *to++ = '-';
-        *to++ = digits[id->bytes[i] >> 4];
-        *to++ = digits[id->bytes[i] & 15];
-    }
-    *to = '\0';
+    uuid_unparse_lower(id->bytes, ret_text);
 }
