@@ -84,7 +84,8 @@ static void become_init(void *arg)
     char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
     struct visit *visit = arg;
 
-    (void)setsid(); /* Ctrl-C at the server's terminal is not for sessions */
+    /* Ours is no terminal's session already. For one of its own the kernel would make a scheduling group, and it looks at all of them whenever one is limited. */
+    (void)setpgid(0, 0);
     if (keep_capabilities() < 0 || place_all(visit) < 0) {
         note(visit, "prepare its init");
         _exit(1);
