@@ -17,7 +17,7 @@ from .wait import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PENNY_BUILD", ROOT / "build"))
-SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
+SANITIZER = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "LeakSanitizer has encountered", "runtime error:")
 RUNNING = {}  # pid -> Server: every server that is alive
 
 
