@@ -6,7 +6,7 @@ from pathlib import Path
 
 from measure import Refused, load, memory_bytes, run, say, summary
 
-from service import at_limit, at_pool, at_rest, end, execute, increments, resident, server
+from service import at_limit, at_pool, at_rest, end_wholly, execute, increments, resident, server
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SAMPLE, CHUNK = 500, 500
@@ -61,7 +61,8 @@ def sessions(found, workplace, steps, clock, reserve):
             if why:
                 found["missing"][f"{n:,} sessions"] = f"after {len(have):,}: {why}"
                 break
-        found["deleted"] = {"sessions": len(have), "seconds": end(service, have)}
+        seconds, gone = end_wholly(service, have)
+        found["deleted"] = {"sessions": len(have), "seconds": seconds, "gone_seconds": gone}
         at_rest(service)
 
 

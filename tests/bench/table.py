@@ -150,7 +150,8 @@ def _session_facts(found):
         yield f"{steps[-1]['sessions']:,} sessions alive: {gigabytes(in_all(steps, steps[-1]))} in all, kernel and service included"
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
-        yield f"{gone['sessions']:,} sessions deleted in {gone['seconds']:.2f} s, over 16 connections, nothing left of them"
+        wholly = f", neither a process nor a control group left after {gone['gone_seconds']:.2f} s" if "gone_seconds" in gone else ""
+        yield f"{gone['sessions']:,} sessions deleted in {gone['seconds']:.2f} s, over 16 connections{wholly}"
     yield from _flatness_facts(found)
     cycles = get(found, "service", "cycles")
     if cycles:
