@@ -1,6 +1,6 @@
 # The Debian package: make deb, and make deb-test, which installs, runs, upgrades and purges it in a clean root. Included by the Makefile.
 DEB_PACKAGES      := debhelper dpkg-dev fakeroot lintian
-DEB_TEST_PACKAGES := debootstrap
+DEB_TEST_PACKAGES := debootstrap qemu-system-x86 cpio kmod e2fsprogs xz-utils
 # Of xz. 6 makes it a sixth smaller and takes four times as long.
 DEB_LEVEL ?= 1
 
@@ -17,7 +17,8 @@ deb: build/stamps/packages-deb
 	$(Q)$(MAKE) venv web
 	$(Q)env TREE='$(CURDIR)' PYTHON='$(PYTHON)' DEB_LEVEL='$(DEB_LEVEL)' deploy/deb.sh
 
-# Not part of `make test`: it builds the package, and fetches a Debian and what the package depends on (about five minutes).
+# Not part of `make test`: it builds the package, fetches a Debian and what the package depends on, and has a virtual machine start it (about ten
+# minutes, of which the machine takes four where there is no KVM).
 deb-test: build/stamps/packages-deb-test
 	$(Q)$(MAKE) deb
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)

@@ -152,8 +152,7 @@ static int start_http(struct server *server, struct err *err)
     size_t                   count;
     const struct route      *table = route_table(&count);
 
-    server->files  = static_open(server->config, err);
-    server->router = server->files != NULL ? router_new(server->config, table, count, server->files, server, err) : NULL;
+    server->router = router_new(server->config, table, count, server->files, server, err);
     server->http   = server->router != NULL ? http_new(server->base, &limits, route_dispatch, server->router, err) : NULL;
     if (server->http == NULL)
         return -1;
@@ -217,7 +216,9 @@ int server_start(struct server *server, struct err *err)
     (void)signal(SIGHUP, SIG_IGN); /* it is meant for the supervisor */
     (void)prctl(PR_SET_NAME, "penny-server");
     server->started_ms = json_time_now();
-    if (drop_privileges(server->config, err) < 0)
+    /* the page may lie where its reader is not let in, as in root's home */
+    server->files = static_open(server->config, err);
+    if (server->files == NULL || drop_privileges(server->config, err) < 0)
         return -1;
     server->base = new_base(err);
     if (server->base == NULL || start_kept(server, err) < 0 || start_files(server, err) < 0 || start_core(server, err) < 0 ||

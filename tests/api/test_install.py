@@ -84,3 +84,15 @@ def test_a_copy_of_the_libraries(tmp_path):
     after = next(final.rglob("small*.pyc")).read_bytes()
     assert after[16:] == before[16:] and after[:16] != before[:16]
     assert str(source) not in (final / "pyvenv.cfg").read_text()
+
+
+def test_the_page_of_who_alone_may_enter_its_place(make_server, tmp_path):
+    """As with a clone in root's home: the server process, which is nobody there, was given the directory before it became that."""
+    web = tmp_path / "home/web"
+    web.mkdir(parents=True)
+    (web / "index.html").write_text("<p>the page</p>")
+    (tmp_path / "home").chmod(0o700)
+    server = make_server(env={"SANDBOX_WEB_DIR": str(web), "SANDBOX_POOL_SIZE": "1"}).start()
+    answer = server.client.get("/", headers={"Accept": "text/html"})
+    assert answer.status == 200 and answer.body == b"<p>the page</p>", answer
+    assert server.client.get("/../secret").status in (400, 404)

@@ -11,7 +11,8 @@ from harness import BUILD, processes, until
 SUITE = "bookworm"
 HERE = Path(__file__).resolve().parent
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-APT = ["apt-get", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
+# Nothing of it outlives a loss of power, so no file has to be on the disk before the next is written.
+APT = ["apt-get", "-q", "-y", "--no-install-recommends", *(f"-oDpkg::Options::=--{option}" for option in ("force-confdef", "force-confold", "force-unsafe-io"))]
 
 
 def mirror():
@@ -84,7 +85,7 @@ class Machine:
 
     def files(self):
         """What there is of ours."""
-        found = subprocess.run(["find", self.root, "-xdev", "-path", "*penny*", "-printf", "/%P\n"], capture_output=True, text=True, check=True).stdout.split("\n")
+        found = subprocess.run(["find", self.root, "-xdev", "-path", f"{self.root}/*penny*", "-printf", "/%P\n"], capture_output=True, text=True, check=True).stdout.split("\n")
         return {name for name in found if name and not name.startswith(("/tmp/", "/var/log/apt", "/var/log/journal", "/var/cache/apt"))}
 
 

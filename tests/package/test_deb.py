@@ -234,6 +234,11 @@ def test_a_purge_leaves_nothing(machine):
     assert "penny" not in (machine.root / "etc/passwd").read_text() + (machine.root / "etc/group").read_text()
 
 
+# They read every byte of every wheel, for half of lintian's time, and look for what other people may not pack: copies of jQuery, PHP, misspelt words.
+LINTIAN_LEAVES_OUT = "languages/javascript/embedded,languages/php/embedded,languages/php/pear/embedded,binaries/spelling"
+
+
 def test_lintian(package):
-    done = subprocess.run(["lintian", "--fail-on", "error", "--tag-display-limit", "20", package], capture_output=True, text=True, timeout=800)
-    assert done.returncode == 0, done.stdout
+    done = subprocess.run(["lintian", "--allow-root", "--fail-on", "error,warning", "--dont-check-part", LINTIAN_LEAVES_OUT, "--tag-display-limit", "20", package],
+                          capture_output=True, text=True, timeout=800)
+    assert done.returncode == 0, done.stdout + done.stderr
