@@ -15,6 +15,7 @@ struct folds {
     const struct fold_events *events;
     struct fold_list          resting, spare, asking; /* asking: in the order of asked_ms */
     size_t                    resting_count;
+    int64_t                   limit_ms;
     size_t                    wanted;        /* descriptors that shall be given away soon */
     struct event             *relief, *tick; /* relief: a moment later, so that an answer goes first */
 };
@@ -151,7 +152,7 @@ void folds_lost(struct folds *folds, struct fold *fold)
 static void end_late(struct folds *folds)
 {
     struct fold *fold;
-    while ((fold = TAILQ_FIRST(&folds->asking)) != NULL && now_ms() - fold->asked_ms >= FOLD_LIMIT_MS) {
+    while ((fold = TAILQ_FIRST(&folds->asking)) != NULL && now_ms() - fold->asked_ms >= folds->limit_ms) {
         folds_forget(folds, fold);
         folds->events->on_late(fold);
     }
@@ -175,12 +176,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         start_tick(folds);
 }
 
-struct folds *folds_new(struct event_base *base, const struct fold_events *events)
+struct folds *folds_new(struct event_base *base, const struct fold_events *events, int64_t limit_ms)
 {
     struct folds *folds = calloc(1, sizeof *folds);
     if (folds == NULL)
         return NULL;
-    folds->events = events;
+    folds->events   = events;
+    folds->limit_ms = limit_ms;
     TAILQ_INIT(&folds->resting);
     TAILQ_INIT(&folds->spare);
     TAILQ_INIT(&folds->asking);

@@ -31,13 +31,13 @@ struct fold {
 struct fold_events {
     bool (*on_fold)(struct fold *fold); /* it closes them now; false: not at the moment */
     void (*on_ask)(struct fold *fold);  /* it asks its init; where it can't at the moment it sets is_lost */
-    void (*on_late)(struct fold *fold); /* its init has not answered for FOLD_LIMIT_MS: it is in no list any more */
+    void (*on_late)(struct fold *fold); /* its init has not answered for limit_ms: it is in no list any more */
 };
 
-enum { FOLD_ROOMS = 2, FOLD_DESCRIPTORS = 3, FOLD_LIMIT_MS = 5000 };
+enum { FOLD_ROOMS = 2, FOLD_DESCRIPTORS = 3, FOLD_LIMIT_MS = 30000 /* of an init on a machine that is overloaded */ };
 
 /* Returns NULL for want of memory. */
-struct folds *folds_new(struct event_base *base, const struct fold_events *events);
+struct folds *folds_new(struct event_base *base, const struct fold_events *events, int64_t limit_ms);
 void          folds_free(struct folds *folds); /* NULL is fine */
 
 /* It rests from now on, used last of all; `spare`: nobody owns it, it is folded after those that have an owner. */

@@ -156,7 +156,7 @@ struct workers *workers_new(struct event_base *base, void (*on_zygote)(bool up, 
     workers->on_zygote = on_zygote;
     workers->arg       = arg;
     workers->by_serial = table_new(sizeof(uint32_t));
-    workers->folds     = folds_new(base, &worker_fold_events);
+    workers->folds     = folds_new(base, &worker_fold_events, FOLD_LIMIT_MS);
     workers->zygote    = zygote_client_new(base, &zygote_events, workers, err);
     if (workers->by_serial == NULL || workers->folds == NULL || workers->zygote == NULL) {
         (void)err_set(err, ENOMEM, "no memory for the workers");

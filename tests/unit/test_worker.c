@@ -675,21 +675,6 @@ static void test_descriptors_that_find_no_room_are_asked_for_again(void **state)
     end(&ear);
 }
 
-static void test_an_init_that_does_not_give_them_back_ends_its_jail(void **state)
-{
-    struct ear ear;
-    (void)state;
-    spawn_ready(&ear);
-    execute(&ear, 1, "lose 1000000");
-    fake_run_until(base, is_done, &ear);
-    assert_true(fold(1));
-    execute(&ear, 2, "ok");
-    for (int i = 0; i < 400 && ear.gone == 0; i++)
-        fake_run_for(base, 50);
-    assert_int_equal(ear.gone, 1);
-    assert_string_equal(ear.death.reason, "its init does not answer");
-}
-
 static void test_a_folded_worker_can_be_released(void **state)
 {
     struct ear ears[3];
@@ -883,7 +868,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_that_is_paused_is_not_woken_by_what_it_says, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_interpreter_that_dies_folded_is_mourned_when_its_last_words_are_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_descriptors_that_find_no_room_are_asked_for_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_init_that_does_not_give_them_back_ends_its_jail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_folded_worker_can_be_released, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_least_recently_used_goes_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_fork_has_pipes_of_its_own, set_up, tear_down),
