@@ -97,6 +97,21 @@ static int add_way_out(scmp_filter_ctx filter, uint64_t unix_family, struct err 
     return add_socket_rule(filter, SCMP_ACT_ERRNO(EPERM), 1, &(struct scmp_arg_cmp){.arg = 0, .op = SCMP_CMP_GT, .datum_a = FAMILY}, err);
 }
 
+/* Without a root of its own: a pair of datagram sockets could send to any path, so only pairs that stay connected to each other. */
+static int add_connected_pairs(scmp_filter_ctx filter, uint64_t family, struct err *err)
+{
+    enum { TYPE_MASK = 0xf };
+    for (uint64_t type = 0; type <= TYPE_MASK; type++) {
+        const uint32_t            action = type == SOCK_STREAM || type == SOCK_SEQPACKET ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM);
+        const struct scmp_arg_cmp both[] = {{.arg = 0, .op = SCMP_CMP_EQ, .datum_a = family},
+                                            {.arg = 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = TYPE_MASK, .datum_b = type}};
+        int                       failed = seccomp_rule_add_array(filter, action, SCMP_SYS(socketpair), 2, both);
+        if (failed < 0)
+            return err_set(err, -failed, "seccomp rule for socketpair: %s", strerror(-failed));
+    }
+    return 0;
+}
+
 static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err *err)
 {
     for (uint32_t i = 0; i < jail->policy->syscall_count; i++) {
@@ -104,7 +119,8 @@ static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err
         uint32_t                   action = action_of(rule);
         if (rule->only_namespace_tier && !jail->has_root)
             action = SCMP_ACT_ERRNO(EPERM);
-        if (add_rule(filter, rule, action, err) < 0)
+        bool is_pair = action == SCMP_ACT_ALLOW && !jail->has_root && rule->has_condition && strcmp(rule->name, "socketpair") == 0;
+        if (is_pair ? add_connected_pairs(filter, rule->value, err) < 0 : add_rule(filter, rule, action, err) < 0)
             return -1;
         if (action == SCMP_ACT_ALLOW && jail->egress_fd >= 0 && rule->has_condition && strcmp(rule->name, "socket") == 0) {
             if (add_way_out(filter, rule->value, err) < 0)

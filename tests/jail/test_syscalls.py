@@ -5,6 +5,7 @@ Numbers are those of x86-64.
 
 import errno
 import platform
+import socket
 
 import pytest
 
@@ -57,3 +58,46 @@ def test_no_other_socket_family(inside):
 def test_children_are_filtered_too(inside):
     code = "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'import ctypes; l = ctypes.CDLL(None, use_errno=True); print(l.unshare(0x10000000), ctypes.get_errno())'], capture_output=True, text=True).stdout)"
     assert inside(code).strip() == "-1 1"
+
+
+def test_nobody_else_is_put_last(tier_server, layers, inside):
+    """Priority, scheduling class and processors of init, or of all processes of the user. In its own namespaces that is the session's own affair."""
+    code = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+zero, done = ctypes.c_int(0), []
+for name, arguments in {'setpriority': (141, 0, os.getppid(), 19), 'of all': (141, 2, 0, 19), 'scheduler': (144, os.getppid(), 5, ctypes.byref(zero)),
+                        'parameters': (142, os.getppid(), ctypes.byref(zero)), 'affinity': (203, os.getppid(), 8, ctypes.byref(ctypes.c_ulong(1))),
+                        'ioprio': (251, 1, os.getppid(), 3 << 13), 'prlimit': (302, os.getppid(), 7, ctypes.byref((ctypes.c_ulong * 2)(9, 9)), None)}.items():
+    if libc.syscall(*arguments) >= 0: done.append(name)
+print(done)
+"""
+    done = eval(inside(code))
+    assert "prlimit" not in done
+    assert done == [] or layers["pidNamespace"]
+
+
+def test_no_datagram_reaches_a_socket_of_the_host(tier_server, inside, workplace):
+    """Not by connect(), and not by an address beside each datagram, which Landlock does not judge."""
+    place = workplace / "datagrams"
+    place.mkdir(mode=0o777, exist_ok=True)
+    place.chmod(0o777)
+    path = place / f"socket-{tier_server.tier}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as host:
+        host.bind(str(path))
+        path.chmod(0o777)
+        inside(f"""
+import socket
+for make in (lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0], lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)):
+    for send in (lambda s: s.sendto(b'x', {str(path)!r}), lambda s: s.sendmsg([b'x'], [], 0, {str(path)!r}), lambda s: s.connect({str(path)!r}) or s.send(b'x')):
+        try: send(make())
+        except OSError: pass
+""")
+        with pytest.raises(BlockingIOError):
+            host.recv(10, socket.MSG_DONTWAIT)
+    assert inside("import socket\na, b = socket.socketpair()\na.send(b'pair')\nprint(b.recv(9))\na, b = socket.socketpair(type=socket.SOCK_SEQPACKET)\nprint(a.send(b'x'))") == "b'pair'\n1\n"
+
+
+def test_the_files_of_others_are_not_watched(tier_server, layers, inside):
+    code = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nprint(libc.inotify_add_watch(libc.inotify_init1(0), b'/etc', 0x100) >= 0)"
+    assert inside(code) == f"{layers['readOnlyRoot']}\n"
