@@ -120,11 +120,12 @@ static int require(const struct jail *jail, struct err *err)
 int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err)
 {
     memset(jail, 0, sizeof *jail);
-    jail->policy    = policy;
-    jail->proc_fd   = -1;
-    jail->state_fd  = -1;
-    jail->egress_fd = -1;
-    jail->config_fd = -1;
+    jail->policy        = policy;
+    jail->proc_fd       = -1;
+    jail->state_fd      = -1;
+    jail->egress_fd     = -1;
+    jail->config_fd     = -1;
+    jail->cgroup_own_fd = -1;
     visit_find_image(jail); /* before the host's directories are left behind */
     for (int i = 0; i < CGROUP_KINDS; i++)
         jail->cgroup_fd[i] = -1;

@@ -44,6 +44,7 @@ struct jail_report {
 };
 
 enum { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_KINDS };
+enum jail_leaf { LEAF_NONE, LEAF_FOUND, LEAF_MADE };
 
 /* What the zygote has prepared. One object, made once, read-only when sessions run. */
 struct jail {
@@ -63,7 +64,9 @@ struct jail {
     int                  config_fd;               /* what it is told; -1 until the jail is complete */
     int                  cgroup_fd[CGROUP_KINDS]; /* directory that holds the sessions' groups, -1 without */
     int                  cgroup_version;          /* 0, 1 or 2 */
-    bool                 cgroup_vacated;          /* version 2: the service's processes were moved into a leaf made for them */
+    enum jail_leaf       cgroup_leaf;             /* version 2: whether the service's processes are in a leaf made for them */
+    unsigned             cgroup_switched;         /* a bit for each controller that we made our group pass on */
+    int                  cgroup_own_fd;           /* our group, of which the leaf is a child; -1 without */
     char                 cgroup_name[64];
     int                  landlock_abi;        /* 0 without */
     char                 python_base[256];    /* directory that holds the interpreter's bin/ and lib/ */
@@ -127,7 +130,8 @@ void jail_workspace_release(const struct jail *jail, const struct jail_session *
 void jail_cgroup_release(const struct jail *jail, uint32_t session);
 /* In the zygote, at its end. */
 void jail_done(struct jail *jail);
-/* After jail_done, when the service is not to go on: the processes that were moved aside go back to where they were. */
-void jail_cgroup_restore(const struct jail *jail);
+/* After jail_done, when the service is not to go on: our control group passes on what it did before, and the processes that were moved aside go
+   back to where they were. A leaf that was there before us is another's, but to a service: it is that of the zygote before. */
+void jail_cgroup_restore(struct jail *jail, bool is_service);
 
 #endif

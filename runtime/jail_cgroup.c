@@ -151,9 +151,13 @@ int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *sess
         return err_errno(err, "open the memory group");
     before = read_usage(fd, usage);
     (void)snprintf(amount, sizeof amount, "%" PRIu64, before);
+    if (!v1) /* a session in use gets no swap: version 2 would count it beside its memory */
+        (void)jail_cgroup_write(fd, "memory.swap.max", "max");
     failed = jail_cgroup_write(fd, file, v1 ? "0" : amount);
     if (failed < 0)
         (void)err_errno(err, "%s", file);
+    if (!v1)
+        (void)jail_cgroup_write(fd, "memory.swap.max", "0"); /* what is in it stays there until it is used */
     after      = read_usage(fd, usage);
     *ret_bytes = before > after ? before - after : 0;
     close(fd);

@@ -182,69 +182,90 @@ static int vacate(struct jail *jail, int own_fd)
     leaf_fd = jail_cgroup_make(own_fd, LEAF);
     if (leaf_fd < 0)
         return -1;
-    jail->cgroup_vacated = is_new;
+    jail->cgroup_leaf = is_new ? LEAF_MADE : LEAF_FOUND;
     for (int i = 0; i < ROUNDS_MAX && found > 0; i++) /* again: one may have been born meanwhile */
         found = move_all(own_fd, leaf_fd);
     fdio_close(&leaf_fd);
     return found < 0 ? -1 : 0;
 }
 
-void jail_cgroup_restore(const struct jail *jail)
+/* One of our group's files that lists controllers has this one. */
+static bool lists(int own_fd, const char *file, const char *controller)
 {
-    int own_fd = jail->cgroup_vacated ? open_own(NULL) : -1, leaf_fd = own_fd < 0 ? -1 : jail_cgroup_make(own_fd, LEAF);
+    char    text[256] = "";
+    int     list_fd   = openat(own_fd, file, O_RDONLY | O_CLOEXEC);
+    ssize_t n         = list_fd < 0 ? -1 : read(list_fd, text, sizeof text - 1);
 
-    for (int i = 0; own_fd >= 0 && i < CGROUP_KINDS; i++) {
-        char disable[32];
-        (void)snprintf(disable, sizeof disable, "-%s", jail_cgroup_controllers[i]);
-        (void)jail_cgroup_write(own_fd, "cgroup.subtree_control", disable);
+    fdio_close(&list_fd);
+    text[strcspn(text, "\n")] = '\0';
+    for (char *p = text; n > 0 && *p != '\0'; p++)
+        *p = *p == ' ' ? ',' : *p;
+    return n > 0 && has_word(text, controller);
+}
+
+/* Makes our group pass a controller on to its children, or no longer. Returns 0 or -1 with errno. */
+static int pass_on(int own_fd, char sign, const char *controller)
+{
+    char change[32];
+    (void)snprintf(change, sizeof change, "%c%s", sign, controller);
+    return jail_cgroup_write(own_fd, "cgroup.subtree_control", change);
+}
+
+/* The kernel refuses it while other groups below ours use a controller: those of another service that was started here. */
+static void restore_v2(const struct jail *jail)
+{
+    int leaf_fd;
+
+    for (int i = 0; i < CGROUP_KINDS; i++) {
+        bool is_ours = jail->cgroup_leaf == LEAF_FOUND || (jail->cgroup_switched & 1u << i) != 0;
+        if (is_ours && pass_on(jail->cgroup_own_fd, '-', jail_cgroup_controllers[i]) < 0)
+            return;
     }
-    if (leaf_fd >= 0 && move_all(leaf_fd, own_fd) >= 0)
-        (void)unlinkat(own_fd, LEAF, AT_REMOVEDIR);
+    leaf_fd = openat(jail->cgroup_own_fd, LEAF, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (leaf_fd >= 0 && move_all(leaf_fd, jail->cgroup_own_fd) >= 0)
+        (void)unlinkat(jail->cgroup_own_fd, LEAF, AT_REMOVEDIR);
     fdio_close(&leaf_fd);
-    fdio_close(&own_fd);
+}
+
+void jail_cgroup_restore(struct jail *jail, bool is_service)
+{
+    if (jail->cgroup_leaf == LEAF_MADE || (is_service && jail->cgroup_leaf == LEAF_FOUND))
+        restore_v2(jail);
+    fdio_close(&jail->cgroup_own_fd);
 }
 
 /* Hands one controller down to our group's children. Returns the directory of the sessions' groups, or -1 with errno. */
-static int delegate(const struct jail *jail, int own_fd, const char *controller)
+static int delegate(struct jail *jail, int kind)
 {
-    char enable[32];
-    int  group_fd;
+    const char *controller = jail_cgroup_controllers[kind];
+    int         own_fd     = jail->cgroup_own_fd, group_fd;
+    bool        is_passed  = lists(own_fd, "cgroup.subtree_control", controller);
 
-    (void)snprintf(enable, sizeof enable, "+%s", controller);
-    if (jail_cgroup_write(own_fd, "cgroup.subtree_control", enable) < 0)
+    if (pass_on(own_fd, '+', controller) < 0)
         return -1;
+    jail->cgroup_switched |= is_passed ? 0 : 1u << kind;
     group_fd = jail_cgroup_make(own_fd, jail->cgroup_name);
-    if (group_fd >= 0 && jail_cgroup_write(group_fd, "cgroup.subtree_control", enable) < 0)
+    if (group_fd >= 0 && pass_on(group_fd, '+', controller) < 0)
         fdio_close(&group_fd);
     return group_fd;
-}
-
-static bool offers_memory(int own_fd)
-{
-    char    available[256] = "";
-    int     list_fd        = openat(own_fd, "cgroup.controllers", O_RDONLY | O_CLOEXEC);
-    ssize_t n              = list_fd < 0 ? -1 : read(list_fd, available, sizeof available - 1);
-
-    fdio_close(&list_fd);
-    for (char *p = available; n > 0 && *p != '\0'; p++)
-        *p = *p == ' ' ? ',' : *p;
-    return n > 0 && has_word(available, "memory");
 }
 
 /* Returns 0 or errno: why there are no groups of version 2. */
 static int prepare_v2(struct jail *jail)
 {
-    int own_fd = open_own(NULL), error;
+    int error;
 
-    if (own_fd < 0)
+    jail->cgroup_own_fd = open_own(NULL);
+    if (jail->cgroup_own_fd < 0)
         return errno;
-    error = !offers_memory(own_fd) ? ENODEV : vacate(jail, own_fd) < 0 ? errno : 0;
+    error = !lists(jail->cgroup_own_fd, "cgroup.controllers", jail_cgroup_controllers[CGROUP_MEMORY]) ? ENODEV
+            : vacate(jail, jail->cgroup_own_fd) < 0                                                   ? errno
+                                                                                                      : 0;
     for (int i = 0; error == 0 && i < CGROUP_KINDS; i++) {
-        jail->cgroup_fd[i] = delegate(jail, own_fd, jail_cgroup_controllers[i]);
+        jail->cgroup_fd[i] = delegate(jail, i);
         if (jail->cgroup_fd[i] >= 0)
             jail->cgroup_version = 2;
     }
-    close(own_fd);
     return error;
 }
 

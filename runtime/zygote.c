@@ -166,8 +166,10 @@ static int start(struct zygote *zygote, struct err *err)
         status = jail_level(&zygote->jail) < zygote->policy->require_isolation ? EXIT_REFUSED : EXIT_FAILED;
     else if (start_in_jail(zygote, err) < 0)
         status = EXIT_FAILED;
-    if (status != 0)
-        jail_done(&zygote->jail); /* groups and directories made so far */
+    if (status != 0) { /* groups and directories made so far */
+        jail_done(&zygote->jail);
+        jail_cgroup_restore(&zygote->jail, true);
+    }
     return status;
 }
 
@@ -189,7 +191,7 @@ static int probe(struct zygote *zygote, struct err *err)
         (void)err_errno(err, "report");
     fdio_close(&fd);
     jail_done(&zygote->jail);
-    jail_cgroup_restore(&zygote->jail);
+    jail_cgroup_restore(&zygote->jail, false);
     return message.error != 0 ? EXIT_FAILED : 0;
 }
 
@@ -211,5 +213,6 @@ int main(int argc, char **argv)
     zygote_loop(&zygote);
     zygote_end_sessions(&zygote);
     jail_done(&zygote.jail);
+    jail_cgroup_restore(&zygote.jail, true);
     return 0;
 }

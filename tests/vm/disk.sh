@@ -3,7 +3,7 @@
 #   disk.sh DIRECTORY      prints nothing; makes DIRECTORY/disk.img
 set -eu
 cd "$(dirname "$0")/../.."
-place=$1
+place=$(realpath -m "$1")
 mirror=${PENNY_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 packages=python3,libpython3.11,libevent-2.1-7,libevent-openssl-2.1-7,libevhtp0,libjansson4,libonig5,libseccomp2,libssl3,libuuid1,busybox-static
 say() { printf '  %-8s %s\n' "$1" "$2" >&2; }
@@ -27,5 +27,5 @@ for venv in venv venv-test; do
     cp -al "build/$venv/." "$tree/build/$venv/" 2>/dev/null || cp -a "build/$venv/." "$tree/build/$venv/" # links where it is one file system
 done
 size=$(du -sm "$place/debian" | cut -f 1)
-mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d "$place/debian" "$place/disk.img" "$((size * 12 / 10 + 256))M"
+mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d "$place/debian" "$place/disk.img" "$((size * 12 / 10 + 1024))M" >/dev/null
 rm -rf "$tree"

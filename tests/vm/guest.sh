@@ -17,6 +17,8 @@ echo '+memory +pids +cpu' >/sys/fs/cgroup/cgroup.subtree_control
 mkdir /sys/fs/cgroup/tests.service
 echo $$ >/sys/fs/cgroup/tests.service/cgroup.procs
 ulimit -n 20000
+# for what hibernates
+fallocate -l 512M /swap && chmod 600 /swap && mkswap /swap >/dev/null && swapon /swap
 ln -sf /proc/self/fd /dev/fd
 exec </dev/null >/dev/ttyS1 2>&1
 stty -F /dev/ttyS1 raw 2>/dev/null

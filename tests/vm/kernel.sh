@@ -2,7 +2,7 @@
 # One of Debian's kernels, from the package's archive, extracted and not installed.
 #   kernel.sh DIRECTORY SUITE      makes DIRECTORY/kernel-SUITE with vmlinuz, modules that a disk needs in their order, and the version
 set -eu
-place=$1
+place=$(realpath -m "$1")
 suite=$2
 mirror=${PENNY_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 kernel="$place/kernel-$suite"

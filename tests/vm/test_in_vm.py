@@ -1,13 +1,16 @@
 """What only a machine of one's own shows: control groups of version 2, alone, and what /health says on this kernel."""
 
 import ctypes
+import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness import Server, ServerFailed, processes, tiers, until
+from harness import ROOT, ServerFailed, processes, tiers, until, write_policies
+from harness.server import RUNNING
 
 pytestmark = pytest.mark.skipif("PENNY_IN_VM" not in os.environ, reason="make vm-test runs this inside a virtual machine")
 GROUPS = Path("/sys/fs/cgroup/tests.service")
@@ -110,6 +113,54 @@ def test_groups_end_with_their_sessions_and_with_the_service(make_server):
     assert not groups(server).exists()
 
 
+def test_a_bomb_of_processes_ends_at_the_groups_limit(server, session):
+    client, neighbour = server.client, server.client.session()
+    client.stdout("mine = 1", neighbour)
+    refused = lambda: max(int((g / "pids.events").read_text().split()[1]) for g in groups(server).glob("s*"))  # noqa: E731
+    assert refused() == 0
+    result = client.execute("import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", session, timeout=8000)
+    assert result["status"] in ("timeout", "killed", "memory"), result
+    assert refused() > 0
+    assert client.stdout("print(mine)", neighbour) == "1\n"
+    client.delete_session(neighbour)
+
+
+def test_a_bomb_of_memory_dies_alone(server, session):
+    """By the kernel's own account of whom it has killed, and by what the others keep."""
+    client = server.client
+    others = [client.session() for _ in range(3)]
+    for other in others:
+        client.stdout("mine = bytearray(b'x' * 20_000_000)", other)
+    killed = lambda: {g: dict(line.split() for line in (g / "memory.events").read_text().splitlines())["oom_kill"] for g in groups(server).glob("s*")}  # noqa: E731
+    before = killed()
+    result = client.execute("import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        x = bytearray(b'x') * 100_000_000\n        time.sleep(60)\ntime.sleep(60)", session, timeout=30000)
+    assert result["status"] in ("memory", "killed", "timeout"), result
+    after = killed()
+    assert len([g for g in before if after.get(g, before[g]) != before[g]]) == 1
+    for other in others:
+        assert client.stdout("print(len(mine))", other) == "20000000\n"
+        client.delete_session(other)
+
+
+def test_an_unused_sessions_memory_goes_to_swap(make_server, tmp_path):
+    """By the kernel's account; and in use it gets none."""
+    policies = write_policies(tmp_path, resources={"cleanup": {"hibernateAfter": 2000, "cleanupInterval": 500}})
+    with make_server(env={"SANDBOX_POLICY_DIR": str(policies), "SANDBOX_POOL_SIZE": "0"}) as server:
+        client, session = server.client, server.client.session()
+        client.stdout("data = bytearray(b'x' * 60_000_000)", session)
+        [group] = groups(server).glob("s*")
+        stats = lambda: client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["hibernation"]  # noqa: E731
+        said = until(lambda: (s := stats())["hibernated"] and len(s) > 1 and s, "it hibernates and says what that gave", 60)
+        if not (group / "memory.reclaim").exists():  # Linux 5.19
+            assert said["reclaimed"] == 0 and "memory.reclaim" in said["reason"], said
+            return
+        swapped = int((group / "memory.swap.current").read_text())
+        assert said["reclaimed"] > 30_000_000 and swapped > 30_000_000, (said, swapped)
+        assert (group / "memory.swap.max").read_text() == "0\n"
+        assert client.stdout("print(data.count(b'x'))", session) == "60000000\n"
+        assert int((group / "memory.current").read_text()) > 60_000_000
+
+
 def started_in(server, group, *how):
     """The server's executable becomes a script that enters this group first, and starts the real one with these words before it."""
     start = server.directory / "start"
@@ -146,6 +197,95 @@ def test_a_read_only_view_of_the_groups_is_no_obstacle_for_root(make_server):
         health = server.client.health()["isolation"]
         assert health["level"] == "full" and health["layers"]["cgroupMemory"]["detail"] == "cgroup version 2", health
         assert list(own.glob("penny-*"))
+
+
+# ---- The tree of groups is left as it was ------------------------------------------------------------------------------------
+@pytest.fixture
+def shell():
+    """As where somebody starts a service by hand: in a group that has processes of its own. Yields (that group, one of those)."""
+    own = Path("/sys/fs/cgroup/shell.scope")
+    own.mkdir()
+    process = subprocess.Popen(["sh", "-c", f"echo $$ >{own}/cgroup.procs; exec sleep 1000"])
+    RUNNING[process.pid] = None  # no server has left it behind
+    until(lambda: group_of(process.pid) == "/shell.scope", "the shell is in its group")
+    yield own, process.pid
+    del RUNNING[process.pid]
+    process.kill()
+    process.wait()
+    until(lambda: not (own / "cgroup.procs").read_text(), "nobody is in it")
+    own.rmdir()  # refused where a group was left in it
+
+
+def group_of(pid):
+    return Path(f"/proc/{pid}/cgroup").read_text().strip().partition("::")[2]
+
+
+def assert_it_is_as_it_was(own, pid):
+    found = (group_of(pid), (own / "cgroup.subtree_control").read_text(), [p.name for p in own.iterdir() if p.is_dir()])
+    assert found == ("/shell.scope", "", [])
+
+
+def in_group(own, *command):
+    return subprocess.run(["sh", "-c", f'echo $$ >{own}/cgroup.procs; exec "$@"', "sh", *map(str, command)], capture_output=True, text=True, timeout=120)
+
+
+def test_doctor_leaves_the_groups_as_they_were(shell):
+    own, pid = shell
+    done = in_group(own, ROOT / "build/penny-sandbox", "doctor", "--json")
+    assert json.loads(done.stdout)["isolation"]["level"] == "full", done
+    assert_it_is_as_it_was(own, pid)
+
+
+def test_a_service_leaves_the_groups_as_they_were(shell, make_server):
+    """Though its zygote was replaced meanwhile, and doctor looked at the same group."""
+    own, pid = shell
+    server = started_in(make_server(), own, "exec")
+    with server:
+        assert group_of(pid) == "/shell.scope/penny-service"
+        before = server.zygote_pid()
+        os.kill(before, 9)
+        until(lambda: server.zygote_pid() not in (None, before) and server.client.get("/ready").status == 200, "another zygote is there", 120)
+        assert json.loads(in_group(own / "penny-service", ROOT / "build/penny-sandbox", "doctor", "--json").stdout)["isolation"]["level"] == "full"
+        assert group_of(pid) == "/shell.scope/penny-service"
+        assert server.client.stdout("print(1)") == "1\n"
+    assert_it_is_as_it_was(own, pid)
+
+
+def test_two_services_of_one_group(shell, make_server):
+    """Who ends first takes nothing from the other."""
+    own, pid = shell
+    first, second = started_in(make_server(), own, "exec"), make_server()
+    with first:
+        with started_in(second, own / "penny-service", "exec"):
+            first.stop()
+            assert group_of(pid) == "/shell.scope/penny-service"
+            session = second.client.session()
+            second.client.execute("1", session)
+            assert [g for g in own.glob("penny-*/s*") if (g / "memory.max").read_text() != "max\n"]
+    assert_it_is_as_it_was(own, pid)
+
+
+def test_a_service_that_refuses_to_start_leaves_the_groups_as_they_were(shell):
+    own, pid = shell
+    done = in_group(own, ROOT / "build/penny-sandbox", "--user-namespaces=off", "--require-isolation=full")
+    assert done.returncode != 0 and "is required" in done.stderr, done
+    assert_it_is_as_it_was(own, pid)
+
+
+# ---- How a session begins -------------------------------------------------------------------------------------------------------
+def program_of(pid):
+    return os.readlink(f"/proc/{pid}/exe").rpartition("/")[2]
+
+
+def test_init_is_a_program_of_its_own_and_joined_by_visits(server, session):
+    """clone3 into a control group, setns by a pidfd, execveat: each kernel here has them."""
+    server.client.stdout("1", session)
+    assert server.client.health()["isolation"]["visits"]["active"]
+    inits = [p for p in processes.descendants(server.pid) if processes.name(p) == "penny-init"]
+    assert inits and {program_of(p) for p in inits} == {"penny-init"}
+    workers = [p for init in inits for p in processes.children(init) if processes.name(p) == "penny-worker"]
+    assert workers and {program_of(p) for p in workers} == {"penny-zygote"}
+    assert any("penny-image" in Path(f"/proc/{p}/maps").read_text() for p in workers), "what it shares with the zygote is a file"
 
 
 def test_the_weakest_tier_says_what_it_is(make_server):

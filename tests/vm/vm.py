@@ -8,6 +8,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ SMOKE = ["tests/api/test_isolation.py", "tests/api/test_run_limits.py"]
 KERNELS = {"bookworm": JAIL + SMOKE, "bullseye": ["tests/vm/test_in_vm.py", "tests/jail/test_files.py", "tests/jail/test_syscalls.py"], "bookworm-backports": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py"]}
 # The emulation of cmpxchg16b in QEMU 7.2 spoils flags, and with them the lists of free memory of kernels from 6.5 on: those are told to do without.
 EMULATED = {"bookworm-backports": "clearcpuid=cx16 "}
-SECONDS = 2700  # of one machine; by emulation on two idle cores the longest takes about half of that
+SECONDS = 2400  # of one machine; by emulation on two idle cores the longest takes about half of that
 
 
 def say(what, text):
@@ -90,7 +91,13 @@ def show(results, shown):
     return len(data)
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):  # no machine goes on without us
+        signal.signal(number, interrupt)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kernels", nargs="*", default=list(KERNELS), choices=[*KERNELS, []])
     parser.add_argument("--place", type=Path, default=ROOT / "build/vm")
