@@ -1,5 +1,5 @@
 """What is deployed, held against the published schemas: check_configuration.py. Kubernetes' objects (kubernetes-validate has those of each
-version), after kustomize's patches; Envoy's configuration against Envoy's own protocol buffers (xds-protos). For ServiceMonitor, whose
+version), as kustomize makes them; Envoy's configuration against Envoy's own protocol buffers (xds-protos). For ServiceMonitor, whose
 schema no package has, the fields that are used are compared with the published ones by name."""
 
 import sys

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the image of the Dockerfile without a daemon and without a registry, and prints where its root file system is.
-#   image.sh DIRECTORY     keeps everything in it; a second call builds only what has changed
+# Builds the image of the Dockerfile without a daemon and without a registry.
+#   image.sh DIRECTORY     keeps the image's layers in it, so a second call builds only what has changed; nothing else stays, however it ends
 # What this machine needs to reach its package indexes (a mirror, a certificate) comes from its own configuration through mounts that are there
 # while the image is built; none of it is in the Dockerfile or in the image.
 set -eu
@@ -9,18 +9,40 @@ place=$(realpath -m "$1")
 base=debian:12-slim
 image=localhost/penny-sandbox:latest
 mirror=${PENNY_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+needed=8 # GB: layers of three stages, and while one is made its files twice
+kept=10  # GB: past that the layers of former builds are given up
 mkdir -p "$place/net"
 say() { printf '  %-8s %s\n' "$1" "$2" >&2; }
 store() { buildah --root "$place/storage" --runroot "$place/runroot" --storage-driver "$driver" "$@"; }
 
+# What a build leaves that was cut is a container that nobody goes on with, and its temporary files.
+export TMPDIR="$place/tmp"
+clean() {
+    store rm --all >/dev/null 2>&1 || :
+    rm -rf "$place/tmp" "$place/context" "$place/net" "$place/base" "$place/try" "$place/runroot"
+}
+driver=overlay
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
 # Layers on top of each other where the kernel lets us; else each is a copy of all before it, which takes long and 40 GB.
-driver=vfs
 mkdir -p "$place/try/lower" "$place/try/upper" "$place/try/work" "$place/try/all"
 if mount -t overlay overlay -o "lowerdir=$place/try/lower,upperdir=$place/try/upper,workdir=$place/try/work" "$place/try/all" 2>/dev/null; then
     umount "$place/try/all"
-    driver=overlay
+else
+    driver=vfs
 fi
 rm -rf "$place/try"
+
+if [ "$(du -sm "$place" | cut -f 1)" -gt $((kept * 1000)) ]; then
+    say CLEAN "$place: more than $kept GB of former builds"
+    rm -rf "$place/storage"
+fi
+rm -rf "$place/runroot" "$place/tmp" # of a build that was killed
+mkdir -p "$TMPDIR"
+free=$(($(df -Pm "$place" | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p') / 1000))
+[ "$free" -ge "$needed" ] || [ -e "$place/image.json" ] || { say FAILED "a first build needs $needed GB in $place, where $free are free" >&2; exit 1; }
 
 # ---- The base, under its name: what debootstrap makes, without what slim images leave out --------------------------------
 make_base() {
@@ -63,5 +85,5 @@ store bud --isolation chroot --pull-never --layers --format docker --network hos
     -t "$image" "$place/context" >"$place/build.log" 2>&1 || { tail -n 40 "$place/build.log" >&2; exit 1; }
 
 store inspect --type image "$image" >"$place/image.json"
-store rm penny-sandbox-test >/dev/null 2>&1 || :
-store mount "$(store from --pull-never --name penny-sandbox-test "$image")" >"$place/root"
+echo "$driver" >"$place/driver"
+say KEPT "$(du -sh "$place" | cut -f 1) in $place: the next build begins with them, and nothing else needs them"
