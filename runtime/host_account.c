@@ -5,6 +5,7 @@
 #include "host_account.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static struct {
     uint64_t      shared; /* of that, files: libraries, and the zygote's image (host_image.h), of which more is looked at as time goes on */
     long          faults; /* when they were read */
     uint64_t      looked_ns;
+    long          others; /* what other threads had done when /proc last said that there is none; -1: it has not */
 } account;
 
 static uint64_t microseconds(struct timeval t)
@@ -93,6 +95,7 @@ void host_account_renew(void)
     (void)getrusage(RUSAGE_SELF, &account.self);
     (void)getrusage(RUSAGE_CHILDREN, &account.children);
     account.faults = account.self.ru_minflt + account.self.ru_majflt;
+    account.others = -1;
     read_resident();
 }
 
@@ -118,25 +121,6 @@ static uint64_t peak(uint64_t before, uint64_t before_total, uint64_t before_sha
     if (kernel_peak > before_total && before + (kernel_peak - before_total) > result)
         result = before + (kernel_peak - before_total);
     return result;
-}
-
-void host_account_end(struct host_account *ret)
-{
-    struct rusage self, children;
-    uint64_t      before = own(), before_total = account.total, before_shared = account.shared;
-    (void)getrusage(RUSAGE_SELF, &self);
-    (void)getrusage(RUSAGE_CHILDREN, &children);
-    look(&self);
-    ret->cpu_user_us = microseconds(self.ru_utime) - microseconds(account.self.ru_utime) + microseconds(children.ru_utime) -
-                       microseconds(account.children.ru_utime);
-    ret->cpu_system_us = microseconds(self.ru_stime) - microseconds(account.self.ru_stime) + microseconds(children.ru_stime) -
-                         microseconds(account.children.ru_stime);
-    account.children       = children;
-    ret->memory_bytes      = own();
-    ret->memory_peak_bytes = peak(before, before_total, before_shared, self.ru_maxrss);
-    ret->threads           = host_account_threads();
-    if ((uint64_t)self.ru_maxrss * 1024 > account.total + BYTES_FEW)
-        reset_peak();
 }
 
 static uint32_t python_threads(void)
@@ -166,4 +150,48 @@ uint32_t host_account_threads(void)
         count = count_threads();
     }
     return count;
+}
+
+/* Faults and switches of the process that are not this thread's. */
+static long work_of_others(const struct rusage *thread, const struct rusage *self)
+{
+    return self->ru_minflt - thread->ru_minflt + self->ru_nvcsw - thread->ru_nvcsw + self->ru_nivcsw - thread->ru_nivcsw;
+}
+
+/*
+ * Whether nobody else has run in this process since /proc said that it has one thread: a look there costs ten times as much. What has been started and
+ * has not run yet is seen after the next cell; a copy is never made without a look (host_park.c).
+ */
+static bool alone(const struct rusage *thread, const struct rusage *self)
+{
+    return account.others >= 0 && work_of_others(thread, self) == account.others && python_threads() == 1;
+}
+
+static uint32_t count_again(const struct rusage *thread, const struct rusage *self)
+{
+    uint32_t count = host_account_threads();
+    account.others = count == 1 ? work_of_others(thread, self) : -1;
+    return count;
+}
+
+void host_account_end(struct host_account *ret)
+{
+    struct rusage thread, self, children;
+    uint32_t      threads;
+    uint64_t      before = own(), before_total = account.total, before_shared = account.shared;
+    (void)getrusage(RUSAGE_THREAD, &thread);
+    (void)getrusage(RUSAGE_SELF, &self);
+    (void)getrusage(RUSAGE_CHILDREN, &children);
+    threads = alone(&thread, &self) ? 1 : 0;
+    look(&self);
+    ret->cpu_user_us = microseconds(self.ru_utime) - microseconds(account.self.ru_utime) + microseconds(children.ru_utime) -
+                       microseconds(account.children.ru_utime);
+    ret->cpu_system_us = microseconds(self.ru_stime) - microseconds(account.self.ru_stime) + microseconds(children.ru_stime) -
+                         microseconds(account.children.ru_stime);
+    account.children       = children;
+    ret->memory_bytes      = own();
+    ret->memory_peak_bytes = peak(before, before_total, before_shared, self.ru_maxrss);
+    ret->threads           = threads != 0 ? threads : count_again(&thread, &self);
+    if ((uint64_t)self.ru_maxrss * 1024 > account.total + BYTES_FEW)
+        reset_peak();
 }

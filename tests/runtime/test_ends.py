@@ -164,6 +164,24 @@ def test_threads_are_counted(worker):
     assert worker.run("e.set()\n[t.join() for t in ts];").done["threads"] == 1
 
 
+def test_threads_of_c_code_are_counted(worker):
+    """Python knows nothing of them; between them and after them plain cells, for which nobody looks into /proc."""
+    begin = """
+import ctypes, os
+libc, t = ctypes.CDLL(None), ctypes.c_ulong()
+def is_waiting(task): return open(f'/proc/self/task/{task}/stat').read().rpartition(')')[2].split()[0] == 'S'
+def begin():
+    assert libc.pthread_create(ctypes.byref(t), None, ctypes.cast(libc.pause, ctypes.c_void_p), None) == 0
+    while not all(is_waiting(task) for task in os.listdir('/proc/self/task') if int(task) != os.getpid()): pass
+def end():
+    libc.pthread_cancel(t)
+    libc.pthread_join(t, None)
+"""
+    assert worker.run(begin).done["threads"] == 1
+    for _ in range(3):
+        assert [worker.run(code).done["threads"] for code in ("x = 1", "begin()", "x = 2", "x = 3", "end()", "x = 4")] == [1, 2, 2, 2, 1, 1]
+
+
 def test_printing_threads_do_not_mix_characters(worker):
     code = """
 import threading
