@@ -36,13 +36,15 @@ static int judge(PyObject *guard, const char *source, size_t length)
 
 int host_guard(const struct host_code *code, const char *source, size_t length)
 {
-    static PyObject *guard;
+    static PyObject *guard, *name;
     PyObject        *watched;
     int              result = 0;
 
     if (guard == NULL && (guard = PyImport_ImportModule("penny_runtime.guard")) == NULL)
         return -1;
-    watched = PyObject_GetAttrString(guard, "watched");
+    if (name == NULL && (name = PyUnicode_InternFromString("watched")) == NULL)
+        return -1;
+    watched = PyObject_GetAttr(guard, name);
     if (watched == NULL)
         return -1;
     if (watched != Py_None && ((code->body != NULL && is_watched_code(code->body, watched, 0)) ||

@@ -18,7 +18,8 @@ static PyTypeObject *text_type, *binary_type;
 static Py_ssize_t    text_offset, binary_offset;
 static PyObject     *streams[2];
 static PyObject     *restore_input;
-static PyObject     *name_stdout, *name_stderr, *name_flush;
+static PyObject     *name_stdout, *name_stderr, *name_stdin, *name_first_stdin, *name_flush;
+static PyObject     *sys_names; /* of module sys; PySys_GetObject() would make a string for each look */
 
 static struct stream *stream_of(PyObject *self)
 {
@@ -318,14 +319,25 @@ static PyObject *make_pair(uint8_t event_type)
     return binary == NULL ? NULL : make_stream(text_type, event_type, binary);
 }
 
+static PyObject *find_sys_names(void)
+{
+    PyObject *module = PyImport_ImportModule("sys"), *names = module == NULL ? NULL : Py_XNewRef(PyModule_GetDict(module));
+    Py_XDECREF(module);
+    return names;
+}
+
 int host_stream_init(PyObject *module)
 {
-    text_type   = make_type("_penny.TextStream", "_TextIOBase", text_methods, text_attributes, &text_offset);
-    binary_type = make_type("_penny.BinaryStream", "_BufferedIOBase", binary_methods, binary_attributes, &binary_offset);
-    name_stdout = PyUnicode_InternFromString("stdout");
-    name_stderr = PyUnicode_InternFromString("stderr");
-    name_flush  = PyUnicode_InternFromString("flush");
-    if (text_type == NULL || binary_type == NULL || name_stdout == NULL || name_stderr == NULL || name_flush == NULL)
+    text_type        = make_type("_penny.TextStream", "_TextIOBase", text_methods, text_attributes, &text_offset);
+    binary_type      = make_type("_penny.BinaryStream", "_BufferedIOBase", binary_methods, binary_attributes, &binary_offset);
+    name_stdout      = PyUnicode_InternFromString("stdout");
+    name_stderr      = PyUnicode_InternFromString("stderr");
+    name_stdin       = PyUnicode_InternFromString("stdin");
+    name_flush       = PyUnicode_InternFromString("flush");
+    name_first_stdin = PyUnicode_InternFromString("__stdin__");
+    sys_names        = find_sys_names();
+    if (text_type == NULL || binary_type == NULL || name_stdout == NULL || name_stderr == NULL || name_stdin == NULL ||
+        name_flush == NULL || name_first_stdin == NULL || sys_names == NULL)
         return -1;
     streams[0] = make_pair(EVENT_STDOUT);
     streams[1] = make_pair(EVENT_STDERR);
@@ -336,9 +348,17 @@ int host_stream_init(PyObject *module)
     return 0;
 }
 
+static PyObject *standard(PyObject *name)
+{
+    PyObject *present = PyDict_GetItemWithError(sys_names, name);
+    if (present == NULL)
+        PyErr_Clear(); /* deleted */
+    return present;
+}
+
 static void restore(PyObject *name, PyObject *stream)
 {
-    PyObject      *present = PySys_GetObject(PyUnicode_AsUTF8(name));
+    PyObject      *present = standard(name);
     struct stream *s       = stream_of(stream);
     if (present != NULL && present != stream && present != Py_None) {
         PyObject *done = PyObject_CallMethodNoArgs(present, name_flush);
@@ -353,13 +373,13 @@ static void restore(PyObject *name, PyObject *stream)
 /* Standard input is Python's own (user_input.py); whoever closes it takes it out of sys.__stdin__. */
 static bool is_input_in_place(void)
 {
-    PyObject *present = PySys_GetObject("stdin");
-    return present != NULL && present == PySys_GetObject("__stdin__");
+    PyObject *present = standard(name_stdin);
+    return present != NULL && present == standard(name_first_stdin);
 }
 
 bool host_stream_in_place(void)
 {
-    return is_input_in_place() && PySys_GetObject("stdout") == streams[0] && PySys_GetObject("stderr") == streams[1] &&
+    return is_input_in_place() && standard(name_stdout) == streams[0] && standard(name_stderr) == streams[1] &&
            !stream_of(streams[0])->closed && !stream_of(streams[1])->closed;
 }
 
