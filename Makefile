@@ -290,7 +290,7 @@ $(FUZZERS:%=%.run): %.run:
 # One run, at most BENCH_SECONDS; BENCH=quick takes about one minute. README's table and pictures: make bench-readme, or BENCH_README=1 to
 # have them made of this very run.
 BENCH         ?= full
-BENCH_SECONDS ?= 600
+BENCH_SECONDS ?= 580
 bench: packages-bench
 	$(Q)$(MAKE) $(PARALLEL) programs build/bench/client build/bench/limits build/bench/ping
 	$(Q)$(MAKE) venv

@@ -133,7 +133,7 @@ class Bench:
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--variant", choices=sorted(STEPS), default="full")
-    arguments.add_argument("--seconds", type=float, default=600)
+    arguments.add_argument("--seconds", type=float, default=580)
     given = arguments.parse_args()
     become_subreaper()
     with tempfile.TemporaryDirectory(prefix="penny-bench-") as workplace:
