@@ -33,23 +33,23 @@ def _add(service, have, wanted, in_time):
     return times, seconds, None
 
 
-def _figures(service, have, times, seconds, before, is_limit):
+def _figures(service, have, times, seconds, nothing, before, is_limit):
     """What a session costs and how fast it answers with so many of them alive."""
     (at_limit if is_limit else at_pool)(service)
-    idle = memory_bytes() - before
+    idle, whole = memory_bytes() - before, memory_bytes() - nothing
     sample = have[:: max(1, len(have) // SAMPLE)][:SAMPLE]
     for _ in range(2):
         load(service.port, [execute("x = 0", s) for s in sample], len(sample), 1)
     one, _, _, refused = load(service.port, [execute("x += 1", s) for s in sample], max(2000, len(sample)), 1)
     if refused:
         raise Refused(refused)
-    return {"sessions": len(have), "create": summary(times), "creates_per_second": len(times) / seconds, "idle_bytes_each": idle / len(have),
+    return {"sessions": len(have), "create": summary(times), "creates_per_second": len(times) / seconds, "idle_bytes_each": idle / len(have), "all_bytes": whole,
             "increment": summary(one), "resident_bytes": resident(service)}
 
 
 def sessions(found, workplace, steps, clock, reserve):
     """Sessions alive at once, step by step, for as long as there is time and place; then all deleted. Fills found["sessions"] and found["deleted"]."""
-    have, why = [], None
+    have, why, nothing = [], None, memory_bytes()
     with server(workplace, "many") as service:
         at_rest(service)
         before = memory_bytes()
@@ -57,7 +57,7 @@ def sessions(found, workplace, steps, clock, reserve):
             say(f"{n:,} sessions alive")
             times, seconds, why = _add(service, have, n, lambda: clock.left > reserve)
             if times:
-                found["sessions"].append(_figures(service, have, times, seconds, before, why is not None))
+                found["sessions"].append(_figures(service, have, times, seconds, nothing, before, why is not None))
             if why:
                 found["missing"][f"{n:,} sessions"] = f"after {len(have):,}: {why}"
                 break

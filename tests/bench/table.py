@@ -146,8 +146,8 @@ def _session_facts(found):
     if huge is not None:
         yield f"of the session that holds 1 GB the kernel had {megabytes(huge)} in huge pages"
     steps = get(found, "sessions")
-    if steps:
-        yield f"{steps[-1]['sessions']:,} sessions alive: {gigabytes(in_all(steps, steps[-1]))} in all, kernel and service included"
+    if steps and "all_bytes" in steps[-1]:
+        yield f"{steps[-1]['sessions']:,} sessions alive: {gigabytes(steps[-1]['all_bytes'])} in all, kernel and service included"
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
         wholly = f", neither a process nor a control group left after {gone['gone_seconds']:.2f} s" if "gone_seconds" in gone else ""
@@ -179,16 +179,11 @@ def rows_as_facts(found):
 
 # ---- scale ----
 
-def in_all(steps, step):
-    """Bytes of all sessions that are alive, and of the service's own processes as they were at first: what these have grown by is in the sessions' figure."""
-    return step["sessions"] * step["idle_bytes_each"] + sum(steps[0]["resident_bytes"].values())
-
-
 def sessions(found):
     steps, bare = get(found, "sessions"), {f["forks"]: f["increment"] for f in get(found, "forks") or []}
     return [["sessions alive", "create", "x += 1 in any of them", "in as many bare forks", "memory each", "the service's own", "in all"],
             *[[f"{s['sessions']:,}", times(s["create"]), times(s["increment"]), times(bare.get(s["sessions"])), megabytes(s["idle_bytes_each"]),
-               megabytes(sum(s["resident_bytes"].values())), gigabytes(in_all(steps, s))] for s in steps]] if steps else []
+               megabytes(sum(s["resident_bytes"].values())), gigabytes(s["all_bytes"]) if "all_bytes" in s else NONE] for s in steps]] if steps else []
 
 
 def connections(found):
