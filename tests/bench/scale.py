@@ -38,13 +38,12 @@ def _figures(service, have, times, seconds, nothing, before, is_limit):
     (at_limit if is_limit else at_pool)(service)
     idle, whole = memory_bytes() - before, memory_bytes() - nothing
     sample = have[:: max(1, len(have) // SAMPLE)][:SAMPLE]
-    for _ in range(2):
-        load(service.port, [execute("x = 0", s) for s in sample], len(sample), 1)
+    rested, _ = (load(service.port, [execute("x = 0", s) for s in sample], len(sample), 1)[0] for _ in range(2))
     one, _, _, refused = load(service.port, [execute("x += 1", s) for s in sample], max(2000, len(sample)), 1)
     if refused:
         raise Refused(refused)
     return {"sessions": len(have), "create": summary(times), "creates_per_second": len(times) / seconds, "idle_bytes_each": idle / len(have), "all_bytes": whole,
-            "increment": summary(one), "resident_bytes": resident(service)}
+            "rested": summary(rested), "increment": summary(one), "resident_bytes": resident(service)}
 
 
 def sessions(found, workplace, steps, clock, reserve):

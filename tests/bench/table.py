@@ -133,7 +133,7 @@ def _flatness_facts(found):
     if len(both) > 1:
         first, last = both[0], both[-1]
         count = last["sessions"]
-        yield (f"x += 1 in any of {count:,} sessions takes {ratio(last['increment']['p50_us'], first['increment']['p50_us'])} the median of one alone; in one of {count:,} bare forks of an "
+        yield (f"x += 1 by turns in any of {count:,} sessions takes {ratio(last['increment']['p50_us'], first['increment']['p50_us'])} the median of one alone; in one of {count:,} bare forks of an "
                f"interpreter over pipes, without server and jail, {ratio(bare[count]['p50_us'], bare[first['sessions']]['p50_us'])} ({duration(bare[first['sessions']]['p50_us'])} and "
                f"{duration(bare[count]['p50_us'])}): caches and page tables that were left cold")
 
@@ -181,8 +181,8 @@ def rows_as_facts(found):
 
 def sessions(found):
     steps, bare = get(found, "sessions"), {f["forks"]: f["increment"] for f in get(found, "forks") or []}
-    return [["sessions alive", "create", "x += 1 in any of them", "in as many bare forks", "memory each", "the service's own", "in all"],
-            *[[f"{s['sessions']:,}", times(s["create"]), times(s["increment"]), times(bare.get(s["sessions"])), megabytes(s["idle_bytes_each"]),
+    return [["sessions alive", "create", "a cell in one that rested", "x += 1 by turns", "in as many bare forks", "memory each", "the service's own", "in all"],
+            *[[f"{s['sessions']:,}", times(s["create"]), times(s.get("rested")), times(s["increment"]), times(bare.get(s["sessions"])), megabytes(s["idle_bytes_each"]),
                megabytes(sum(s["resident_bytes"].values())), gigabytes(s["all_bytes"]) if "all_bytes" in s else NONE] for s in steps]] if steps else []
 
 
