@@ -11,7 +11,7 @@ enum { CHILDREN_MAX = 65536, BUCKETS = 16384 };
 
 struct children {
     const struct jail *jail;
-    size_t             adopted;
+    size_t             count, adopted;
     uint32_t           uid_next;
     struct child      *free;
     uint8_t           *uid_used;
@@ -78,6 +78,7 @@ struct child *children_add(struct children *children, uint32_t session)
     child->session.uid     = (uid_t)-1;
     child->pidfd           = -1;
     *slot                  = child;
+    children->count++;
     return child;
 }
 
@@ -133,6 +134,7 @@ void children_remove(struct children *children, struct child *child)
     uint8_t       *used = uid_slot(children, child->session.uid);
 
     *slot = child->next;
+    children->count--;
     if (child->is_dying)
         TAILQ_REMOVE(&children->dying, child, dying);
     forget_pid(children, child);
@@ -145,6 +147,11 @@ void children_remove(struct children *children, struct child *child)
         *used = 0;
     child->next    = children->free;
     children->free = child;
+}
+
+size_t children_count(const struct children *children)
+{
+    return children->count;
 }
 
 size_t children_adopted(const struct children *children)

@@ -32,6 +32,7 @@ struct child *children_find_pid(const struct children *children, pid_t pid);
 void          children_set_pid(struct children *children, struct child *child, pid_t pid); /* once it is known */
 /* Closes what the record holds and frees it. */
 void   children_remove(struct children *children, struct child *child);
+size_t children_count(const struct children *children);
 size_t children_adopted(const struct children *children);
 /* Marks pidfd as the way the end of this child is seen; owns it from then on. */
 void children_adopt(struct children *children, struct child *child, int pidfd);

@@ -233,19 +233,29 @@ void jail_cgroup_release(const struct jail *jail, uint32_t session)
     }
 }
 
-/* Groups that were busy when their session ended, and then the one that held them. Returns false when that one is busy still. */
-static bool remove_group(int parent_fd, const char *name)
+void jail_cgroup_sweep(int place_fd)
 {
-    int            fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    DIR           *dir = copy < 0 ? NULL : fdopendir(copy);
+    int            fd  = openat(place_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR           *dir = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *entry;
 
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         if (entry->d_type == DT_DIR && entry->d_name[0] == 's')
-            (void)unlinkat(fd, entry->d_name, AT_REMOVEDIR);
+            (void)unlinkat(place_fd, entry->d_name, AT_REMOVEDIR); /* EBUSY: it has processes */
     }
     if (dir != NULL)
         closedir(dir);
+    else
+        fdio_close(&fd);
+}
+
+/* Groups that were busy when their session ended, and then the one that held them. Returns false when that one is busy still. */
+static bool remove_group(int parent_fd, const char *name)
+{
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd >= 0)
+        jail_cgroup_sweep(fd);
     fdio_close(&fd);
     return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno != EBUSY;
 }

@@ -6,16 +6,18 @@
 
 enum {
     ROOM         = 8192,
-    QUIET_MS     = 20,   /* without anything to do */
-    PATIENCE_MS  = 2000, /* where that never comes */
-    AT_ONCE      = 8,    /* about a millisecond: then we look whether somebody wants something */
-    AT_ONCE_BUSY = 2,    /* each turn, so more than there come */
+    QUIET_MS     = 20,    /* without anything to do */
+    PATIENCE_MS  = 10000, /* where that never comes */
+    SPARE        = 64,    /* beside those whose place no living session has taken: a group without a session weighs less than one with it */
+    AT_ONCE      = 8,     /* about a millisecond: then we look whether somebody wants something */
+    AT_ONCE_BUSY = 2,     /* each turn, so more than there come */
 };
 
 struct retired {
     const struct jail *jail;
     bool               is_quiet; /* it has been for QUIET_MS, and nothing has happened since */
     uint32_t           first, count;
+    size_t             peak; /* living sessions, since there was nothing to remove */
     struct {
         uint32_t session; /* 0: removed already */
         int64_t  since_ms;
@@ -77,12 +79,20 @@ int retired_wait_ms(const struct retired *retired)
     return retired->is_quiet ? 0 : QUIET_MS;
 }
 
-void retired_turn(struct retired *retired, bool is_quiet, int64_t now_ms)
+/* Whether the first should not wait any longer, though there is other work. */
+static bool is_pressing(const struct retired *retired, size_t alive, int64_t now_ms)
 {
-    int64_t late      = now_ms - PATIENCE_MS;
+    return retired->count > 0 &&
+           (retired->count + alive > retired->peak + SPARE || retired->ring[retired->first].since_ms <= now_ms - PATIENCE_MS);
+}
+
+void retired_turn(struct retired *retired, bool is_quiet, size_t alive, int64_t now_ms)
+{
     retired->is_quiet = is_quiet;
+    if (retired->count == 0 || alive > retired->peak)
+        retired->peak = alive;
     for (int i = 0; is_quiet && i < AT_ONCE && retired->count > 0; i++)
         remove_first(retired);
-    for (int i = 0; i < AT_ONCE_BUSY && retired->count > 0 && retired->ring[retired->first].since_ms <= late; i++)
+    for (int i = 0; i < AT_ONCE_BUSY && is_pressing(retired, alive, now_ms); i++)
         remove_first(retired);
 }

@@ -23,7 +23,8 @@ void retired_add(struct retired *retired, uint32_t session, int64_t now_ms);
 void retired_make_way(struct retired *retired, uint32_t session);
 /* How long to wait for something else to do: milliseconds, -1: as long as it takes. */
 int retired_wait_ms(const struct retired *retired);
-/* Removes some: when there was nothing else to do in retired_wait_ms, or those that have been waiting for too long. */
-void retired_turn(struct retired *retired, bool is_quiet, int64_t now_ms);
+/* Removes some: when there was nothing else to do in retired_wait_ms, or those that
+ * have been waiting for too long, or are more than sessions have ended lately. alive: how many sessions there are. */
+void retired_turn(struct retired *retired, bool is_quiet, size_t alive, int64_t now_ms);
 
 #endif

@@ -118,7 +118,7 @@ void zygote_after_turn(struct zygote *zygote, bool is_quiet)
             reap(zygote, pid, status);
     }
     check_adopted(zygote);
-    retired_turn(zygote->retired, is_quiet, now_ms());
+    retired_turn(zygote->retired, is_quiet, children_count(zygote->children), now_ms());
 }
 
 static void kill_one(struct child *child, void *arg)

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import os
 import random
+import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -260,6 +262,30 @@ def test_forks_are_sessions_of_their_own_afterwards(server):
     kill_server(server)
     assert client.stdout("print(x)", children[0]) == "2\n"
     assert client.expect(201, "POST", f"/api/v1/sessions/{children[0]}/fork", {"count": 1})["sessions"]
+
+
+def test_groups_of_ended_sessions_go_although_the_zygote_has_died(server):
+    """They are removed a moment after their session: here by the next zygote."""
+    client = server.client
+    if not client.health()["isolation"]["layers"]["cgroupMemory"]["active"]:
+        pytest.skip("no control group can be made here")
+
+    def deserted():
+        return [path for path in processes.cgroups_of(server.pid) if re.fullmatch(r".*/s[0-9]+", path) and is_deserted(path)]
+
+    def is_deserted(group):
+        try:
+            return not Path(group, "cgroup.procs").read_text()
+        except OSError:  # it is gone meanwhile
+            return False
+
+    living, *others = [client.session() for _ in range(8)]
+    for session in others:
+        client.delete_session(session)
+    os.kill(server.zygote_pid(), signal.SIGKILL)
+    until(lambda: client.stdout("print(1)") == "1\n", "a new zygote makes sessions")
+    until(lambda: not deserted(), "no group is left that has no process")
+    assert client.stdout("print('alive')", living) == "alive\n"
 
 
 def test_nothing_is_left_after_deaths_and_a_clean_end(make_server):

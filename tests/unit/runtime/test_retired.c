@@ -45,13 +45,13 @@ static void waits_for_quiet(void **state)
     for (uint32_t i = 1; i <= 20; i++)
         retired_add(retired, i, 1000);
     assert_true(retired_wait_ms(retired) > 0);
-    retired_turn(retired, false, 1001);
+    retired_turn(retired, false, 100, 1001);
     assert_int_equal(removed_count, 0);
-    retired_turn(retired, true, 1030);
+    retired_turn(retired, true, 100, 1030);
     assert_in_range(removed_count, 1, 19); /* some: a request may have come meanwhile */
     assert_int_equal(retired_wait_ms(retired), 0);
     while (retired_wait_ms(retired) == 0)
-        retired_turn(retired, true, 1031);
+        retired_turn(retired, true, 100, 1031);
     assert_int_equal(retired_wait_ms(retired), -1);
     assert_int_equal(removed_count, 20);
     for (uint32_t i = 0; i < 20; i++)
@@ -65,8 +65,8 @@ static void something_to_do_makes_it_wait_again(void **state)
 
     for (uint32_t i = 1; i <= 20; i++)
         retired_add(retired, i, 1000);
-    retired_turn(retired, true, 1030);
-    retired_turn(retired, false, 1031);
+    retired_turn(retired, true, 100, 1030);
+    retired_turn(retired, false, 100, 1031);
     assert_true(retired_wait_ms(retired) > 0);
 }
 
@@ -77,9 +77,37 @@ static void where_it_is_never_quiet_the_late_go(void **state)
 
     retired_add(retired, 1, 1000);
     retired_add(retired, 2, 9000);
-    retired_turn(retired, false, 9001);
+    retired_turn(retired, false, 100, 9001);
+    assert_int_equal(removed_count, 0);
+    retired_turn(retired, false, 100, 11001);
     assert_int_equal(removed_count, 1);
     assert_int_equal(removed[0], 1);
+}
+
+static void as_many_wait_as_have_ended(void **state)
+{
+    struct retired *retired = begin();
+    (void)state;
+
+    retired_turn(retired, false, 1000, 1000);
+    for (uint32_t i = 1; i <= 1000; i++) {
+        retired_add(retired, i, 1000);
+        retired_turn(retired, false, 1000 - i, 1001);
+    }
+    assert_int_equal(removed_count, 0);
+}
+
+static void where_others_take_their_place_few_wait(void **state)
+{
+    struct retired *retired = begin();
+    (void)state;
+
+    retired_turn(retired, false, 30, 1000);
+    for (uint32_t i = 1; i <= 1000; i++) {
+        retired_add(retired, i, 1000);
+        retired_turn(retired, false, 30, 1001);
+    }
+    assert_true(removed_count >= 900);
 }
 
 static void their_number_has_a_limit(void **state)
@@ -91,7 +119,7 @@ static void their_number_has_a_limit(void **state)
         retired_add(retired, i, 1000);
     assert_int_equal(removed_count, 10);
     while (retired_wait_ms(retired) >= 0)
-        retired_turn(retired, true, 1001);
+        retired_turn(retired, true, 100, 1001);
     assert_int_equal(removed_count, KEPT_MAX + 10);
     for (uint32_t i = 0; i < removed_count; i++)
         assert_int_equal(removed[i], i + 1);
@@ -109,7 +137,7 @@ static void a_number_that_comes_again_finds_nothing(void **state)
     retired_make_way(retired, 2);
     assert_int_equal(removed_count, 1);
     while (retired_wait_ms(retired) >= 0)
-        retired_turn(retired, true, 1001);
+        retired_turn(retired, true, 100, 1001);
     assert_int_equal(removed_count, 3); /* the second one is not removed again */
     assert_int_equal(removed[0], 2);
     assert_int_equal(removed[1], 1);
@@ -144,6 +172,8 @@ int main(void)
         cmocka_unit_test(waits_for_quiet),
         cmocka_unit_test(something_to_do_makes_it_wait_again),
         cmocka_unit_test(where_it_is_never_quiet_the_late_go),
+        cmocka_unit_test(as_many_wait_as_have_ended),
+        cmocka_unit_test(where_others_take_their_place_few_wait),
         cmocka_unit_test(their_number_has_a_limit),
         cmocka_unit_test(a_number_that_comes_again_finds_nothing),
         cmocka_unit_test(without_a_pid_namespace_at_once),
