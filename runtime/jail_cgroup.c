@@ -233,7 +233,8 @@ void jail_cgroup_release(const struct jail *jail, uint32_t session)
     }
 }
 
-void jail_cgroup_sweep(int place_fd)
+/* Removes those in which there is no process. */
+static void sweep(int place_fd)
 {
     int            fd  = openat(place_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR           *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -249,13 +250,21 @@ void jail_cgroup_sweep(int place_fd)
         fdio_close(&fd);
 }
 
+void jail_cgroup_sweep(const struct jail *jail)
+{
+    for (int i = 0; i < CGROUP_KINDS; i++) {
+        if (jail->cgroup_fd[i] >= 0)
+            sweep(jail->cgroup_fd[i]);
+    }
+}
+
 /* Groups that were busy when their session ended, and then the one that held them. Returns false when that one is busy still. */
 static bool remove_group(int parent_fd, const char *name)
 {
     int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd >= 0)
-        jail_cgroup_sweep(fd);
+        sweep(fd);
     fdio_close(&fd);
     return unlinkat(parent_fd, name, AT_REMOVEDIR) == 0 || errno != EBUSY;
 }

@@ -293,8 +293,6 @@ int jail_cgroup_prepare(struct jail *jail, struct err *err)
         prepare_v1(jail);
     for (int i = 0; i < CGROUP_KINDS; i++) {
         if (jail->cgroup_fd[i] >= 0)
-            jail_cgroup_sweep(jail->cgroup_fd[i]); /* what a zygote that died had not removed yet */
-        if (jail->cgroup_fd[i] >= 0)
             jail_active(jail, layers[i], "cgroup version %d", jail->cgroup_version);
         else if (jail->cgroup_version == 0)
             jail_inactive(jail, layers[i], "no %s controller of version 2 is delegated to us (%s) and none of version 1 is writable",

@@ -36,8 +36,6 @@ int  jail_cgroup_make(int parent_fd, const char *name);
 int  jail_cgroup_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
 int  jail_cgroup_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 void jail_cgroup_done(struct jail *jail);
-/* Removes the sessions' groups in which there is no process. */
-void jail_cgroup_sweep(int place_fd);
 
 /* Asks the kernel to take back what the session's processes do not use. *ret_bytes: by how much its memory has shrunk. Blocks. 0 or -1. */
 int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *session, uint64_t *ret_bytes, struct err *err);

@@ -148,6 +148,7 @@ static int start_in_jail(struct zygote *zygote, struct err *err)
     zygote->jail.address_space_bytes = address_space(zygote->jail.proc_fd);
     if (visit_seal(&zygote->jail, err) < 0)
         return -1;
+    jail_cgroup_sweep(&zygote->jail);
     return zygote_greet(zygote, err);
 }
 

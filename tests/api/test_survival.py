@@ -264,8 +264,9 @@ def test_forks_are_sessions_of_their_own_afterwards(server):
     assert client.expect(201, "POST", f"/api/v1/sessions/{children[0]}/fork", {"count": 1})["sessions"]
 
 
-def test_groups_of_ended_sessions_go_although_the_zygote_has_died(server):
+def test_groups_of_ended_sessions_go_although_the_zygote_has_died(make_server):
     """They are removed a moment after their session: here by the next zygote."""
+    server = make_server(env={"SANDBOX_POOL_SIZE": "2"}).start()
     client = server.client
     if not client.health()["isolation"]["layers"]["cgroupMemory"]["active"]:
         pytest.skip("no control group can be made here")
@@ -280,9 +281,11 @@ def test_groups_of_ended_sessions_go_although_the_zygote_has_died(server):
             return False
 
     living, *others = [client.session() for _ in range(8)]
+    until(lambda: client.health()["sessions"]["pooled"] == 2, "no session is in the making")
+    zygote = server.zygote_pid()
     for session in others:
         client.delete_session(session)
-    os.kill(server.zygote_pid(), signal.SIGKILL)
+    os.kill(zygote, signal.SIGKILL)
     until(lambda: client.stdout("print(1)") == "1\n", "a new zygote makes sessions")
     until(lambda: not deserted(), "no group is left that has no process")
     assert client.stdout("print('alive')", living) == "alive\n"
