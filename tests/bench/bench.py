@@ -78,7 +78,7 @@ class Bench:
 
     def streams(self, running):
         mine = self.found["service"]
-        mine["events"] = service.events(running, self.scale(500))
+        mine["events"], mine["events_uncopied"] = service.events(running, self.scale(500)), service.events(running, self.scale(500), checkpoints="off")
         mine["watchers"] = service.watchers(running, 1000 if self.variant == "full" else 200)
 
     def load(self, running):

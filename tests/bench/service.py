@@ -155,9 +155,9 @@ def checkpoints(service, connections, count, rounds=3):
 
 # ---- streams ----
 
-def events(service, rounds):
+def events(service, rounds, **fields):
     """A stream's first event and first text, each over a connection of its own."""
-    session = service.client.session()
+    session = service.client.session(**fields)
     service.client.execute("print(1)", session)
     found = streams(service, "print(1)", session, rounds)
     end(service, [session])

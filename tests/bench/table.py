@@ -90,6 +90,7 @@ def _session_rows(rows, found):
     _row(rows, "x += 1, one connection", get(mine, "kept", INCREMENT), ping, "bare libevhtp", _rate(get(mine, "kept", INCREMENT)))
     _row(rows, "x += 1, 16 connections", get(mine, "increment_16"), get(found, "limits", "ping_16", "p50_us"), "bare libevhtp", _rate(get(mine, "increment_16")))
     _row(rows, "request to first event of a stream", get(mine, "events", "first_event"), pipe, "a ping-pong")
+    _row(rows, "request to first event of a stream, checkpoints off", get(mine, "events_uncopied", "first_event"), pipe, "a ping-pong")
     _row(rows, "request to first output of a stream", get(mine, "events", "first_output"), pipe, "a ping-pong")
     _row(rows, f"a burst of {get(mine, 'burst', 'sessions'):,} creates from the pool" if get(mine, "burst") else "", get(mine, "burst"), fork, "a fork", _rate(get(mine, "burst")))
 
