@@ -13,6 +13,15 @@
 /* Of one session: a person's cells, some dozens in a row, are copied each; a loop of short ones gives a twentieth of its time. */
 enum { SAVED_MOST_US = 80 * 1000, SHARE = 50, BRIEF_US = 30 };
 
+static void on_turn(void *arg)
+{
+    struct session *session = arg;
+    if (session->state == SESSION_ENDED)
+        checkpoint_line_leave(session->checkpoints->line, &session->checkpoints->place);
+    else
+        session_go_on(session);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -30,6 +39,8 @@ struct session_checkpoints *session_checkpoints_new(struct session *session, str
     checkpoint_budget_init(&own->budget, SAVED_MOST_US, SHARE, BRIEF_US, metrics_now_us());
     TAILQ_INIT(&own->waiting);
     (void)evtimer_assign(&own->timer, base, on_timer, session);
+    own->line  = sessions_checkpoint_line(session->sessions);
+    own->place = (struct checkpoint_place){.on_turn = on_turn, .arg = session};
     return own;
 }
 
@@ -59,6 +70,7 @@ void session_checkpoints_free(struct session_checkpoints *own)
     }
     request_free(own->running);
     (void)evtimer_del(&own->timer);
+    checkpoint_line_leave(own->line, &own->place);
     checkpoints_done(&own->all);
     free(own);
 }

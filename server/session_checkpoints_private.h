@@ -4,7 +4,7 @@
 
 #include <event2/event_struct.h>
 
-#include "checkpoint_budget.h"
+#include "checkpoint_line.h"
 #include "session_checkpoints.h"
 #include "session_private.h"
 
@@ -38,6 +38,8 @@ struct session_checkpoints {
     struct checkpoint_budget budget;
     int64_t                  first_us; /* when a first copy was wanted; 0: not yet */
     struct event             timer;    /* for when the budget allows again */
+    struct checkpoint_line  *line;
+    struct checkpoint_place  place; /* among all sessions */
     enum park_purpose        purpose;
     int64_t                  started_us; /* of the copy being taken, or of the way back */
     struct checkpoint       *target;     /* of PARK_AGAIN; or being woken */

@@ -139,10 +139,9 @@ static bool has_paused(struct session *session, int64_t now_us)
  */
 static bool is_affordable(struct session *session)
 {
-    struct session_checkpoints *own     = session->checkpoints;
-    struct checkpoint_budget   *service = sessions_checkpoint_budget(session->sessions);
-    bool                        waits   = is_about_to_run(session);
-    int64_t                     now_us  = metrics_now_us(), wait_us;
+    struct session_checkpoints *own    = session->checkpoints;
+    bool                        waits  = is_about_to_run(session);
+    int64_t                     now_us = metrics_now_us(), wait_us;
     if (own->mode == CHECKPOINTS_ALWAYS)
         return true;
     if (!waits && session->is_casual && session->executions < 2)
@@ -152,11 +151,9 @@ static bool is_affordable(struct session *session)
     if (!waits && checkpoints_nearest(&own->all) == NULL && !has_paused(session, now_us))
         return false;
     wait_us = checkpoint_budget_wait_us(&own->budget, now_us);
-    if (wait_us == 0)
-        wait_us = checkpoint_budget_wait_us(service, now_us);
     if (wait_us > 0)
         wait_for_budget(session, wait_us);
-    return wait_us == 0;
+    return wait_us == 0 && checkpoint_line_ask(own->line, &own->place);
 }
 
 static bool is_wanted(struct session *session)
@@ -270,7 +267,7 @@ static void pay(struct session *session, int64_t said_us)
         cost = COST_LEAST_US;
     cost = (cost < wall ? cost : wall) * COST_WHOLE;
     checkpoint_budget_spend(&own->budget, cost);
-    checkpoint_budget_spend(sessions_checkpoint_budget(session->sessions), cost);
+    checkpoint_line_pay(own->line, &own->place, cost);
 }
 
 void session_park_on_frame(struct session *session, const struct frame *frame)

@@ -236,8 +236,7 @@ struct sessions *sessions_new(struct event_base *base, struct pool *pool, const 
     TAILQ_INIT(&sessions->over);
     TAILQ_INIT(&sessions->leaving);
     turns_init(&sessions->turns, settings->max_running);
-    checkpoint_budget_init(&sessions->checkpoint_budget, COPIES_SAVED_US, COPIES_SHARE * sysconf(_SC_NPROCESSORS_ONLN), 0,
-                           metrics_now_us());
+    checkpoint_line_init(&sessions->checkpoint_line, base, COPIES_SAVED_US, COPIES_SHARE * sysconf(_SC_NPROCESSORS_ONLN));
     turn_line_init(&sessions->everybody, 0);
     TAILQ_INIT(&sessions->births);
     sessions->by_id      = table_new(ID_BYTES);
@@ -285,6 +284,7 @@ void sessions_free(struct sessions *sessions)
         event_free(sessions->bury);
     if (sessions->leave != NULL)
         event_free(sessions->leave);
+    checkpoint_line_done(&sessions->checkpoint_line);
     free(sessions);
 }
 
@@ -387,9 +387,9 @@ const struct sessions_settings *sessions_settings(const struct sessions *session
     return &sessions->settings;
 }
 
-struct checkpoint_budget *sessions_checkpoint_budget(struct sessions *sessions)
+struct checkpoint_line *sessions_checkpoint_line(struct sessions *sessions)
 {
-    return &sessions->checkpoint_budget;
+    return &sessions->checkpoint_line;
 }
 
 uint64_t sessions_next_serial(struct sessions *sessions)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "checkpoint_budget.h"
+#include "checkpoint_line.h"
 #include "ended.h"
 #include "err.h"
 #include "event_log.h"
@@ -97,7 +97,7 @@ const struct sessions_settings *sessions_settings(const struct sessions *session
 uint64_t                        sessions_next_serial(struct sessions *sessions);
 int                             sessions_add_execution(struct sessions *sessions, struct execution *execution); /* 0, or -1: no memory */
 void                            sessions_remove_execution(struct sessions *sessions, struct execution *execution);
-struct checkpoint_budget       *sessions_checkpoint_budget(struct sessions *sessions);
+struct checkpoint_line         *sessions_checkpoint_line(struct sessions *sessions);
 /* Whether one more may run now; if not, session_go_on is called when one may. */
 bool sessions_may_run(struct sessions *sessions, struct session *session);
 void sessions_on_start(struct sessions *sessions, struct session *session);

@@ -30,12 +30,12 @@ struct sessions {
     struct turns             turns;
     struct turn_line         everybody; /* of sessions without an owner */
     TAILQ_HEAD(birth_list, birth) births;
-    size_t                   birth_count;
-    struct sessions_totals   totals;
-    size_t                   parts;             /* of the living ones */
-    struct checkpoint_budget checkpoint_budget; /* of all sessions together */
-    struct event            *sweep, *bury, *leave;
-    bool                     draining, closed;
+    size_t                 birth_count;
+    struct sessions_totals totals;
+    size_t                 parts; /* of the living ones */
+    struct checkpoint_line checkpoint_line;
+    struct event          *sweep, *bury, *leave;
+    bool                   draining, closed;
     void (*on_idle)(void *arg);
     void *on_idle_arg;
 };

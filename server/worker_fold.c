@@ -102,6 +102,7 @@ void worker_on_unfolded(struct worker *worker, const int fds[MEMBER_FOLDED_FDS])
     struct err err = {0};
 
     if (fds == NULL) {
+        worker_unfold(worker); /* sent because something was said: init has left off watching */
         folds_lost(folds_of(worker), &worker->fold);
         return;
     }

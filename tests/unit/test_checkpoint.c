@@ -10,6 +10,8 @@
 
 #include "checkpoint.h"
 #include "checkpoint_budget.h"
+#include "checkpoint_line.h"
+#include "fake_zygote.h"
 
 static struct checkpoints all;
 
@@ -206,6 +208,79 @@ static void test_time_that_others_had_does_not_count(void **state)
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
+/* ---- the line ---- */
+
+enum { PLACES = 30, COST_US = 4000 };
+
+static struct checkpoint_line  line;
+static struct checkpoint_place places[PLACES];
+static int                     turns[PLACES], turn_count, most_at_once, at_once;
+
+/* What has its turn pays at once, so that only the line holds the others back. */
+static void on_turn(void *arg)
+{
+    struct checkpoint_place *place = arg;
+    turns[turn_count++]            = (int)(place - places);
+    at_once++;
+    most_at_once = at_once > most_at_once ? at_once : most_at_once;
+    assert_true(checkpoint_line_ask(&line, place));
+    checkpoint_line_pay(&line, place, COST_US);
+}
+
+static bool all_had_theirs(void *arg)
+{
+    at_once = 0; /* another pass of the loop */
+    return turn_count == *(int *)arg;
+}
+
+static void test_the_line_lets_one_after_the_other_in(void **state)
+{
+    struct event_base *base = fake_base();
+    int                wanted;
+    (void)state;
+    checkpoint_line_init(&line, base, PLACES * COST_US, 1000); /* all could be paid for at once */
+    turn_count = most_at_once = 0;
+    for (int i = 0; i < PLACES; i++) {
+        places[i] = (struct checkpoint_place){.on_turn = on_turn, .arg = &places[i]};
+        if (checkpoint_line_ask(&line, &places[i])) {
+            assert_int_equal(i, 0);
+            checkpoint_line_pay(&line, &places[i], COST_US);
+        }
+    }
+    assert_false(checkpoint_line_ask(&line, &places[5])); /* it waits already */
+    checkpoint_line_leave(&line, &places[3]);
+    checkpoint_line_leave(&line, &places[3]);
+    wanted = PLACES - 2;
+    fake_run_until(base, all_had_theirs, &wanted);
+    assert_int_equal(most_at_once, 1);
+    for (int i = 1, n = 0; i < PLACES; i++) {
+        if (i != 3)
+            assert_int_equal(turns[n++], i);
+    }
+    checkpoint_line_done(&line);
+    event_base_free(base);
+}
+
+static void test_what_is_not_used_is_given_back(void **state)
+{
+    struct event_base *base = fake_base();
+    int64_t            before;
+    (void)state;
+    checkpoint_line_init(&line, base, COST_US, 1);
+    places[0] = (struct checkpoint_place){.on_turn = on_turn, .arg = &places[0]};
+    before    = line.budget.left;
+    assert_true(checkpoint_line_ask(&line, &places[0]));
+    assert_true(checkpoint_line_ask(&line, &places[0])); /* once */
+    assert_int_equal(line.budget.left, before - line.usual_us * 1000);
+    checkpoint_line_leave(&line, &places[0]);
+    assert_int_equal(line.budget.left, before);
+    checkpoint_line_pay(&line, &places[0], COST_US); /* out of turn */
+    assert_int_equal(line.budget.left, before - COST_US * 1000);
+    assert_true(line.usual_us > 2000 && line.usual_us < COST_US);
+    checkpoint_line_done(&line);
+    event_base_free(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +295,8 @@ int main(void)
         TEST(test_the_budget),
         TEST(test_the_smallest_steps_add_up),
         TEST(test_time_that_others_had_does_not_count),
+        TEST(test_the_line_lets_one_after_the_other_in),
+        TEST(test_what_is_not_used_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
