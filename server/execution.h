@@ -131,12 +131,14 @@ void execution_set_notice(struct execution *execution, const char *notice);
 
 /* What of a running one is neither in its events nor in keep_run. Zeroed before. */
 struct execution_kept {
-    uint64_t          serial; /* 0: none */
-    uint64_t          output_bytes, dropped_bytes;
-    struct text_carry carry[PIPES_STREAM_COUNT][OUTPUT_WAY_COUNT];
-    uint32_t          plots, variables, dropped;
-    uint32_t          is_dying;  /* its interpreter is dead, */
-    uint32_t          is_undone; /* or what it did is being taken back */
+    uint64_t               serial; /* 0: none */
+    uint64_t               output_bytes, dropped_bytes;
+    struct text_carry      carry[PIPES_STREAM_COUNT][OUTPUT_WAY_COUNT];
+    uint32_t               plots, variables, dropped;
+    uint32_t               is_dying;    /* its interpreter is dead, */
+    uint32_t               is_undone;   /* or what it did is being taken back */
+    uint32_t               knows_state; /* of a dying one: it is this, only what it has used is not known yet */
+    struct execution_state state;
 };
 void execution_kept(const struct execution *execution, struct execution_kept *ret);
 /* From its start on it writes down its clock here. Before execution_start. */

@@ -53,6 +53,8 @@ void execution_kept(const struct execution *execution, struct execution_kept *re
     ret->dropped                = output->dropped;
     ret->is_undone              = execution->phase == PHASE_UNDO;
     ret->is_dying               = execution_is_dying(execution) && ret->is_undone == 0;
+    ret->knows_state            = execution->knows_state;
+    ret->state                  = execution->state;
     memcpy(ret->carry, output->carry, sizeof ret->carry);
 }
 

@@ -11,7 +11,7 @@
 #include "fdio.h"
 #include "log.h"
 
-enum { MAGIC = 0x70656b36 /* another layout must have another one */ };
+enum { MAGIC = 0x70656b37 /* another layout must have another one */ };
 
 /* In the mapping. */
 struct head {

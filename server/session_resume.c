@@ -324,8 +324,8 @@ static void go_on_dying(struct session *session, const struct session_remains *r
     if (execution == NULL || commit->running.is_dying == 0)
         return;
     execution_on_exit(execution, remains->status);
-    if (session->running == execution && state == WORKER_STARTING)
-        execution_on_state(execution, &lost);
+    if (session->running == execution && (state == WORKER_STARTING || commit->running.knows_state != 0))
+        execution_on_state(execution, commit->running.knows_state != 0 ? &commit->running.state : &lost);
 }
 
 /* What was ordered may not have reached init. */

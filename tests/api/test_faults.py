@@ -35,7 +35,7 @@ class Session:
         for init in processes.descendants(self.server.pid):
             inside = [p for p in processes.children(init) if processes.name(p) == self.name]
             if inside and processes.name(init) == "penny-init":
-                return init if victim == "init" else min(inside)
+                return init if victim == "init" else min(inside, key=processes.inner_pid)  # the machine's numbers begin again at times
         return None
 
     def kill(self, victim):

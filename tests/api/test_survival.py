@@ -251,6 +251,29 @@ def test_an_interpreter_that_died_meanwhile_and_a_run_that_is_taken_back(server)
     assert client.stdout("print(x)", session) == "kept\n"
 
 
+def test_a_death_of_which_only_the_use_is_not_known_yet(server):
+    """What a dead run has used is the zygote's to say. Meanwhile its state is back, and the server process that has heard so is killed."""
+    client, session = server.client, server.client.session(checkpoints="always")
+    client.stdout("x = 'kept'", session)
+    died = client.start("import os, time\nwhile not os.path.exists('go'): time.sleep(0.005)\nos._exit(4)", session)
+    zygote = next(p for p in processes.descendants(server.pid) if processes.name(p) == "penny-zygote")
+
+    def workers():
+        return {p for p in processes.descendants(server.pid) if processes.name(p) == "penny-worker"}
+
+    before = workers()
+    os.kill(zygote, signal.SIGSTOP)
+    try:
+        client.expect(201, "PUT", f"/api/v1/sessions/{session}/files/go", b"", headers={"Content-Type": "application/octet-stream"})
+        until(lambda: workers() - before, "the copy that was woken has been copied again", 10)
+        os.kill(server.server_pid(), signal.SIGKILL)
+    finally:
+        os.kill(zygote, signal.SIGCONT)
+    result = Watcher(client, died).run().result()
+    assert (result["status"], result["state"], result["restoredTo"]) == ("killed", "rolledBack", 1), result
+    assert client.stdout("print(x)", session) == "kept\n"
+
+
 def test_forks_are_sessions_of_their_own_afterwards(server):
     client, parent = server.client, server.client.session()
     client.stdout("x = 1", parent)

@@ -6,6 +6,7 @@ mounts and is found, and what others do on this machine in the same moment is no
 
 import ctypes
 import os
+import re
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -46,6 +47,14 @@ def command(pid):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip() or name(pid)
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def inner_pid(pid):
+    """Its number in the innermost of its pid namespaces. Numbers of a session grow, those of the machine begin again."""
+    try:
+        return int(re.search(r"^NSpid:.*?(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def children(pid):
