@@ -333,7 +333,7 @@ container-test: packages-test
 	$(Q)timeout --foreground -k 120 2700 build/venv-test/bin/python -m pytest -q -s --timeout 1800 tests/container $(T)
 
 VM_PACKAGES := qemu-system-x86 debootstrap cpio kmod e2fsprogs xz-utils
-VM_KERNELS  ?= bookworm bullseye bookworm-backports
+VM_KERNELS  ?= bullseye bookworm-backports bookworm
 vm-test: packages-test
 	$(Q)deploy/setup.sh packages $(VM_PACKAGES)
 	$(Q)$(MAKE) $(PARALLEL) programs

@@ -20,7 +20,7 @@
 #include "fdio.h"
 #include "jail_layers.h"
 
-enum { REMOVALS_MAX = 500 };
+enum { REMOVALS_MAX = 2000 };
 
 const char *const jail_cgroup_controllers[CGROUP_KINDS] = {[CGROUP_MEMORY] = "memory", [CGROUP_PIDS] = "pids", [CGROUP_CPU] = "cpu"};
 
@@ -287,5 +287,7 @@ void jail_cgroup_done(struct jail *jail)
         if (parent_fd >= 0)
             remove_group_patiently(parent_fd, jail->cgroup_name);
         fdio_close(&parent_fd);
+        if (jail->cgroup_version == 2) /* one hierarchy: that was the group of all three */
+            return;
     }
 }

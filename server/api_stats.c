@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "api_stats.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,10 @@ static json_t *write_hibernation(const struct session_info *info)
         return json;
     (void)json_object_set_new(json, "reclaimed", json_integer((json_int_t)reclaimed->bytes));
     if (reclaimed->error != 0)
-        (void)json_object_set_new(json, "reason", json_sprintf("nothing could be taken back: %s", strerror(reclaimed->error)));
+        (void)json_object_set_new(json, "reason",
+                                  json_sprintf("nothing could be taken back: %s", reclaimed->error == ENOENT
+                                                                                      ? "Linux 5.19 and newer can, this one can't"
+                                                                                      : strerror(reclaimed->error)));
     else if (reclaimed->bytes == 0)
         (void)json_object_set_new(json, "reason",
                                   json_string("the kernel found nothing to take back; without swap it can take back caches only"));

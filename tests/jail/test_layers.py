@@ -145,5 +145,8 @@ def test_a_weaker_host_is_refused(make_server, tier, level):
 def test_the_level_that_is_there_is_accepted(make_server):
     from harness import tiers
 
-    with make_server(tier="process" if tiers.tier_reason("process") is None else tiers.natural(), args=["--require-isolation=process"]) as server:
+    tier = "process" if tiers.tier_reason("process") is None else tiers.natural()
+    if make_server(tier=tier).start().client.health()["isolation"]["level"] == "none":
+        pytest.skip("/health says that nothing holds here")
+    with make_server(tier=tier, args=["--require-isolation=process"]) as server:
         assert server.client.stdout("print(1)") == "1\n"

@@ -133,8 +133,9 @@ def test_a_bomb_of_memory_dies_alone(server, session):
         client.stdout("mine = bytearray(b'x' * 20_000_000)", other)
     killed = lambda: {g: dict(line.split() for line in (g / "memory.events").read_text().splitlines())["oom_kill"] for g in groups(server).glob("s*")}  # noqa: E731
     before = killed()
-    result = client.execute("import os, time\nfor _ in range(20):\n    if os.fork() == 0:\n        x = bytearray(b'x') * 100_000_000\n        time.sleep(60)\ntime.sleep(60)", session, timeout=30000)
-    assert result["status"] in ("memory", "killed", "timeout"), result
+    result = client.execute("import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n        x = bytearray(b'x') * 300_000_000\n        time.sleep(20)\n        os._exit(0)\n"
+                            "print(sorted(os.wait()[1] for _ in range(4)))", session, timeout=100000)
+    assert result["status"] in ("memory", "killed") or "9" in result["output"]["stdout"], result
     after = killed()
     assert len([g for g in before if after.get(g, before[g]) != before[g]]) == 1
     for other in others:
@@ -152,7 +153,7 @@ def test_an_unused_sessions_memory_goes_to_swap(make_server, tmp_path):
         stats = lambda: client.expect(200, "GET", f"/api/v1/sessions/{session}/stats")["hibernation"]  # noqa: E731
         said = until(lambda: (s := stats())["hibernated"] and len(s) > 1 and s, "it hibernates and says what that gave", 60)
         if not (group / "memory.reclaim").exists():  # Linux 5.19
-            assert said["reclaimed"] == 0 and "memory.reclaim" in said["reason"], said
+            assert said["reclaimed"] == 0 and "Linux 5.19" in said["reason"], said
             return
         swapped = int((group / "memory.swap.current").read_text())
         assert said["reclaimed"] > 30_000_000 and swapped > 30_000_000, (said, swapped)

@@ -1,6 +1,6 @@
 """Runs tests inside virtual machines with Debian's kernels, where control groups are version 2 and nothing else, and Landlock is older or not there.
 
-usage: vm.py [--place DIRECTORY] [KERNEL...]       KERNEL: bullseye bookworm bookworm-backports; `make vm-test` runs all of them
+usage: vm.py [--place DIRECTORY] [KERNEL...]       KERNEL: bullseye bookworm bookworm-backports; without: all of them
 Under KVM where that works, else by emulation, which is some ten times slower. Exit code 0 when every machine's tests passed.
 """
 
@@ -19,8 +19,10 @@ ROOT = HERE.parents[1]
 
 # What runs in each: the jail suite and what of the API is closest to it on the kernel that Debian 12 has; on the others what differs there.
 JAIL = ["tests/vm/test_in_vm.py", "tests/jail"]
-SMOKE = ["tests/api/test_isolation.py", "tests/api/test_run_limits.py"]
-KERNELS = {"bookworm": JAIL + SMOKE, "bullseye": ["tests/vm/test_in_vm.py", "tests/jail/test_files.py", "tests/jail/test_syscalls.py"], "bookworm-backports": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py"]}
+SMOKE = ["tests/api/test_isolation.py", "tests/api/test_run_limits.py", "tests/api/test_density.py"]
+KERNELS = {"bullseye": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py", "tests/jail/test_files.py", "tests/jail/test_syscalls.py", "tests/api/test_density.py"],
+           "bookworm-backports": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py", "tests/jail/test_syscalls.py"],
+           "bookworm": JAIL + SMOKE}
 # The emulation of cmpxchg16b in QEMU 7.2 spoils flags, and with them the lists of free memory of kernels from 6.5 on: those are told to do without.
 EMULATED = {"bookworm-backports": "clearcpuid=cx16 "}
 SECONDS = 2400  # of one machine; by emulation on two idle cores the longest takes about half of that
@@ -99,11 +101,12 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):  # no machine goes on without us
         signal.signal(number, interrupt)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kernels", nargs="*", default=list(KERNELS), choices=[*KERNELS, []])
+    parser.add_argument("kernels", nargs="*", metavar="KERNEL")
     parser.add_argument("--place", type=Path, default=ROOT / "build/vm")
     parser.add_argument("--tests", help="these instead, with commas between")
     parser.add_argument("--keep-disk", action="store_true", help="the disk as it was made last")
     options = parser.parse_args()
+    options.kernels = options.kernels or list(KERNELS)
     options.place.mkdir(parents=True, exist_ok=True)
     if not options.keep_disk or not (options.place / "disk.img").exists():
         subprocess.run([HERE / "disk.sh", options.place], check=True)
