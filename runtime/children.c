@@ -11,7 +11,7 @@ enum { CHILDREN_MAX = 65536, BUCKETS = 16384 };
 
 struct children {
     const struct jail *jail;
-    size_t             count, adopted;
+    size_t             count, adopted, dying_count;
     uint32_t           uid_next;
     struct child      *free;
     uint8_t           *uid_used;
@@ -135,8 +135,7 @@ void children_remove(struct children *children, struct child *child)
 
     *slot = child->next;
     children->count--;
-    if (child->is_dying)
-        TAILQ_REMOVE(&children->dying, child, dying);
+    children_end_seen(children, child);
     forget_pid(children, child);
     for (int i = 0; i < SESSION_FD_COUNT; i++)
         fdio_close(&child->fds[i]);
@@ -167,9 +166,25 @@ void children_adopt(struct children *children, struct child *child, int pidfd)
 
 void children_expect_end(struct children *children, struct child *child)
 {
-    if (!child->is_dying)
-        TAILQ_INSERT_TAIL(&children->dying, child, dying);
+    if (child->is_dying)
+        return;
+    TAILQ_INSERT_TAIL(&children->dying, child, dying);
     child->is_dying = true;
+    children->dying_count++;
+}
+
+void children_end_seen(struct children *children, struct child *child)
+{
+    if (!child->is_dying)
+        return;
+    TAILQ_REMOVE(&children->dying, child, dying);
+    child->is_dying = false;
+    children->dying_count--;
+}
+
+size_t children_dying(const struct children *children)
+{
+    return children->dying_count;
 }
 
 void children_each_dying(struct children *children, size_t most, void (*visit)(struct child *child, void *arg), void *arg)

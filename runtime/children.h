@@ -38,6 +38,9 @@ size_t children_adopted(const struct children *children);
 void children_adopt(struct children *children, struct child *child, int pidfd);
 /* Its end was asked for. */
 void children_expect_end(struct children *children, struct child *child);
+/* It has been reaped, and its record is to stay. */
+void   children_end_seen(struct children *children, struct child *child);
+size_t children_dying(const struct children *children);
 /* As children_each, for at most `most` of those whose end is expected, who have waited longest. */
 void children_each_dying(struct children *children, size_t most, void (*visit)(struct child *child, void *arg), void *arg);
 /* Calls `visit` for every record; the visitor may remove the one it is given. */

@@ -16,6 +16,7 @@
 enum {
     DYING_MAX = 64,  /* of those whose end was asked for are looked at when a child has died */
     UNSEEN_MS = 100, /* until every child is */
+    AT_ONCE   = 32,  /* when all are ended: thousands at a time would stand in each other's way */
 };
 
 static int64_t now_ms(void)
@@ -121,9 +122,20 @@ void zygote_after_turn(struct zygote *zygote, bool is_quiet)
     retired_turn(zygote->retired, is_quiet, children_count(zygote->children), now_ms());
 }
 
+static void wait_for(struct child *child, void *arg)
+{
+    struct zygote *zygote = arg;
+    while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    children_end_seen(zygote->children, child);
+}
+
 static void kill_one(struct child *child, void *arg)
 {
-    zygote_kill(arg, child);
+    struct zygote *zygote = arg;
+    zygote_kill(zygote, child);
+    if (children_dying(zygote->children) > AT_ONCE)
+        children_each_dying(zygote->children, 1, wait_for, zygote);
 }
 
 static void release_one(struct child *child, void *arg)

@@ -30,9 +30,12 @@ void orphans_end(void)
 {
     int rounds = 0;
     /* A killed child's own children come to us in turn, so go on until there are none; the bound is against a fork bomb. */
-    while (kill_children() > 0 && rounds++ < 1000)
+    while (kill_children() > 0 && rounds++ < 1000) {
         while (waitpid(-1, NULL, 0) < 0 && errno == EINTR)
             continue;
+        while (waitpid(-1, NULL, WNOHANG) > 0)
+            continue;
+    }
     while (waitpid(-1, NULL, WNOHANG) > 0)
         continue;
 }

@@ -33,8 +33,8 @@ const char SUPERVISOR_ARGUMENT[] = "--as-server-process";
 
 enum {
     STOP_SLACK_MS  = 10000,
-    ZYGOTE_STOP_MS = 10000,
-    EXIT_REFUSED   = 3, /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
+    ZYGOTE_STOP_MS = 20000, /* with thousands of sessions, on a machine that is busy */
+    EXIT_REFUSED   = 3,     /* of the zygote: policy.require_isolation can't be met here; trying again would not help */
     KEEP_SPARE     = 64,
     STAGE_BYTES    = 1024 * 1024,
 };
