@@ -324,7 +324,7 @@ build/bench/%: tests/bench/%.c
 
 include deploy/install.mk deploy/deb.mk
 
-# Not part of `make test`: they make an image (8 GB of disk, 4 of which stay in build/container) and virtual machines (3 GB in build/vm), and need root.
+# Not part of `make test`: they make an image (8 GB of disk, 4 of which stay in build/container) and virtual machines (2 GB in build/vm), and need root.
 # Minutes, bounded. In the foreground, so that Ctrl-C reaches them: each ends what it has started.
 CONTAINER_PACKAGES := buildah runc debootstrap golang-github-containers-common
 container-test: packages-test

@@ -137,6 +137,7 @@ def test_hostile_snippets_are_held(container, session, attack):
 
 
 @pytest.mark.parametrize("bomb", ["import os\nwhile True:\n    try: os.fork()\n    except OSError: pass", "x = []\nwhile True: x.append(bytearray(b'x') * 10_000_000)",
+                                  "import os, time\nfor _ in range(12):\n    if os.fork() == 0:\n        x = bytearray(b'x') * 200_000_000\n        time.sleep(60)\ntime.sleep(60)",
                                   "n = 0\nwhile True:\n    open(f'f{n}', 'wb').write(b'x' * 1_000_000); n += 1"])
 def test_a_bomb_hurts_its_own_session_only(container, session, bomb):
     client = container.client
