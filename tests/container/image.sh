@@ -32,6 +32,8 @@ if mount -t overlay overlay -o "lowerdir=$place/try/lower,upperdir=$place/try/up
     umount "$place/try/all"
 else
     driver=vfs
+    needed=40
+    kept=60
 fi
 rm -rf "$place/try"
 
