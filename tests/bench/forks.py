@@ -2,13 +2,14 @@
 pipes and nothing else: no server, no jail, no HTTP. One after the other runs `x += 1`. A process that ran long ago finds neither its memory in the caches nor its
 page tables in the TLB, whatever it belongs to.
 
-usage: forks.py COUNT,COUNT,...      prints a line of JSON for each count, until memory is short
+usage: forks.py COUNT,COUNT,... SECONDS      prints a line of JSON for each count, until memory is short or the time is over
 """
 
 import gc
 import json
 import os
 import resource
+import socket
 import sys
 import time
 from pathlib import Path
@@ -32,15 +33,42 @@ def _serve(read_fd, write_fd):
     os._exit(0)
 
 
-def _fork(others):
-    there, back = os.pipe(), os.pipe()
-    if os.fork() == 0:
-        for fd in (there[1], back[0]):
+def _make_forks(wishes):
+    """Forks one for each byte that comes, and sends back the other ends of its pipes; keeps none, so that no fork inherits those of others."""
+    while wishes.recv(1):
+        there, back = os.pipe(), os.pipe()
+        if os.fork() == 0:
+            for fd in (there[1], back[0], wishes.fileno()):
+                os.close(fd)
+            _serve(there[0], back[1])
+        socket.send_fds(wishes, [b"."], [there[1], back[0]])
+        for fd in (*there, *back):
             os.close(fd)
-        _serve(there[0], back[1])
-    os.close(there[0])
-    os.close(back[1])
-    others.append((there[1], back[0]))
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        os._exit(0)
+
+
+def _maker():
+    """(its process, the socket to it)"""
+    ours, its = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _make_forks(its)
+    its.close()
+    return pid, ours
+
+
+def _add(forks, maker):
+    """False when there can't be one more."""
+    maker.send(b".")
+    ends = socket.recv_fds(maker, 1, 2)[1]
+    if len(ends) == 2:
+        forks.append(ends)
+    return len(ends) == 2
 
 
 def _cells(forks, count):
@@ -59,15 +87,11 @@ def _free_kb():
     return next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable"))
 
 
-def main(counts):
-    forks = []
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    gc.collect()
-    gc.freeze()
+def _measure(forks, counts, maker, most, end):
     for count in counts:
-        while len(forks) < count and len(forks) * 2 + 64 < most and _free_kb() > LEAST_FREE_KB:
-            _fork(forks)
+        while len(forks) < count and len(forks) * 2 + 64 < most and _free_kb() > LEAST_FREE_KB and time.monotonic() < end:
+            if not _add(forks, maker):
+                return
         if len(forks) < count:
             return
         sample = forks[:: max(1, count // SAMPLE)][:SAMPLE]
@@ -75,6 +99,21 @@ def main(counts):
         print(json.dumps({"forks": count, "increment": summary(_cells(sample, CELLS))}), flush=True)
 
 
+def main(counts, seconds):
+    forks, end = [], time.monotonic() + seconds
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    gc.collect()
+    gc.freeze()
+    pid, maker = _maker()
+    try:
+        _measure(forks, counts, maker, most, end)
+    finally:
+        maker.close()
+        for fd in (fd for fork in forks for fd in fork):
+            os.close(fd)
+        os.waitpid(pid, 0)
+
+
 if __name__ == "__main__":
-    main(list(map(int, sys.argv[1].split(","))))
-    os._exit(0)  # the forks see their pipes end
+    main(list(map(int, sys.argv[1].split(","))), float(sys.argv[2]))

@@ -65,6 +65,6 @@ def sessions(found, workplace, steps, clock, reserve):
         at_rest(service)
 
 
-def forks(steps):
-    """The same cell in as many bare forks of an interpreter, for as many of the steps as there is memory."""
-    return [json.loads(line) for line in run(sys.executable, FORKS, ",".join(map(str, steps)), seconds=90).splitlines()]
+def forks(steps, seconds):
+    """The same cell in as many bare forks of an interpreter, for as many of the steps as there is memory and time."""
+    return [json.loads(line) for line in run(sys.executable, FORKS, ",".join(map(str, steps)), str(seconds), seconds=seconds + 60).splitlines()]
