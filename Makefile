@@ -4,7 +4,7 @@
 # The server: what starts it; bytes in; the path of a request; the answers; sessions and executions on the way down to the pipes;
 # then what comes back from the pipes, its events, and the way up to the reader; last what all of them use.
 SERVER_START    := main options config config_help config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd policy_reload \
-                   supervisor supervisor_start supervisor_renew watchdog notify child orphans state_dir package_dir installer installer_jail installer_layers egress egress_connection egress_head confine listener inherited run server server_start server_supervisor server_end server_files handover keep resume
+                   supervisor supervisor_start supervisor_renew watchdog notify child orphans state_dir package_dir installer installer_jail installer_reach installer_layers egress egress_connection egress_head confine listener inherited run server server_start server_supervisor server_end server_files handover keep resume
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
 SERVER_API      := api_execute api_network execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races forking api_plots api_notebook api_export archive_send session_export api_import archive api_drain \
@@ -112,7 +112,7 @@ help:
 	@echo 'make bench   measure, beside what people use today (ten minutes; BENCH=quick: one); build/bench.json; make bench-readme puts it into README'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
 	@echo 'make install PREFIX=$(PREFIX), SYSCONFDIR, DESTDIR: programs, Python libraries, page, policies, manual, unit; make uninstall'
-	@echo 'make deb     the Debian package, in build/deb                make deb-test  install, run, upgrade and purge it in a clean root'
+	@echo 'make deb     the Debian package, in build/deb                make deb-test  install, run, upgrade and purge it in a clean root, run it in a virtual machine'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
 	@echo 'make container-test   build the Dockerfile without a daemon, run each documented line (about ten minutes, root)'
 	@echo 'make vm-test          the jail in virtual machines: control groups of version 2, older kernels (about half an hour, root)'
@@ -245,7 +245,7 @@ test: packages-test
 	$(Q)deploy/setup.sh modules tests/kustomize
 	$(Q)deploy/setup.sh modules web
 	$(Q)deploy/setup.sh browser
-	$(Q)deploy/setup.sh promtool
+	$(Q)deploy/setup.sh prometheus
 	$(Q)build/venv-test/bin/python tests/run.py --build build --unit '$(UNIT_TESTS)' --node '$(NODE_PLACES)' --pytest '$(PYTEST_PLACES)' $(T)
 
 # The zygote hosts an interpreter that forks for ever and never frees its modules: it runs as it ships, with init, the server sanitized. Leaks are

@@ -6,7 +6,7 @@
 #   setup.sh modules DIRECTORY                    the packages of its lock file, by npm
 #   setup.sh web DIRECTORY                        the web page, where its sources are
 #   setup.sh browser                              Chromium, for the tests of the page
-#   setup.sh promtool                             Prometheus' checker of metrics and rules, out of Debian's package, into build/bin
+#   setup.sh prometheus                           promtool, Prometheus' checker of metrics and rules, out of Debian's package, into build/bin
 #   setup.sh fuzz PROGRAM SOURCES SECONDS         one fuzzer, on a copy of its corpus
 set -eu
 
@@ -93,8 +93,8 @@ web() {
 # Another browser can be named: PENNY_CHROMIUM.
 browser() { [ -n "${PENNY_CHROMIUM:-}" ] || packages chromium fonts-dejavu-core; }
 
-# The program alone: the package would start a server.
-promtool() {
+# The program alone: the package would start a server. (A function of the program's name would be what `command -v` finds.)
+prometheus() {
     ! command -v promtool >/dev/null && [ ! -x build/bin/promtool ] && command -v dpkg-deb >/dev/null || return 0
     say PROMTOOL build/bin/promtool
     mkdir -p build/bin build/promtool

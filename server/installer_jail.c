@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "installer_reach.h"
 
 enum {
     PROCESSES_MAX = 64,
@@ -190,14 +191,17 @@ static const char *find_cover(const struct config *config)
     return NULL;
 }
 
-/* As root its directory gets another name in a mount namespace, so that no directory above it needs to be open to its user. */
-static const char *move_place(const struct config *config, const char *place)
+/* As root its directory gets another name in a mount namespace, so that no directory above it needs to be open to its user; nor above
+ * the interpreter. */
+static int move_place(const struct config *config, const char *place, char ret_place[256], struct err *err)
 {
     const char *cover = geteuid() == 0 ? find_cover(config) : NULL;
-    if (cover != NULL && unshare(CLONE_NEWNS | CLONE_NEWIPC) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-        mount(place, cover, NULL, MS_BIND, NULL) == 0)
-        return cover;
-    return place;
+    (void)snprintf(ret_place, 256, "%s", place);
+    if (geteuid() != 0 || unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return 0;
+    if (cover != NULL && mount(place, cover, NULL, MS_BIND, NULL) == 0)
+        (void)snprintf(ret_place, 256, "%s", cover);
+    return installer_reach(config, err);
 }
 
 static int become(uid_t uid, struct err *err)
@@ -217,9 +221,8 @@ int installer_jail_enter(const struct config *config, const struct policies *pol
         const char *value = getenv(KEPT[i]);
         kept[i]           = value != NULL ? strdup(value) : NULL;
     }
-    (void)snprintf(ret_place, 256, "%s", move_place(config, place));
     umask(022);
-    if (set_limits(policies, err) < 0 || become(installer_jail_uid(policies), err) < 0)
+    if (move_place(config, place, ret_place, err) < 0 || set_limits(policies, err) < 0 || become(installer_jail_uid(policies), err) < 0)
         return -1;
     if (chdir(ret_place) < 0)
         return err_errno(err, "the installer's user cannot reach %.150s (SANDBOX_PACKAGE_DIR)", ret_place);

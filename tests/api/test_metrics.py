@@ -32,7 +32,7 @@ def value(client, name, labels=""):
 
 def test_promtool_has_nothing_to_say(client):
     if PROMTOOL is None:
-        pytest.skip("promtool (Debian package prometheus) is not here: `deploy/setup.sh promtool` puts it below build/")
+        pytest.skip("promtool (Debian package prometheus) is not here: `deploy/setup.sh prometheus` puts it below build/")
     client.execute("print(1)")
     client.get("/no/such/route")
     text = client.get("/metrics").body

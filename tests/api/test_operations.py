@@ -90,7 +90,7 @@ def test_panels_lie_beside_each_other_and_not_on_each_other():
 
 def test_promtool_takes_the_rules_and_their_tests_hold():
     if PROMTOOL is None:
-        pytest.skip("promtool (Debian package prometheus) is not here: `deploy/setup.sh promtool` puts it below build/")
+        pytest.skip("promtool (Debian package prometheus) is not here: `deploy/setup.sh prometheus` puts it below build/")
     for command in (["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]):
         done = subprocess.run([PROMTOOL, *command], cwd=PLACE, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOT, TIERS, tier_reason, until, write_policies
+from harness import BUILD, ROOT, TIERS, tier_reason, until, write_policies
 from harness.index import Index, wheel
 
 RULES = [
@@ -543,3 +543,16 @@ def test_the_shipped_policy_is_true():
     policy = json.loads((ROOT / "policies/packages.json").read_text())
     assert all(rule["reason"] for rule in policy["packages"] + policy["blocked"])
     assert not {r["name"] for r in policy["packages"]} & {r["name"] for r in policy["blocked"]}
+
+
+def test_an_interpreter_that_only_root_may_reach(make_server, index, tmp_path):
+    """As in a clone in root's home: the installer's user finds it all the same, and nothing else that lies there."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "venv").symlink_to(BUILD / "venv")
+    (home / "secret").write_text("x")
+    policy = environment(index, tmp_path)
+    home.chmod(0o700)
+    client = make_server(env={**policy, "SANDBOX_PYTHON": str(home / "venv/bin/python"), "SANDBOX_POOL_SIZE": "1"}).start().client
+    result = install(client, client.session(), "penny-good")
+    assert result["success"] and result["installed"] == ["penny-good==2.0"], result

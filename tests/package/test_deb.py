@@ -121,7 +121,8 @@ def test_the_page_for_operators(machine, client):
     blocks = re.findall(r"(?ms)^```console\n(.*?)^```", (ROOT / "deploy/OPERATOR.md").read_text())
     assert len(blocks) >= 3
     machine.apt("install", "curl")
-    shutil.copy(machine.root / "tmp/package.deb", machine.root / "root/penny-sandbox_1_amd64.deb")
+    copied = machine.root / "root/penny-sandbox_1_amd64.deb"
+    shutil.copy(machine.root / "tmp/package.deb", copied)
     environment, socket_place = machine.root / "etc/penny-sandbox/environment", listen_at(machine, client.port)
     before = environment.read_text()
     for block in blocks:
@@ -129,6 +130,7 @@ def test_the_page_for_operators(machine, client):
         machine.run("bash", "-euo", "pipefail", "-c", f"cd /root\n{commands}")
         until(lambda: serving(client), "the service answers", 60)
     assert client.post("/api/v1/execute", {"code": "1"}).status == 401, "there are keys now"
+    copied.unlink()
     key = re.search(r"\b(\S{20,})$", (machine.root / "etc/penny-sandbox/keys").read_text().strip())
     assert key
     shutil.rmtree(socket_place)
@@ -232,6 +234,28 @@ def test_a_purge_leaves_nothing(machine):
     machine.apt("purge", "penny-sandbox")
     assert machine.files() == set()
     assert "penny" not in (machine.root / "etc/passwd").read_text() + (machine.root / "etc/group").read_text()
+
+
+def make(target, **variables):
+    subprocess.run(["make", "-C", ROOT, target, *(f"{name}={value}" for name, value in variables.items())], check=True, stdout=subprocess.DEVNULL, timeout=600,
+                   env={name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))})
+
+
+def test_make_install_gives_the_same(machine, client):
+    """Where the package has been, whose dependencies are still there."""
+    page = (ROOT / "deploy/OPERATOR.md").read_text()
+    commands = re.search(r"(?ms)With systemd it is started by\n```console\n(.*?)^```", page)[1].replace("# ", "")
+    make("install-files", PREFIX="/usr/local", DESTDIR=machine.root)
+    environment = "/usr/local/etc/penny-sandbox/environment"
+    (machine.root / environment[1:]).open("a").write(f"SANDBOX_PORT={client.port}\nSANDBOX_POOL_SIZE=2\n")
+    machine.run("bash", "-euc", commands)
+    until(lambda: serving(client), "the service answers", 60)
+    assert client.health()["isolation"]["level"] == "full" and client.stdout("import pandas\nprint(1)") == "1\n"
+    assert b"<!doctype html>" in client.get("/", headers={"Accept": "text/html"}).body
+    machine.systemctl("disable", "--now", UNIT)
+    make("uninstall", PREFIX="/usr/local", DESTDIR=machine.root)
+    left = {name for name in machine.files() if not name.startswith(("/var/lib/penny-sandbox", "/var/log/penny-sandbox"))}
+    assert left == {os.path.dirname(environment), environment}, left
 
 
 # They read every byte of every wheel, for half of lintian's time, and look for what other people may not pack: copies of jQuery, PHP, misspelt words.
