@@ -117,6 +117,10 @@ struct tenant *api_caller(const struct http_request *request)
     return http_request_caller(request);
 }
 
+_Static_assert(sizeof((struct session_request *)0)->profile == sizeof((struct tenant *)0)->profile &&
+                   sizeof((struct session_request *)0)->profile == sizeof((struct config *)0)->profile,
+               "a profile's name is as long wherever it stands");
+
 bool api_sign_request(struct http_request *request, const struct config *config, struct session_request *wanted)
 {
     const struct tenant *caller = api_caller(request);
@@ -126,8 +130,7 @@ bool api_sign_request(struct http_request *request, const struct config *config,
     wanted->owner  = api_caller(request);
     wanted->origin = api_audit_origin(request);
     if (wanted->profile[0] == '\0')
-        (void)snprintf(wanted->profile, sizeof wanted->profile, "%s",
-                       caller != NULL && caller->profile[0] != '\0' ? caller->profile : config->profile);
+        memcpy(wanted->profile, caller != NULL && caller->profile[0] != '\0' ? caller->profile : config->profile, sizeof wanted->profile);
     bit = tenant_profile_bit(wanted->profile);
     if (strstr(config->profiles, "standard") != NULL)
         may |= PROFILE_STANDARD;

@@ -29,11 +29,17 @@ static const struct {
     [EVENT_KIND_COMPLETE] = BETWEEN("complete"),   [EVENT_KIND_ERROR] = BETWEEN("error"),
 };
 
+static bool is_plain(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' || c == '_' || c == ':';
+}
+
 static bool is_plain_id(const char *id)
 {
-    size_t length = strnlen(id, SSE_NAME_MAX + 1);
-    return length >= 1 && length <= SSE_NAME_MAX &&
-           strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._:-") == length;
+    size_t length = 0;
+    while (length <= SSE_NAME_MAX && is_plain(id[length]))
+        length++;
+    return length >= 1 && length <= SSE_NAME_MAX && id[length] == '\0';
 }
 
 int sse_source_init(struct sse_source *source, uint32_t epoch, const char *execution_id, const char *session_id, struct err *err)

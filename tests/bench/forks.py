@@ -14,9 +14,11 @@ import sys
 import time
 from pathlib import Path
 
-import matplotlib.pyplot  # noqa: F401
-import numpy  # noqa: F401
-import pandas  # noqa: F401
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a session
+
+import matplotlib.pyplot  # noqa: E402, F401
+import numpy  # noqa: E402, F401
+import pandas  # noqa: E402, F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
