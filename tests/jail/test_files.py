@@ -98,6 +98,24 @@ print(done)
     assert inside(code) == "[]\n"
 
 
+def test_a_neighbours_file_is_not_changed_by_its_path(tier_server, layers, neighbour, inside):
+    """Where there are no namespaces its path leads there, and all sessions are one user."""
+    path = tier_server.client.stdout("import os\nopen('kept', 'w').write('kept as it is')\nbefore = os.stat('kept')\nprint(os.path.abspath('kept'))", neighbour).strip()
+    code = f"""
+import os
+done = []
+for name, act in {{'truncate': lambda p: os.truncate(p, 0), 'open': lambda p: os.open(p, os.O_RDONLY | os.O_TRUNC), 'append': lambda p: open(p, 'a').close(), 'time': lambda p: os.utime(p),
+                  'mode': lambda p: os.chmod(p, 0), 'owner': lambda p: os.chown(p, os.getuid(), -1), 'attribute': lambda p: os.setxattr(p, 'user.x', b'1'), 'unlink': os.unlink,
+                  'rename': lambda p: os.rename(p, p + '2'), 'link': lambda p: os.link(p, 'mine'), 'beside': lambda p: os.symlink('x', p + '3'), 'read': lambda p: open(p).read()}}.items():
+    try: act({path!r}); done.append(name)
+    except OSError: pass
+print(done)
+"""
+    done = inside(code)
+    assert done == "[]\n" or layers["mountNamespace"], "there it is a place of its own"
+    assert tier_server.client.stdout("print(open('kept').read(), os.stat('kept') == before, os.listdir())", neighbour) == "kept as it is True ['kept']\n"
+
+
 def test_device_nodes_and_mounts_can_not_be_made(inside):
     code = """
 import ctypes, os
