@@ -112,13 +112,17 @@ static int add_connected_pairs(scmp_filter_ctx filter, uint64_t family, struct e
     return 0;
 }
 
-/* Without a root of its own a session is kept from others' files by Landlock alone; what that does not judge must not be let in. */
-static bool is_unjudged(const struct jail *jail, const struct syscall_rule *rule)
+/*
+ * What the policy allows and another layer would have to hold, which is not there. Files: without a root of its own a session is kept from
+ * others' by Landlock alone, so what that does not judge is not let in. Memory: what is mapped by no process is in no process's account,
+ * so where there is no control group nobody would see it grow.
+ */
+static bool is_held_by_nobody(const struct jail *jail, const struct syscall_rule *rule)
 {
     enum { ABI_OF_TRUNCATE = 3 }; /* Linux 6.2; a file that is open was judged when it was opened */
-    if (jail->has_root)
-        return false;
-    return rule->only_namespace_tier || (jail->landlock_abi < ABI_OF_TRUNCATE && strcmp(rule->name, "truncate") == 0);
+    if (!jail->has_root && (rule->only_namespace_tier || (jail->landlock_abi < ABI_OF_TRUNCATE && strcmp(rule->name, "truncate") == 0)))
+        return true;
+    return !jail->report[LAYER_CGROUP_MEMORY].active && (strcmp(rule->name, "memfd_create") == 0 || strcmp(rule->name, "shmget") == 0);
 }
 
 static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err *err)
@@ -126,7 +130,7 @@ static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err
     for (uint32_t i = 0; i < jail->policy->syscall_count; i++) {
         const struct syscall_rule *rule   = &jail->policy->syscalls[i];
         uint32_t                   action = action_of(rule);
-        if (is_unjudged(jail, rule))
+        if (is_held_by_nobody(jail, rule))
             action = SCMP_ACT_ERRNO(EPERM);
         bool is_pair = action == SCMP_ACT_ALLOW && !jail->has_root && rule->has_condition && strcmp(rule->name, "socketpair") == 0;
         if (is_pair ? add_connected_pairs(filter, rule->value, err) < 0 : add_rule(filter, rule, action, err) < 0)

@@ -64,6 +64,26 @@ time.sleep(60)
     still_works(tier_server.client, attacker)
 
 
+@pytest.mark.parametrize("make", ["f = os.memfd_create('x')\n        for _ in range(10): os.write(f, bytes(9_000_000))",
+                                  "f = libc.shmget(0, 90_000_000, 0o600)\n        if f < 0: raise OSError(ctypes.get_errno(), 'shmget')\n"
+                                  "        p = libc.shmat(f, None, 0)\n        ctypes.memset(p, 1, 90_000_000)\n        libc.shmdt(ctypes.c_void_p(p))"])
+def test_memory_that_no_process_has_mapped(tier_server, attacker, neighbour, make):
+    """A group counts it; where there is none nobody would, so it can't be had."""
+    code = f"""
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+try:
+    for _ in range(8):
+        {make}
+    print('720 MB')
+except PermissionError: print('refused')
+"""
+    result = with_neighbour(tier_server, attacker, neighbour, code, timeout=30000)
+    assert result["status"] in ("memory", "killed") or result["output"]["stdout"] == "refused\n", result
+    still_works(tier_server.client, attacker)
+
+
 def test_disk_filler(tier_server, attacker, neighbour):
     code = """
 import os, tempfile

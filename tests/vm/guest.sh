@@ -26,7 +26,7 @@ words=$(sed -n 's/.*penny\.run=\([^ ]*\).*/\1/p' /proc/cmdline | tr ',' ' ')
 cd /penny || busybox poweroff -f
 echo "vm: Linux $(uname -r), controllers of version 2: $(cat /sys/fs/cgroup/tests.service/cgroup.controllers)"
 # shellcheck disable=SC2086
-PENNY_IN_VM=1 PENNY_PATIENCE=5 PYTHONDONTWRITEBYTECODE=1 build/venv-test/bin/python -m pytest --color=no -p no:cacheprovider -q -rfs $words
+PENNY_IN_VM=1 PENNY_PATIENCE=5 PYTHONDONTWRITEBYTECODE=1 build/venv-test/bin/python -m pytest --color=no -p no:cacheprovider --timeout 600 -q -rfs $words
 echo "vm: exit $?"
 busybox sync
 busybox poweroff -f
