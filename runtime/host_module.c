@@ -8,6 +8,7 @@
 #include "host_input.h"
 #include "host_module.h"
 #include "host_names.h"
+#include "host_signal.h"
 #include "host_stream.h"
 
 static PyObject *show_result; /* output_handler.show_result */
@@ -65,6 +66,13 @@ static PyObject *module_deadline(PyObject *self, PyObject *milliseconds)
         return NULL;
     if (host_deadline_set(value) != 0)
         return PyErr_SetFromErrno(PyExc_OSError);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *module_hold(PyObject *self, PyObject *on)
+{
+    (void)self;
+    host_signal_hold(on == Py_True);
     return Py_NewRef(Py_None);
 }
 
@@ -137,6 +145,7 @@ static PyMethodDef methods[] = {
     {"flush", module_flush, METH_NOARGS, "send all that waits"},
     {"ask", module_ask, METH_VARARGS, "ask(payload): one line from the client"},
     {"deadline", module_deadline, METH_O, "deadline(ms): the deadline's signal comes after so long, and again until deadline(0)"},
+    {"hold", module_hold, METH_O, "hold(True): an interrupt waits for hold(False), which then raises it"},
     {"displayhook", module_displayhook, METH_O, "show the value of a last expression"},
     {"set_display", module_set_display, METH_O, "set_display(function): what displayhook gives values that are not None"},
     {"settle_names", module_settle_names, METH_NOARGS, "what was changed so far is no change of the next cell"},

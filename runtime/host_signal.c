@@ -24,6 +24,7 @@ static struct {
     timer_t               nudge;
     bool                  has_nudge;
     volatile sig_atomic_t nudging;
+    volatile sig_atomic_t held, waits; /* an interrupt waits until it is not held any more */
 } state;
 
 static const uint32_t NO_VALUE = UINT32_MAX;
@@ -66,6 +67,10 @@ static void make_nudge(void)
 
 static void trip(void)
 {
+    if (state.held) {
+        state.waits = 1;
+        return;
+    }
     (void)PyErr_SetInterruptEx(SIGINT);
     nudge(true);
 }
@@ -162,9 +167,20 @@ void host_signal_enter(uint64_t execution)
     state.early = NO_VALUE;
 }
 
+void host_signal_hold(bool on)
+{
+    state.held = on;
+    if (!on && state.waits) {
+        state.waits = 0;
+        trip();
+    }
+}
+
 void host_signal_leave(void)
 {
     state.running = 0;
+    state.held    = 0;
+    state.waits   = 0;
     nudge(false);
     if (PyErr_CheckSignals() != 0)
         PyErr_Clear();

@@ -14,6 +14,9 @@ void host_signal_start(void);
 /* From here to leave, SIGINT for `execution` raises KeyboardInterrupt. */
 void host_signal_enter(uint64_t execution);
 
+/* Interrupts wait until hold(false): for what can't be left half done, and takes no time. The end of the cell ends it. */
+void host_signal_hold(bool on);
+
 /* An interrupt that has not been seen by Python yet is forgotten. Needs the GIL. */
 void host_signal_leave(void);
 

@@ -11,10 +11,11 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.formatters import BaseFormatter
 from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.text import LSString, SList
 from traitlets import ObjectName, Unicode
 from traitlets.config import Config
 
-from . import charts, errors, output_handler, sandbox_env
+from . import charts, command, errors, output_handler, sandbox_env
 
 
 class ColumnsFormatter(BaseFormatter):
@@ -90,14 +91,18 @@ class Shell(InteractiveShell):
         """Runs a command line. It writes to the session's own descriptors, so its output is seen as it comes."""
         sandbox_env.check_command(cmd)
         _penny.flush()
-        done = subprocess.run(["/bin/sh", "-c", self.var_expand(cmd, depth=1)], stdin=subprocess.DEVNULL)
-        self.user_ns["_exit_code"] = done.returncode
+        self.user_ns["_exit_code"] = command.run(self.var_expand(cmd, depth=1))[0]
 
     system_piped = system_raw = system
 
     def getoutput(self, cmd, split=True, depth=0):
+        """What it writes, as a list of lines or one text."""
         sandbox_env.check_command(cmd)
-        return super().getoutput(cmd, split, depth + 1)
+        if cmd.rstrip().endswith("&"):
+            raise OSError("Background processes not supported.")
+        _, output = command.run(self.var_expand(cmd, depth=depth + 1), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        text = output.decode(errors="replace")
+        return SList(text.splitlines()) if split else LSString(text)
 
     def enable_gui(self, gui=None):
         pass

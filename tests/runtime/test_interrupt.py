@@ -2,10 +2,11 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
-from wire import DONE, STDOUT
+from wire import DONE, PATIENCE, STDOUT
 
 
 def started(worker, code):
@@ -53,6 +54,24 @@ def test_at_once(worker):
         worker.interrupt()
         assert worker.collect().status == "interrupted", i
     assert worker.run("1").status == "ok"
+
+
+@pytest.mark.parametrize("code", ["!sleep {}", "x = !sleep {}; true"])
+def test_a_command_that_is_being_started(worker, code):
+    """Nothing of it is left, whenever the interrupt comes."""
+    code = code.format(seconds := 1_000_000 + os.getpid())
+    worker.run("!true")
+    for i in range(50):
+        worker.begin(code)
+        until = time.perf_counter() + i % 25 * 0.0002
+        while time.perf_counter() < until:
+            pass
+        worker.interrupt()
+        assert worker.collect().status == "interrupted", i
+    until = time.monotonic() + PATIENCE  # the shell is waited for, what it has started dies beside it
+    while (running := subprocess.run(["pgrep", "-fx", f"sleep {seconds}"], capture_output=True, text=True).stdout) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not running
 
 
 def test_before_its_cell(worker):
