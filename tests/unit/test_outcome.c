@@ -54,8 +54,7 @@ static void what_is_not_json_is_refused(void **state)
         "{\"status\":\"ok\",\"executionCount\":7,\"cpuUser\":0120,\"cpuSystem\":0,\"memoryPeak\":1,\"memory\":4096,\"threads\":1}",
         "{\"status\":\"ok\",\"executionCount\":7,\"cpuUser\":,\"cpuSystem\":0,\"memoryPeak\":1,\"memory\":4096,\"threads\":1}",
         "{\"status\":\"ok\",\"executionCount\":7,\"cpuUser\":1,\"cpuSystem\":0,\"memoryPeak\":1,\"memory\":4096,\"threads\":1}}",
-        "{\"status\":\"ok\",\"executionCount\":7,\"cpuUser\":99999999999999999999,\"cpuSystem\":0,\"memoryPeak\":1,\"memory\":1,"
-        "\"threads\":1}",
+        "{\"status\":\"ok\",\"executionCount\":7,\"cpuUser\":99999999999999999999,\"cpuSystem\":0,\"memoryPeak\":1,\"memory\":1}",
         "{\"status\":\"fine\"}",
     };
     struct outcome outcome;
