@@ -6,7 +6,7 @@
 
 enum {
     ROOM         = 8192,
-    QUIET_MS     = 20,    /* without anything to do */
+    QUIET_MS     = 50,    /* without anything to do */
     PATIENCE_MS  = 10000, /* where that never comes */
     SPARE        = 64,    /* beside those whose place no living session has taken: a group without a session weighs less than one with it */
     AT_ONCE      = 8,     /* about a millisecond: then we look whether somebody wants something */

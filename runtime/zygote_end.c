@@ -119,7 +119,7 @@ void zygote_after_turn(struct zygote *zygote, bool is_quiet)
             reap(zygote, pid, status);
     }
     check_adopted(zygote);
-    retired_turn(zygote->retired, is_quiet, children_count(zygote->children), now_ms());
+    retired_turn(zygote->retired, is_quiet && children_dying(zygote->children) == 0, children_count(zygote->children), now_ms());
 }
 
 static void wait_for(struct child *child, void *arg)
