@@ -148,7 +148,7 @@ static bool read_header(const struct line *line, struct egress_head *ret)
         read_credentials(value, (size_t)(line->text + line->length - value), ret);
         return true;
     }
-    if (name > 6 && strncasecmp(line->text, "proxy-", 6) == 0)
+    if (name >= 6 && strncasecmp(line->text, "proxy-", 6) == 0)
         return true;
     for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++)
         if (is_named(line, name, dropped[i]))

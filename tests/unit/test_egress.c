@@ -48,7 +48,7 @@ static void test_connect(void **state)
 
 static void test_plain(void **state)
 {
-    static const char text[] = "GET http://a.test:81?q=1 HTTP/1.0\r\nHost: evil\r\nProxy-Authorization: Basic " BASIC
+    static const char text[] = "GET http://a.test:81?q=1 HTTP/1.0\r\nHost: evil\r\nProxy-: a\r\nProxy-Authorization: Basic " BASIC
                                "\r\nX: y\r\nConnection: keep-alive\r\nUpgrade: h2c\r\n\r\n";
     static const char  expected[] = "GET /?q=1 HTTP/1.1\r\nHost: a.test:81\r\nX: y\r\nConnection: close\r\n\r\n";
     struct egress_head head;
