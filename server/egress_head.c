@@ -56,6 +56,8 @@ static bool read_authority(const char *text, size_t length, struct egress_head *
         host--;
     if (host == 0 || host >= sizeof ret->host || ((text[0] == '[') != (text[host - 1] == ']')))
         return false;
+    if (text[host - 1] == '.' || memmem(text, host, "..", 2) != NULL) /* labels without a letter */
+        return false;
     for (size_t i = 0; i < host; i++) {
         bool bracketed = text[0] == '[' && (isxdigit((unsigned char)text[i]) || strchr("[]:.", text[i]) != NULL);
         if (text[i] == '\0' || (!bracketed && !isalnum((unsigned char)text[i]) && strchr("-._", text[i]) == NULL))

@@ -82,6 +82,8 @@ static void test_cut_anywhere(void **state)
 static void test_wrong_heads(void **state)
 {
     static const char *const heads[] = {"GET / HTTP/1.1",
+                                        "CONNECT a.test..:44 HTTP/1.1",
+                                        "CONNECT a..test:44 HTTP/1.1",
                                         "GET  http://a/ HTTP/1.1",
                                         "GET http://a/ HTTP/2.0",
                                         "GET http://a/",
