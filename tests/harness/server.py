@@ -190,7 +190,7 @@ class Server:
         mounts = processes.mounts() - self.mounts_before
         assert not mounts, f"mounts left behind: {mounts}"
         groups = processes.cgroups_of(self.pid)
-        assert not groups, f"control groups left behind: {groups}"
+        assert not groups, f"control groups left behind: {groups}\n{self.log()[-2000:]}"
         log = self.log()
         assert not any(mark in log for mark in SANITIZER), log[-6000:]
 
