@@ -4,7 +4,7 @@ exec </dev/null 3>/dev/ttyS1 2>&1
 stty -F /dev/ttyS1 raw
 say() { printf '%s %s\n' "$1" "$(tr -d '\n\r')" >&3; }
 url=http://127.0.0.1:3003
-json() { python3 -c 'import json, sys; print(json.dumps({"sessionId": sys.argv[1], "timeout": 120000, "code": sys.stdin.read()}))' "$session"; }
+json() { /usr/lib/penny-sandbox/venv/bin/python3 -Ic 'import json, sys; print(json.dumps({"sessionId": sys.argv[1], "timeout": 120000, "code": sys.stdin.read()}))' "$session"; }
 post() { curl -s -m 200 -H 'Content-Type: application/json' "$url$1" -d @-; }
 execute() { json | post /api/v1/execute; }
 for _ in $(seq 600); do curl -sf -m 5 -o /dev/null $url/ready && break; sleep 0.5; done
