@@ -129,12 +129,11 @@ def test_hangup_goes_on_in_a_new_file(make_server):
 
 
 def test_nothing_is_lost_when_the_service_stops(make_server):
-    server = started(make_server)
+    server = started(make_server, SANDBOX_DRAIN="500")
     id = server.client.session()
     running = server.client.start("import time\nwhile True: time.sleep(0.01)", id)
     until(lambda: server.client.execution(running)["status"] == "running", "it runs")
     done = [server.client.execute("1")["executionId"] for _ in range(30)]
-    server.signal(signal.SIGTERM)
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     written = {line.get("executionId") for line in lines(server.audit)}

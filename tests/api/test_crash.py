@@ -66,7 +66,7 @@ def test_nothing_is_left_when_the_supervisor_is_killed(make_server, tier):
 
 
 def test_the_server_process_may_die(make_server):
-    server = make_server().start()
+    server = make_server(env={"SANDBOX_DRAIN": "500"}).start()
     client = server.client
     client.start("import subprocess\nsubprocess.Popen(['sleep', '7171'])\nwhile True: pass", client.session(), timeout=300000)
     old = until(server.server_pid, "a server process runs")

@@ -275,7 +275,7 @@ def test_neighbours_of_half_open_connections_are_served(client, data):
 
 
 def test_a_head_that_never_ends_is_cut_off(make_server):
-    server = make_server().start()
+    server = make_server(env={"SANDBOX_HEAD_TIMEOUT": "2000"}).start()
     stop = threading.Event()
     with server.client.socket() as slow, server.client.socket() as silent, server.client.socket() as body:
         body.sendall(GOOD[:-1])
