@@ -7,7 +7,7 @@ SERVER_START    := main options config config_help config_option config_places p
                    supervisor supervisor_start supervisor_renew watchdog notify child orphans state_dir package_dir installer installer_jail installer_reach installer_layers egress egress_connection egress_head confine listener inherited run server server_start server_supervisor server_end server_files handover keep resume
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table
-SERVER_API      := api_execute api_network execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races forking api_plots api_notebook api_export archive_send session_export api_import archive api_drain \
+SERVER_API      := api_execute api_network execute_body api_executions api_sessions session_body session_list api_stats api_checkpoints api_variables api_forks api_races forking api_plots api_notebook api_export archive_send session_export api_import api_import_parts archive api_drain \
                    api_files api_files_put api_files_post files_given file_path file_rules file_list file_range file_upload file_download file_error multipart \
                    compat compat_error compat_text compat_files compat_flask compat_form compat_secure \
                    compat_aevatar compat_aevatar_body compat_aevatar_noauth compat_penny quantity compat_e2b compat_e2b_sandbox compat_e2b_fork compat_e2b_metrics compat_e2b_list \

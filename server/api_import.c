@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "api_error.h"
+#include "api_import_private.h"
 #include "archive.h"
 #include "file_error.h"
 #include "file_upload.h"
@@ -24,35 +25,15 @@
 #include "wire.h"
 
 enum {
-    PART_BYTES  = 4 * 1024 * 1024,
     TRANSFER_MS = 3600 * 1000, /* the client's pace; a client that leaves ends the session */
-    MESSAGE_MAX = 400,
 };
 
-/* Where a part is for the session to read. Its own programs have not run yet. */
-static const char PART_NAME[] = FILE_UPLOAD_PREFIX "part";
-
-enum phase { PHASE_MANIFEST, PHASE_MAKING, PHASE_PACKAGES, PHASE_OPENING, PHASE_PART, PHASE_READING, PHASE_ENDING };
-
-struct import {
-    struct server         *server;
-    struct http_request   *request;
-    enum phase             phase;
-    struct session_request wanted; /* borrows from the manifest */
-    json_t                *manifest, *omitted;
-    struct id              session;
-    bool                   has_session, is_first, is_last;
-    struct bytes           head; /* came before there was a session */
-    struct file_upload    *upload;
-    uint64_t               taken, part_bytes;
-};
-
-static struct session *session_of(const struct import *import)
+struct session *api_import_session(const struct import *import)
 {
     return import->has_session ? sessions_find(server_sessions(import->server), &import->session) : NULL;
 }
 
-static void import_free(struct import *import)
+void api_import_free(struct import *import)
 {
     file_upload_free(import->upload);
     json_decref(import->manifest);
@@ -64,17 +45,17 @@ static void import_free(struct import *import)
 /* A session that did not get all of it is none. Nobody is told: the request has been answered, or its client has left. */
 static void give_up(struct import *import)
 {
-    struct session *session = session_of(import);
+    struct session *session = api_import_session(import);
     file_upload_free(import->upload);
     import->upload = NULL;
-    if (import->phase == PHASE_MAKING)
+    if (import->phase == IMPORT_MAKING)
         sessions_cancel(server_sessions(import->server), import);
     if (session != NULL) {
         session_inspect_forget(session, import);
         session_packages_forget(session, import);
         session_end(session, "could not be filled from its archive", NULL, NULL);
     }
-    import_free(import);
+    api_import_free(import);
 }
 
 static void on_client_gone(void *arg)
@@ -82,8 +63,7 @@ static void on_client_gone(void *arg)
     give_up(arg);
 }
 
-/* Answers, and that is the end of it. */
-static void refuse(struct import *import, int status, const char *code, const char *message, json_t *details)
+void api_import_refuse(struct import *import, int status, const char *code, const char *message, json_t *details)
 {
     http_request_on_gone(import->request, NULL, NULL);
     if (status == 503) {
@@ -95,180 +75,14 @@ static void refuse(struct import *import, int status, const char *code, const ch
     give_up(import);
 }
 
-static void refuse_gone(struct import *import)
+void api_import_refuse_gone(struct import *import)
 {
-    refuse(import, 503, "SESSION_UNAVAILABLE", "The session ended while it was filled from the archive", NULL);
+    api_import_refuse(import, 503, "SESSION_UNAVAILABLE", "The session ended while it was filled from the archive", NULL);
 }
 
-static void refuse_archive(struct import *import, const char *message)
+void api_import_refuse_archive(struct import *import, const char *message)
 {
-    refuse(import, 400, "INVALID_ARCHIVE", message, NULL);
-}
-
-/* ---- the end ---- */
-
-static void add_omitted(struct import *import, const char *kind, const char *name, const char *reason)
-{
-    (void)json_array_append_new(import->omitted, json_pack("{s:s, s:s, s:s, s:s, s:s}", "kind", kind, "name", name, "type", kind, "reason",
-                                                           reason, "at", "import"));
-}
-
-static void reply(struct import *import, struct session *session, const json_t *said)
-{
-    json_t    *history = json_object_get(said, "history"), *json;
-    struct err err     = {0};
-    int        cells =
-        session_set_history(session, history, (uint64_t)json_integer_value(json_object_get(import->manifest, "executionCount")), &err);
-
-    if (cells < 0)
-        add_omitted(import, "history", "", err.message);
-    (void)json_array_extend(import->omitted, json_object_get(said, "omitted"));
-    json = session_body_write(session, server_policies(import->server), server_isolation(import->server));
-    if (json != NULL)
-        (void)json_object_set_new(json, "imported",
-                                  json_pack("{s:O*, s:O*, s:O*, s:O*, s:i, s:O}", "sessionId",
-                                            json_object_get(import->manifest, "sessionId"), "variables", json_object_get(said, "variables"),
-                                            "modules", json_object_get(said, "modules"), "files", json_object_get(said, "files"),
-                                            "executions", cells > 0 ? cells : 0, "omitted", import->omitted));
-    session_set_transfer(session, 0);
-    http_request_on_gone(import->request, NULL, NULL);
-    http_reply_json(import->request, 201, json);
-    import_free(import);
-}
-
-/* ---- parts ---- */
-
-static void begin_part(struct import *import);
-
-static void on_said(const struct inspect_reply *said, void *arg)
-{
-    struct import  *import  = arg;
-    struct session *session = session_of(import);
-    const json_t   *error   = json_object_get(said->json, "error");
-    const char *type = json_string_value(json_object_get(error, "type")), *message = json_string_value(json_object_get(error, "message"));
-    char        text[MESSAGE_MAX];
-
-    if (session == NULL || said->end == INSPECT_GONE) {
-        refuse_gone(import);
-    } else if (said->end == INSPECT_DIED) {
-        refuse(import, 422, "INTERPRETER_DIED", "The new session's interpreter died, or hung, over the archive", NULL);
-    } else if (said->end != INSPECT_ANSWERED) {
-        refuse(import, 503, "IMPORT_FAILED", "The new session's answer is not what was asked for", NULL);
-    } else if (json_is_true(json_object_get(said->json, "ok"))) {
-        if (import->phase == PHASE_ENDING)
-            reply(import, session, said->json);
-        else
-            begin_part(import);
-    } else {
-        bool is_fault = type != NULL && strcmp(type, "ValueError") == 0;
-        (void)snprintf(text, sizeof text, "%s%.300s", is_fault ? "This is not a session's archive: " : "The archive could not be read: ",
-                       message != NULL ? message : "no reason given");
-        if (is_fault)
-            refuse_archive(import, text);
-        else
-            refuse(import, 422, "IMPORT_FAILED", text, type != NULL ? json_pack("{s:s}", "type", type) : NULL);
-    }
-}
-
-/* `question` is owned. */
-static void ask(struct import *import, json_t *question)
-{
-    struct session *session = session_of(import);
-    struct err      err     = {0};
-    if (session == NULL) {
-        json_decref(question);
-        refuse_gone(import);
-    } else if (session_inspect(session, question, INSPECT_CHANGES, on_said, import, &err) < 0) {
-        refuse(import, 503, "IMPORT_FAILED", err.message, NULL);
-    }
-}
-
-static void read_part(struct import *import)
-{
-    const struct policies *policies = server_policies(import->server);
-    json_t                *question = json_pack("{s:s, s:s}", "op", "import", "part", PART_NAME);
-
-    import->phase = PHASE_READING;
-    file_upload_free(import->upload);
-    import->upload = NULL;
-    if (import->is_first) {
-        (void)json_object_set_new(question, "first", json_true());
-        (void)json_object_set_new(question, "entries", json_integer((json_int_t)policies->files + policies->directories));
-        (void)json_object_set_new(question, "profile", json_string(import->wanted.profile));
-    }
-    import->is_first = false;
-    ask(import, question);
-}
-
-static void finish_part(struct import *import)
-{
-    http_request_pause_body(import->request, true);
-    import->phase = PHASE_READING;
-    file_upload_finish(import->upload);
-}
-
-static void put(struct import *import, const void *data, size_t length)
-{
-    struct file_error why;
-    int               error = file_upload_write(import->upload, data, length);
-    if (error != 0) {
-        file_error_describe(error, "the archive", server_policies(import->server), &why);
-        refuse(import, why.status, why.code, why.message, NULL);
-        return;
-    }
-    import->part_bytes += length;
-    if (import->is_last || import->part_bytes >= PART_BYTES)
-        finish_part(import);
-}
-
-static void go_on_with_part(struct import *import)
-{
-    struct bytes head  = import->head;
-    import->phase      = PHASE_PART;
-    import->part_bytes = 0;
-    import->head       = (struct bytes){0};
-    http_request_pause_body(import->request, false);
-    if (head.length > 0 || import->is_last)
-        put(import, head.length > 0 ? head.data : "", head.length);
-    bytes_done(&head);
-}
-
-static void on_upload(struct file_upload *upload, enum upload_event event, int error, void *arg)
-{
-    struct import    *import = arg;
-    struct file_error why;
-    (void)upload;
-    switch (event) {
-    case UPLOAD_READY: go_on_with_part(import); break;
-    case UPLOAD_DONE: read_part(import); break;
-    case UPLOAD_FAILED:
-        file_error_describe(error, "the archive", server_policies(import->server), &why);
-        if (error == ESHUTDOWN)
-            refuse_gone(import);
-        else
-            refuse(import, why.status, why.code, why.message, NULL);
-        break;
-    }
-}
-
-static void begin_part(struct import *import)
-{
-    struct session *session = session_of(import);
-    struct err      err     = {0};
-
-    if (session == NULL) {
-        refuse_gone(import);
-        return;
-    }
-    if (import->is_last && !import->is_first && import->head.length == 0) {
-        import->phase = PHASE_ENDING;
-        ask(import, json_pack("{s:s, s:b}", "op", "import", "end", 1));
-        return;
-    }
-    import->phase  = PHASE_OPENING;
-    import->upload = file_upload_new(session, server_policies(import->server), PART_NAME, false, 0, on_upload, import, &err);
-    if (import->upload == NULL)
-        refuse(import, 503, "IMPORT_FAILED", err.message, NULL);
+    api_import_refuse(import, 400, "INVALID_ARCHIVE", message, NULL);
 }
 
 /* ---- the session ---- */
@@ -281,14 +95,14 @@ static void on_packages(const struct session_packages_end *end, void *arg)
 
     json_array_foreach(end->refused, i, one)
     {
-        add_omitted(import, "package", json_string_value(one), "it may not be installed here; nor was any other");
+        api_import_add_omitted(import, "package", json_string_value(one), "it may not be installed here; nor was any other");
     }
     json_array_foreach(end->failures, i, one)
     {
         const char *name = json_string_value(json_object_get(one, "package")), *why = json_string_value(json_object_get(one, "error"));
-        add_omitted(import, "package", name != NULL ? name : "", why != NULL ? why : "it could not be installed");
+        api_import_add_omitted(import, "package", name != NULL ? name : "", why != NULL ? why : "it could not be installed");
     }
-    begin_part(import);
+    api_import_begin_part(import);
 }
 
 static void install(struct import *import, struct session *session)
@@ -300,22 +114,22 @@ static void install(struct import *import, struct session *session)
 
     if (json_array_size(packages) == 0) {
         json_check_done(&check);
-        begin_part(import);
+        api_import_begin_part(import);
         return;
     }
-    import->phase = PHASE_PACKAGES;
+    import->phase = IMPORT_PACKAGES;
     if (session_packages_install(session, packages, false, &events, import, &err) < 0) {
-        add_omitted(import, "package", "", err.message);
-        begin_part(import);
+        api_import_add_omitted(import, "package", "", err.message);
+        api_import_begin_part(import);
     }
 }
 
 static void on_session(struct session *session, const char *reason, void *arg)
 {
     struct import *import = arg;
-    import->phase         = PHASE_PACKAGES;
+    import->phase         = IMPORT_PACKAGES;
     if (session == NULL) {
-        refuse(import, 503, "SESSION_UNAVAILABLE", reason, NULL);
+        api_import_refuse(import, 503, "SESSION_UNAVAILABLE", reason, NULL);
         return;
     }
     import->session     = *session_id(session);
@@ -327,11 +141,11 @@ static void on_session(struct session *session, const char *reason, void *arg)
 static void make_session(struct import *import)
 {
     struct err err = {0};
-    import->phase  = PHASE_MAKING;
+    import->phase  = IMPORT_MAKING;
     http_request_pause_body(import->request, true);
     if (sessions_create(server_sessions(import->server), &import->wanted, on_session, import, &err) == 0)
         return;
-    import->phase = PHASE_PACKAGES;
+    import->phase = IMPORT_PACKAGES;
     http_request_on_gone(import->request, NULL, NULL);
     api_error_refused(import->request, &err);
     give_up(import);
@@ -376,14 +190,14 @@ static void find_manifest(struct import *import)
     switch (archive_find_manifest(import->head.data != NULL ? import->head.data : "", import->head.length, &text, &length)) {
     case ARCHIVE_MORE:
         if (import->is_last)
-            refuse_archive(import, "This is not a session's archive, or not all of one");
+            api_import_refuse_archive(import, "This is not a session's archive, or not all of one");
         return;
-    case ARCHIVE_WRONG: refuse_archive(import, "This is not a session's archive: it does not begin with a manifest"); return;
+    case ARCHIVE_WRONG: api_import_refuse_archive(import, "This is not a session's archive: it does not begin with a manifest"); return;
     case ARCHIVE_FOUND: break;
     }
     import->manifest = json_loadb(text, length, 0, NULL);
     if (!is_format(import->manifest))
-        refuse_archive(import, "This is not a session's archive of a version that is known here");
+        api_import_refuse_archive(import, "This is not a session's archive of a version that is known here");
     else if (read_settings(import))
         make_session(import);
 }
@@ -396,12 +210,12 @@ static void on_body(const void *data, size_t length, bool last, void *arg)
     import->is_last = last;
     import->taken += length;
     if (import->taken > limit) {
-        refuse(import, 413, "ARCHIVE_TOO_LARGE", "The archive is larger than the policy allows (transfer.maxArchiveSize)", NULL);
-    } else if (import->phase == PHASE_PART) {
-        put(import, data, length);
+        api_import_refuse(import, 413, "ARCHIVE_TOO_LARGE", "The archive is larger than the policy allows (transfer.maxArchiveSize)", NULL);
+    } else if (import->phase == IMPORT_PART) {
+        api_import_put(import, data, length);
     } else if (!bytes_append(&import->head, data, length)) {
-        refuse(import, 503, "NO_MEMORY", "No memory for the archive", NULL);
-    } else if (import->phase == PHASE_MANIFEST) {
+        api_import_refuse(import, 503, "NO_MEMORY", "No memory for the archive", NULL);
+    } else if (import->phase == IMPORT_MANIFEST) {
         find_manifest(import);
     }
 }
