@@ -4,9 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-void event_log_set_committer(struct event_log *log, void (*on_commit)(void *arg), void *arg)
+void event_log_set_committer(struct event_log *log, void (*on_commit)(void *arg), void (*on_written)(void *arg), void *arg)
 {
     log->on_commit  = on_commit;
+    log->on_written = on_written;
     log->commit_arg = arg;
 }
 

@@ -178,6 +178,8 @@ void event_log_flush(struct event_log *log)
         else if (log->coming_at > 0)
             log->commit_at = log->coming_at;
         log->coming_at = 0;
+        if (log->on_written != NULL)
+            log->on_written(log->commit_arg);
         deliver(log, &batch, offset);
         event_block_give(&batch);
         event_log_close_text(log);

@@ -104,8 +104,9 @@ bool event_log_is_heavy(const struct event_log *log); /* ... and soon */
 /*
  * Records that are no events (event_record.h). With a committer every flush ends with what on_commit appends, the last of which must be
  * a COMMIT; then no flush is made by itself, since only the caller knows when what it has read stands behind what it has appended.
+ * on_written: that is in the file, or could not be (event_log_is_in_memory), and nobody has been told of it yet. NULL: nobody asks.
  */
-void event_log_set_committer(struct event_log *log, void (*on_commit)(void *arg), void *arg);
+void event_log_set_committer(struct event_log *log, void (*on_commit)(void *arg), void (*on_written)(void *arg), void *arg);
 void event_log_commit(struct event_log *log); /* flushes, although nothing was appended */
 /* Appends. ret_at (may be NULL) names it. Returns 0 or -1 (no memory, too long). */
 int event_log_record(struct event_log *log, unsigned kind, uint64_t serial, const void *data, size_t length, uint64_t *ret_at,

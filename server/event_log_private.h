@@ -51,6 +51,7 @@ struct event_log {
     size_t                  open_at;               /* of its record, in the batch */
     bool                    is_flushing, is_asked; /* asked: a commit is wanted although nothing was appended */
     void (*on_commit)(void *arg);                  /* NULL: nobody takes the session over */
+    void (*on_written)(void *arg);
     void        *commit_arg;
     uint64_t     commit_at, coming_at; /* of the last commit that was written, and of the one in the batch; 0: none */
     struct bytes commit;               /* payload of the last one in the file, when it was opened */

@@ -87,6 +87,13 @@ static void on_commit(void *arg)
         log_warn("session %s: no memory for a commit", session->id_text);
 }
 
+/* Before anybody is told of it: who has been may kill us, and what was told must be kept. */
+static void on_written(void *arg)
+{
+    struct session *session   = arg;
+    session->seat->is_unsaved = event_log_is_in_memory(session->log);
+}
+
 void session_keep(struct session *session)
 {
     struct keep_seat *seat = session->seat;
@@ -162,7 +169,7 @@ int session_keep_begin(struct session *session)
     session_keep(session);
     if (!session_is_seated(session))
         return 0;
-    event_log_set_committer(session->log, on_commit, session);
+    event_log_set_committer(session->log, on_commit, on_written, session);
     if (session->metadata != NULL || session->variables != NULL || session->environment != NULL)
         session_keep_values(session);
     return 0;
@@ -171,7 +178,7 @@ int session_keep_begin(struct session *session)
 int session_keep_again(struct session *session, struct keep_seat *seat)
 {
     session->seat = seat;
-    event_log_set_committer(session->log, on_commit, session);
+    event_log_set_committer(session->log, on_commit, on_written, session);
     return 0;
 }
 
@@ -207,7 +214,7 @@ void session_keep_end(struct session *session)
     if (session->seat == NULL)
         return;
     if (session->log != NULL)
-        event_log_set_committer(session->log, NULL, NULL);
+        event_log_set_committer(session->log, NULL, NULL, NULL);
     keep_free_seat(keep_of(session), session->seat);
     session->seat = NULL;
 }
@@ -231,6 +238,4 @@ void session_keep_turn(struct session *session)
         event_log_flush(session->log);
     else if (session->worker != NULL && worker_needs_commit(session->worker))
         event_log_commit(session->log);
-    if (session->seat != NULL)
-        session->seat->is_unsaved = event_log_is_in_memory(session->log);
 }

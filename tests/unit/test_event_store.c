@@ -222,7 +222,7 @@ static void cells_leave_no_more_than_what_is_kept(void **state)
     struct event_log *log = seen_log(fd, &SEEN_ROOMY), *again;
     uint64_t          last;
     (void)state;
-    event_log_set_committer(log, commit, log);
+    event_log_set_committer(log, commit, NULL, log);
     for (uint64_t serial = 1; serial <= CELLS; serial++) {
         struct event_track *track = seen_track(log, serial);
         if (serial % 3 == 0) {
