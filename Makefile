@@ -115,7 +115,7 @@ help:
 	@echo 'make deb     the Debian package, in build/deb                make deb-test  install, run, upgrade and purge it in a clean root, run it in a virtual machine'
 	@echo 'make asan    unit and API tests under address and undefined-behaviour sanitizers'
 	@echo 'make container-test   build the Dockerfile without a daemon, run each documented line (about ten minutes, root)'
-	@echo 'make vm-test          the jail in virtual machines: control groups of version 2, older kernels (about half an hour, root)'
+	@echo 'make vm-test          the jail in virtual machines: control groups of version 2, older kernels (root; half an hour is an estimate)'
 	@echo 'make chaos   a mixed load while processes are killed, for CHAOS_SECONDS=$(CHAOS_SECONDS); CHAOS_SEED=n repeats the choices of a run'
 	@echo 'make cluster-test  three instances behind HAProxy, nginx and Envoy as they are shipped, and deploy/kubernetes against the published schemas'
 	@echo 'make fuzz    each fuzzer for FUZZ_SECONDS=$(FUZZ_SECONDS)                            make clean  remove build/'
@@ -342,7 +342,7 @@ vm-test: packages-test
 	$(Q)timeout --foreground -k 60 5400 build/venv-test/bin/python tests/vm/vm.py $(VM_KERNELS)
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
-# What takes seconds comes first. Some 35 minutes on two processors that do nothing else, of which the compilers take ten, the sanitized tests twelve,
+# What takes seconds comes first. By the times of its parts some 35 minutes (never measured as one) on two processors that do nothing else, of which the compilers take ten, the sanitized tests twelve,
 # the fuzzers three (FUZZ_SECONDS each) and the tests nine.
 check: packages-check
 	$(Q)$(MAKE) check-format check-walk check-lint
