@@ -114,9 +114,10 @@ static void stop_reading(struct pipes *pipes)
 
 static int start_reading(struct pipes *pipes)
 {
-    int result = pipes->paused || pipes->folded ? 0 : event_add(&pipes->event_readable, NULL);
+    int result;
     if (pipes->paused || pipes->folded)
         return 0;
+    result = event_add(&pipes->event_readable, NULL);
     for (int i = 0; i < PIPES_STREAM_COUNT; i++)
         if (!pipes->raw_ended[i] && event_add(&pipes->raw_readable[i], NULL) < 0)
             result = -1;

@@ -123,21 +123,16 @@ static bool write_output(struct bytes *out, const struct result *result, bool br
            joined(out, ",\"results\":[", &result->results, "]}", value_room, cut);
 }
 
-static char *put(char *to, const char *text)
-{
-    return stpcpy(to, text);
-}
-
 static bool write_head(struct bytes *out, const struct result_summary *s)
 {
     char *start = bytes_reserve(out, HEAD_BYTES + strlen(s->status) + strlen(s->session_id) + strlen(s->execution_id)), *to = start;
     if (to == NULL)
         return false;
-    to = put(put(to, s->success ? "{\"success\":true,\"status\":\"" : "{\"success\":false,\"status\":\""), s->status);
-    to = put(put(to, "\",\"sessionId\":\""), s->session_id);
-    to = put(put(put(to, "\",\"executionId\":\""), s->execution_id), "\",");
+    to = stpcpy(stpcpy(to, s->success ? "{\"success\":true,\"status\":\"" : "{\"success\":false,\"status\":\""), s->status);
+    to = stpcpy(stpcpy(to, "\",\"sessionId\":\""), s->session_id);
+    to = stpcpy(stpcpy(stpcpy(to, "\",\"executionId\":\""), s->execution_id), "\",");
     if (s->execution_count > 0)
-        to = put(decimal_whole(put(to, "\"executionCount\":"), s->execution_count), ",");
+        to = stpcpy(decimal_whole(stpcpy(to, "\"executionCount\":"), s->execution_count), ",");
     out->length += (size_t)(to - start);
     return true;
 }
@@ -147,16 +142,16 @@ static bool write_metrics(struct bytes *out, const struct result_metrics *m)
     double cpu_ms = (double)(m->cpu_user_us + m->cpu_system_us) / 1000.0;
     char   text[METRICS_BYTES], *to = text;
 
-    to = decimal_fixed(put(to, ",\"metrics\":{\"executionTime\":"), m->execution_ms, 3);
-    to = decimal_whole(put(to, ",\"memoryUsage\":"), m->memory_bytes);
-    to = decimal_fixed(put(to, ",\"cpuUsage\":"), m->execution_ms > 0 ? cpu_ms / m->execution_ms * 100 : 0.0, 1);
+    to = decimal_fixed(stpcpy(to, ",\"metrics\":{\"executionTime\":"), m->execution_ms, 3);
+    to = decimal_whole(stpcpy(to, ",\"memoryUsage\":"), m->memory_bytes);
+    to = decimal_fixed(stpcpy(to, ",\"cpuUsage\":"), m->execution_ms > 0 ? cpu_ms / m->execution_ms * 100 : 0.0, 1);
     if (m->cpu_is_split) {
-        to = decimal_fixed(put(to, ",\"cpuUser\":"), (double)m->cpu_user_us / 1000.0, 3);
-        to = decimal_fixed(put(to, ",\"cpuSystem\":"), (double)m->cpu_system_us / 1000.0, 3);
+        to = decimal_fixed(stpcpy(to, ",\"cpuUser\":"), (double)m->cpu_user_us / 1000.0, 3);
+        to = decimal_fixed(stpcpy(to, ",\"cpuSystem\":"), (double)m->cpu_system_us / 1000.0, 3);
     }
-    to = decimal_whole(put(to, ",\"memoryPeak\":"), m->memory_peak_bytes);
-    to = decimal_whole(put(to, ",\"bytesOut\":"), m->bytes_out);
-    to = put(decimal_fixed(put(to, ",\"queued\":"), m->queued_ms, 3), "}");
+    to = decimal_whole(stpcpy(to, ",\"memoryPeak\":"), m->memory_peak_bytes);
+    to = decimal_whole(stpcpy(to, ",\"bytesOut\":"), m->bytes_out);
+    to = stpcpy(decimal_fixed(stpcpy(to, ",\"queued\":"), m->queued_ms, 3), "}");
     return bytes_append(out, text, (size_t)(to - text));
 }
 
