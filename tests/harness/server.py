@@ -147,14 +147,18 @@ class Server:
         return None
 
     def zygote_pid(self):
-        found = [p for p in processes.children(self.pid) if processes.name(p).startswith("penny-zygote")]
-        return found[0] if len(found) == 1 else None
+        return self._child("penny-zygote")
 
     def server_pid(self):
-        found = [p for p in processes.children(self.pid) if not processes.name(p).startswith(("penny-zygote", "penny-init", "penny-installer", "penny-egress"))
-                 and "penny-zygote" not in processes.command(p) and "--as-installer" not in processes.command(p)
-                 and "--as-egress" not in processes.command(p)]
-        return found[0] if len(found) == 1 else None
+        return self._child("penny-server")
+
+    def _child(self, name):
+        """By the name that it gives itself; None unless there is one. The supervisor has other children for a moment: what a session left behind."""
+        for _ in range(3):  # the kernel's list of children may miss one while others end
+            found = [p for p in processes.children(self.pid) if processes.name(p) == name]
+            if len(found) == 1:
+                return found[0]
+        return None
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)

@@ -98,12 +98,12 @@ def test_a_set_uid_program_gains_nothing(inside):
 
 
 def test_server_and_zygote_have_one_thread(tier_server):
-    for pid in (tier_server.server_pid(), tier_server.zygote_pid()):
+    for pid in (until(tier_server.server_pid, "the server's number is known"), until(tier_server.zygote_pid, "the zygote's number is known")):
         assert len(os.listdir(f"/proc/{pid}/task")) == 1
 
 
 def test_the_server_process_is_not_root(tier_server):
-    assert _real_uid(tier_server.server_pid()) != 0
+    assert _real_uid(until(tier_server.server_pid, "the server's number is known")) != 0
 
 
 def test_init_can_not_be_killed_or_looked_into(tier_server, layers, inside):
