@@ -12,11 +12,7 @@
 
 #include "clone.h"
 
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25
-#endif
-
-enum { PLACES_MAX = 8192, PAGE_BYTES = 4096, HUGE_BYTES = 2 << 20, PASSING_MAX = 512, ENTRIES = 512 };
+enum { PLACES_MAX = 8192, PAGE_BYTES = 4096, PASSING_MAX = 512, ENTRIES = 512 };
 
 /* Of /proc/pid/pagemap. */
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
@@ -165,16 +161,6 @@ static bool replace(int fd, uintptr_t base)
     return true;
 }
 
-/* A kernel that cannot collapse leaves the file in small pages: more of them are to be mapped then. */
-static void collapse(void)
-{
-    for (size_t i = 0; i < place_count; i++) {
-        uintptr_t start = (places[i].start + HUGE_BYTES - 1) & ~((uintptr_t)HUGE_BYTES - 1);
-        for (uintptr_t p = start; is_meant(&places[i]) && p + HUGE_BYTES <= places[i].end; p += HUGE_BYTES)
-            (void)madvise((void *)p, HUGE_BYTES, MADV_COLLAPSE);
-    }
-}
-
 bool host_image_seal(void)
 {
     bool done = false;
@@ -183,11 +169,9 @@ bool host_image_seal(void)
     if (passing == MAP_FAILED)
         passing = NULL;
     if (image_fd >= 0 && passing != NULL && read_places()) {
-        image_base = places[0].start & ~((uintptr_t)HUGE_BYTES - 1);
+        image_base = places[0].start;
         done       = replace(image_fd, image_base);
     }
-    if (done)
-        collapse();
     return done;
 }
 

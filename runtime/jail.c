@@ -164,7 +164,7 @@ int jail_admit(const struct jail *jail, const struct jail_session *session, pid_
 
 void jail_release(const struct jail *jail, const struct jail_session *session)
 {
-    jail_cgroup_release(jail, session->session);
+    jail_cgroup_release(jail, session->session, true);
     jail_workspace_release(jail, session);
 }
 

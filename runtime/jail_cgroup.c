@@ -220,12 +220,14 @@ static void kill_members(int group_fd, const char *name)
     fclose(procs);
 }
 
-void jail_cgroup_release(const struct jail *jail, uint32_t session)
+void jail_cgroup_release(const struct jail *jail, uint32_t session, bool with_memory)
 {
     char name[32];
 
     group_name(session, name, sizeof name);
     for (int i = 0; i < CGROUP_KINDS; i++) {
+        if (!with_memory && (i == CGROUP_MEMORY || jail->cgroup_version != 1)) /* version 2: one group for all */
+            continue;
         if (jail->cgroup_fd[i] < 0 || unlinkat(jail->cgroup_fd[i], name, AT_REMOVEDIR) == 0 || errno != EBUSY)
             continue;
         kill_members(jail->cgroup_fd[i], name); /* or the last process is just leaving: jail_cgroup_done removes what stays */

@@ -42,7 +42,7 @@ static void remove_first(struct retired *retired)
     retired->first   = (retired->first + 1) % ROOM;
     retired->count--;
     if (session != 0)
-        jail_cgroup_release(retired->jail, session);
+        jail_cgroup_release(retired->jail, session, true);
 }
 
 void retired_add(struct retired *retired, uint32_t session, int64_t now_ms)
@@ -51,11 +51,12 @@ void retired_add(struct retired *retired, uint32_t session, int64_t now_ms)
     if (retired->jail->cgroup_version == 0)
         return;
     if (!retired->jail->report[LAYER_PID_NAMESPACE].active) { /* a process may have outlived init, and goes with the group */
-        jail_cgroup_release(retired->jail, session);
+        jail_cgroup_release(retired->jail, session, true);
         return;
     }
     if (retired->count == ROOM)
         remove_first(retired);
+    jail_cgroup_release(retired->jail, session, false);
     place                         = (retired->first + retired->count++) % ROOM;
     retired->ring[place].session  = session;
     retired->ring[place].since_ms = now_ms;
@@ -67,7 +68,7 @@ void retired_make_way(struct retired *retired, uint32_t session)
         uint32_t place = (retired->first + i) % ROOM;
         if (retired->ring[place].session != session)
             continue;
-        jail_cgroup_release(retired->jail, session);
+        jail_cgroup_release(retired->jail, session, true);
         retired->ring[place].session = 0;
     }
 }

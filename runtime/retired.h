@@ -3,7 +3,7 @@
  *
  * To remove a memory group the kernel goes through two lists of each file system that is mounted anywhere on the machine, and whoever
  * unmounts one waits for it meanwhile. A session has four file systems: while thousands end, removing each one's group at once is work
- * that grows with the square of the sessions. When all their file systems are gone it is next to none.
+ * that grows with the square of the sessions. When all their file systems are gone it is next to none. Groups of other kinds go at once.
  */
 #ifndef PENNY_RETIRED_H
 #define PENNY_RETIRED_H
@@ -16,7 +16,7 @@
 struct retired; /* in memory that forks do not inherit */
 
 struct retired *retired_new(const struct jail *jail, struct err *err);
-/* Every process of the session is gone. Its group is removed later; at once when there are too many, or when
+/* Every process of the session is gone. Its memory group is removed later; at once when there are too many, or when
  * the host has no pid namespaces, since a process may have outlived init then and goes with the group. now_ms: of a clock that is never set. */
 void retired_add(struct retired *retired, uint32_t session, int64_t now_ms);
 /* A session of this number is about to begin: what an earlier one has left under it goes. */
