@@ -16,6 +16,7 @@ import pytest
 from harness import BUILD, ROOT
 
 from package.machine import Machine
+from vm import qemu
 
 HERE = Path(__file__).resolve().parent / "host"
 SECONDS = 900
@@ -42,29 +43,13 @@ def make_root(root, package):
     machine.run("systemctl", "enable", "look.service")
     patience = root / "etc/systemd/system/penny-sandbox.service.d/emulated.conf"
     patience.parent.mkdir()
-    patience.write_text("" if accelerated() else "[Service]\nTimeoutStartSec=600\nTimeoutStopSec=300\nWatchdogSec=300\n")
+    patience.write_text("" if qemu.accelerated() else "[Service]\nTimeoutStartSec=600\nTimeoutStopSec=300\nWatchdogSec=300\n")
     shutil.rmtree(root / "var/cache/apt")
 
 
 def make_disk(root, disk):
     size = int(subprocess.run(["du", "-sm", root], capture_output=True, text=True, check=True).stdout.split()[0])
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", root, disk, f"{size * 12 // 10 + 512}M"], check=True)
-
-
-def make_initramfs(root, kernel, archive):
-    tree = archive.with_suffix(".tree")
-    for directory in ("bin", "dev", "proc", "disk"):
-        (tree / directory).mkdir(parents=True)
-    shutil.copytree(kernel / "modules", tree / "modules")
-    shutil.copy(root / "bin/busybox", tree / "bin/busybox")
-    shutil.copy(HERE / "init.sh", tree / "init")
-    names = "\n".join(str(p.relative_to(tree)) for p in sorted(tree.rglob("*"))).encode()
-    with open(archive, "wb") as out:
-        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], input=names, stdout=out, cwd=tree, check=True)
-
-
-def accelerated():
-    return os.access("/dev/kvm", os.R_OK | os.W_OK) and re.search(r"^flags.*\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.M) is not None
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +60,11 @@ def found(workplace):
     subprocess.run([ROOT / "tests/vm/kernel.sh", kernel.parent, "bookworm"], check=True, timeout=300)
     make_root(root, package)
     make_disk(root, disk)
-    make_initramfs(root, kernel, archive)
+    qemu.make_initramfs(kernel, root / "bin/busybox", archive)
     shutil.rmtree(root)
     console, said = BUILD / "deb/host-console.log", BUILD / "deb/host-found.log"
     try:
-        subprocess.run(["qemu-system-x86_64", "-machine", "pc", "-accel", "kvm" if accelerated() else "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072", "-nodefaults",
-                        "-display", "none", "-no-reboot", "-kernel", kernel / "vmlinuz", "-initrd", archive, "-append", "console=ttyS0 panic=-1 cgroup_no_v1=all systemd.log_target=console",
-                        "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe", "-serial", f"file:{console}", "-serial", f"file:{said}"],
+        subprocess.run(qemu.command(kernel, archive, f"{disk},cache=unsafe", (console, said), "systemd.log_target=console", "/lib/systemd/systemd"),
                        stdin=subprocess.DEVNULL, timeout=SECONDS, check=True)
     finally:
         disk.unlink()

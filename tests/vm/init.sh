@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first program of the virtual machine: finds the disk and goes on from there.
+# The first program of a virtual machine: finds the disk and goes on with the program there that the kernel's command line names behind "--".
 /bin/busybox --install -s /bin
 mount -t devtmpfs none /dev
 mount -t proc none /proc
@@ -8,4 +8,4 @@ until [ -b /dev/vda ]; do sleep 0.1; done
 mount -t ext4 -o rw,noatime /dev/vda /disk || exec sh
 umount /proc
 mount --move /dev /disk/dev
-exec switch_root /disk /penny/tests/vm/guest.sh
+exec switch_root /disk "$@"

@@ -5,14 +5,14 @@ Under KVM where that works, else by emulation, which is some ten times slower. E
 """
 
 import argparse
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import qemu
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -32,39 +32,16 @@ def say(what, text):
     print(f"  {what:<8} {text}", flush=True)
 
 
-def initramfs(place, kernel):
-    """The first file system: busybox, the modules that the disk needs, init. Returns its path."""
-    tree = kernel / "initramfs"
-    shutil.rmtree(tree, ignore_errors=True)
-    for directory in ("bin", "dev", "proc", "disk"):
-        (tree / directory).mkdir(parents=True)
-    shutil.copytree(kernel / "modules", tree / "modules")
-    shutil.copy(place / "debian/bin/busybox", tree / "bin/busybox")
-    shutil.copy(HERE / "init.sh", tree / "init")
-    archive = kernel / "initramfs.cpio"
-    names = "\n".join(str(p.relative_to(tree)) for p in sorted(tree.rglob("*"))).encode()
-    with open(archive, "wb") as out:
-        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], input=names, stdout=out, cwd=tree, check=True)
-    return archive
-
-
-def accelerated():
-    """Whether the processor can do it and the device works."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return False
-    return re.search(r"^flags.*\b(vmx|svm)\b", Path("/proc/cpuinfo").read_text(), re.M) is not None
-
-
 def run(place, suite, tests):
     """One machine. Returns whether its tests passed."""
     kernel = place / f"kernel-{suite}"
     console, results = kernel / "console.log", kernel / "results.log"
     results.write_bytes(b"")
-    arguments = ["qemu-system-x86_64", "-machine", "pc", "-accel", "kvm" if accelerated() else "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "3072",
-                 "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(kernel / "vmlinuz"), "-initrd", str(initramfs(place, kernel)),
-                 "-append", f"console=ttyS0 panic=-1 cgroup_no_v1=all quiet {'' if accelerated() else EMULATED.get(suite, '')}penny.run=" + ",".join(tests),
-                 "-drive", f"file={place}/disk.img,if=virtio,format=raw,snapshot=on", "-serial", f"file:{console}", "-serial", f"file:{results}"]
-    say("VM", f"{suite}: Linux {(kernel / 'version').read_text().strip()}, {'kvm' if accelerated() else 'emulated'}: {' '.join(tests)}")
+    archive = kernel / "initramfs.cpio"
+    qemu.make_initramfs(kernel, place / "debian/bin/busybox", archive)
+    words = f"quiet {'' if qemu.accelerated() else EMULATED.get(suite, '')}penny.run=" + ",".join(tests)
+    arguments = qemu.command(kernel, archive, f"{place}/disk.img,snapshot=on", (console, results), words, "/penny/tests/vm/guest.sh")
+    say("VM", f"{suite}: Linux {(kernel / 'version').read_text().strip()}, {'kvm' if qemu.accelerated() else 'emulated'}: {' '.join(tests)}")
     begin, shown = time.monotonic(), 0
     machine = subprocess.Popen(arguments, stdin=subprocess.DEVNULL)
     try:
