@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "ear.h"
+#include "fake_loop.h"
 #include "wire.h"
 
 struct event_base *ear_base;

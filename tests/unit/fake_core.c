@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "fake_loop.h"
 #include "policies.h"
 #include "result_read.h"
 
@@ -232,4 +233,12 @@ void fake_core_expect(struct fake_core *core, struct session *session, const cha
     assert_int_equal(json_is_true(json_object_get(run->result, "success")), strcmp(status, "ok") == 0);
     if (text != NULL)
         assert_string_equal(fake_result_output(run, "stdout"), text);
+}
+
+void fake_core_run_ok(struct fake_core *core, struct session *session, const char *code, const char *text)
+{
+    struct fake_run run;
+    fake_core_expect(core, session, code, "ok", text, &run);
+    assert_string_equal(fake_result_text(&run, "state"), "kept");
+    fake_run_done(&run);
 }

@@ -56,6 +56,8 @@ void fake_run_done(struct fake_run *run);
 /* Runs and checks status and stdout; the caller ends the run with fake_run_done. */
 void fake_core_expect(struct fake_core *core, struct session *session, const char *code, const char *status, const char *text,
                       struct fake_run *run);
+/* Runs what ends well, prints `text` and keeps the state. */
+void fake_core_run_ok(struct fake_core *core, struct session *session, const char *code, const char *text);
 
 const char *fake_result_text(const struct fake_run *run, const char *name);     /* of a member of the result: status, state */
 const char *fake_result_output(const struct fake_run *run, const char *stream); /* output.stdout */

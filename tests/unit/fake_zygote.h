@@ -22,7 +22,6 @@
 #ifndef PENNY_FAKE_ZYGOTE_H
 #define PENNY_FAKE_ZYGOTE_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -45,13 +44,5 @@ void fake_zygote_crash(struct fake_zygote *fake);
  * 'X' kills a session; 'N' sends the next n SPAWNED without descriptors.
  */
 void fake_zygote_command(struct fake_zygote *fake, char command, unsigned char n);
-
-/* Runs the loop until `is_done(arg)`, or fails the test after ten seconds. */
-void fake_run_until(struct event_base *base, bool (*is_done)(void *arg), void *arg);
-/* Runs the loop for so many ms. */
-void fake_run_for(struct event_base *base, int ms);
-
-/* A loop with the priorities the pool needs. */
-struct event_base *fake_base(void);
 
 #endif

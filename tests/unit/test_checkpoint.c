@@ -11,7 +11,7 @@
 #include "checkpoint.h"
 #include "checkpoint_budget.h"
 #include "checkpoint_line.h"
-#include "fake_zygote.h"
+#include "fake_loop.h"
 
 static struct checkpoints all;
 

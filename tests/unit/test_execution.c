@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "fake_core.h"
+#include "fake_loop.h"
 #include "result_read.h"
 
 static struct fake_core core;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fake_zygote.h"
+#include "fake_loop.h"
 #include "fold.h"
 #include "policies.h"
 

@@ -16,6 +16,7 @@
 
 #include "bytes.h"
 #include "ear.h"
+#include "fake_loop.h"
 #include "fake_zygote.h"
 #include "fdio.h"
 #include "wire.h"

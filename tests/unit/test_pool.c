@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "fake_core.h"
+#include "fake_loop.h"
 
 static struct fake_core core;
 

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "fake_loop.h"
 #include "fake_zygote.h"
 #include "fdio.h"
 #include "zygote_client.h"
