@@ -75,10 +75,25 @@ def memory_bytes():
     return sum(int(fields[name].split()[0]) * 1024 for name in MEMORY)
 
 
+def _image_bytes(pid):
+    """What the file takes that a zygote's memory has become, looked at or not; 0 without one."""
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        if "/memfd:penny-image" in line:
+            return Path(f"/proc/{pid}/map_files/{line.split()[0]}").stat().st_blocks * 512
+    return 0
+
+
 def resident_bytes(pid):
-    """Memory of one process that is its own or shared memory, without files mapped."""
+    """Memory of one process that is its own or shared memory, without files mapped but a zygote's image."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return sum(int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem"))
+    own, shared = (int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem"))
+    return own + max(shared, _image_bytes(pid))
+
+
+def small_kilobytes():
+    """The kernel's objects of 1 KB that are charged to nobody: among them what each memory group has for file systems (shrinker_info), one for every 64."""
+    lines = [line.split() for line in Path("/proc/slabinfo").read_text().splitlines()]
+    return sum(int(line[1]) for line in lines if line[0] == "kmalloc-1k" or (line[0].startswith("kmalloc-rnd-") and line[0].endswith("-1k")))
 
 
 def run_us(pid):

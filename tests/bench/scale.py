@@ -6,7 +6,7 @@ from pathlib import Path
 
 from measure import Refused, load, memory_bytes, run, say, summary
 
-from service import at_limit, at_pool, at_rest, end_wholly, execute, increments, resident, server
+from service import at_limit, at_pool, at_rest, at_rest_of_copies, end_wholly, execute, increments, resident, server
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SAMPLE, CHUNK = 500, 500
@@ -46,6 +46,18 @@ def _figures(service, have, times, seconds, nothing, before, is_limit):
             "rested": summary(rested), "increment": summary(one), "resident_bytes": resident(service)}
 
 
+def _all_of_them(service, have, nothing):
+    """Not a sample: what a cell takes by turns in each of them, and what they take in all once each has run two."""
+    for cell in ("x = 0", "x += 1"):
+        load(service.port, [execute(cell, s) for s in have], len(have), 4)
+    at_rest_of_copies(service)
+    whole = memory_bytes() - nothing
+    times, _, _, refused = load(service.port, [execute("x += 1", s) for s in have], len(have), 1)
+    if refused:
+        raise Refused(refused)
+    return {"sessions": len(have), "increment": summary(times), "all_bytes": whole}
+
+
 def sessions(found, workplace, steps, clock, reserve):
     """Sessions alive at once, step by step, for as long as there is time and place; then all deleted. Fills found["sessions"] and found["deleted"]."""
     have, why, nothing = [], None, memory_bytes()
@@ -60,6 +72,9 @@ def sessions(found, workplace, steps, clock, reserve):
             if why:
                 found["missing"][f"{n:,} sessions"] = f"after {len(have):,}: {why}"
                 break
+        if len(have) > SAMPLE:
+            say(f"a cell in each of {len(have):,}")
+            found["all_used"] = _all_of_them(service, have, nothing)
         seconds, gone = end_wholly(service, have)
         found["deleted"] = {"sessions": len(have), "seconds": seconds, "gone_seconds": gone}
         at_rest(service)

@@ -12,7 +12,7 @@ from harness import Server, processes, until
 from harness.policies import write_policies
 
 import cells
-from measure import CLIENT, Refused, huge_bytes, load, memory_bytes, resident_bytes, run, run_us, summary, timed
+from measure import CLIENT, Refused, huge_bytes, load, memory_bytes, resident_bytes, run, run_us, small_kilobytes, summary, timed
 
 POOL = 16
 EXECUTE, STREAM = "/api/v1/execute", "/api/v1/execute/stream"
@@ -229,32 +229,43 @@ def cycles(service, count, seconds, parts=10):
 
 
 def idle_memory(service, count):
-    """Memory of a session that nobody has used yet, and of one after a cell; libraries imported."""
+    """Memory of a session that nobody has used yet, and of one after a cell, with the copy of its state; libraries imported."""
     at_rest(service)
-    before = memory_bytes()
+    before, objects = memory_bytes(), small_kilobytes()
     ids, _, _ = make(service, count)
     at_pool(service)
-    idle = (memory_bytes() - before) / count
+    idle, objects = (memory_bytes() - before) / count, (small_kilobytes() - objects) / count
     load(service.port, [execute("x = 1", s) for s in ids], count, 1)
+    at_rest_of_copies(service)
     used = (memory_bytes() - before) / count
     end(service, ids)
-    return {"sessions": count, "idle_bytes": idle, "used_bytes": used}
+    return {"sessions": count, "idle_bytes": idle, "used_bytes": used, "small_kilobytes": objects}
 
 
 def at_pool(service):
     until(lambda: service.client.health()["sessions"]["pooled"] >= POOL, "the pool is full", 120)
 
 
-def at_limit(service):
-    """Where the machine lets no more sessions be, the pool does not fill: waits until it has stopped changing."""
+def _settles(value, what):
+    """Waits until a figure has not changed for three seconds."""
     seen = []
 
     def has_settled():
         time.sleep(0.1)
-        seen.append(service.client.health()["sessions"]["pooled"])
+        seen.append(value())
         return len(seen) > 30 and len(set(seen[-30:])) == 1
 
-    until(has_settled, "the pool does not change", 120)
+    until(has_settled, what, 120)
+
+
+def at_limit(service):
+    """Where the machine lets no more sessions be, the pool does not fill: waits until it has stopped changing."""
+    _settles(lambda: service.client.health()["sessions"]["pooled"], "the pool does not change")
+
+
+def at_rest_of_copies(service):
+    """Waits until no session's state is being copied any more."""
+    _settles(lambda: re.search(r"^penny_checkpoint_duration_seconds_count (.+)$", service.client.get("/metrics").body.decode(), re.M)[1], "no more copies are made")
 
 
 def big(workplace, rounds):

@@ -139,16 +139,29 @@ def _flatness_facts(found):
                f"{duration(bare[count]['p50_us'])}): caches and page tables that were left cold")
 
 
+def _history(memory):
+    """What of it the machine's past costs: the kernel never gives back room for file systems that were mounted at once."""
+    objects = memory.get("small_kilobytes", 0)
+    if objects < 10:
+        return ""
+    return (f"; of it {megabytes(objects * 1024)} are the kernel's {objects:.0f} objects of 1 KB per session, one for every 64 of the file systems that were ever mounted at once "
+            f"since this machine was started (runs with thousands of sessions were before)")
+
+
 def _session_facts(found):
     memory = get(found, "service", "memory")
     if memory:
-        yield f"memory of a session: {megabytes(memory['idle_bytes'])} idle, {megabytes(memory['used_bytes'])} after a cell ({memory['sessions']:,} alive)"
+        yield f"memory of a session: {megabytes(memory['idle_bytes'])} idle, {megabytes(memory['used_bytes'])} after a cell, with the copy of its state ({memory['sessions']:,} alive){_history(memory)}"
     huge = get(found, "service", "big", "gigabyte_huge_bytes")
     if huge is not None:
         yield f"of the session that holds 1 GB the kernel had {megabytes(huge)} in huge pages"
     steps = get(found, "sessions")
     if steps and "all_bytes" in steps[-1]:
         yield f"{steps[-1]['sessions']:,} sessions alive: {gigabytes(steps[-1]['all_bytes'])} in all, kernel and service included"
+    each = get(found, "all_used")
+    if each:
+        yield (f"a cell by turns in each of {each['sessions']:,} sessions that all have run cells: {times(each['increment'])}; they take {gigabytes(each['all_bytes'])} in all, "
+               f"kernel, copies of their states and service included")
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
         wholly = f", neither a process nor a control group left after {gone['gone_seconds']:.2f} s" if "gone_seconds" in gone else ""
