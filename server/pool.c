@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "log.h"
 #include "metrics.h"
+#include "pool_private.h"
 #include "workers.h"
 
 enum {
@@ -17,55 +17,13 @@ enum {
     IN_FLIGHT_WANTED = 16, /* and when someone waits */
     DELAY_FIRST_MS   = 100,
     DELAY_MAX_MS     = 5000,
-    CLAIM_LIMIT_S    = 30,
     PRIORITY_LOW     = 2,
     CALM_MS          = 20, /* from a session's leaving until its place is filled, while half of the pool is there */
 };
 
-/* A spawn on its way, or a ready worker. */
-struct place {
-    TAILQ_ENTRY(place) entry;
-    struct pool       *pool;
-    struct pool_claim *claim; /* made for this one, because of its limits */
-    struct worker     *worker;
-    int64_t            asked_us; /* monotonic */
-};
-
-struct pool_claim {
-    TAILQ_ENTRY(pool_claim) entry;
-    struct pool         *pool;
-    struct worker_limits limits;
-    bool                 own_limits;
-    struct place        *place; /* of own_limits */
-    pool_on_worker       on_worker;
-    void                *arg;
-    struct event        *limit;
-};
-
-TAILQ_HEAD(place_list, place);
-TAILQ_HEAD(claim_list, pool_claim);
-
-struct pool {
-    struct event_base *base;
-    struct workers    *workers;
-    size_t             size;
-    struct place_list  ready, spawning;
-    size_t             ready_count, spawning_count;
-    struct claim_list  claims;
-    size_t             claim_count;
-    struct event      *refill; /* low priority: runs when nothing else wants to */
-    struct event      *retry;
-    struct event      *calm;
-    uint32_t           delay_ms; /* 0: spawns succeed */
-    bool               waiting, stopped;
-    char               failure[256];
-    void (*on_first)(void *arg);
-    void *on_first_arg;
-};
-
 static const struct worker_events ready_events;
 
-static void schedule(struct pool *pool)
+void pool_schedule(struct pool *pool)
 {
     if (!pool->stopped)
         event_active(pool->refill, 0, 0);
@@ -81,7 +39,7 @@ static void schedule_calmly(struct pool *pool)
 {
     const struct timeval after = {.tv_usec = CALM_MS * 1000};
     if (!is_half_full(pool))
-        schedule(pool);
+        pool_schedule(pool);
     else if (!evtimer_pending(pool->calm, NULL))
         (void)evtimer_add(pool->calm, &after);
 }
@@ -90,7 +48,7 @@ static void on_calm(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    schedule(arg);
+    pool_schedule(arg);
 }
 
 static void tell_first(struct pool *pool)
@@ -101,43 +59,12 @@ static void tell_first(struct pool *pool)
         on_first(pool->on_first_arg);
 }
 
-static void free_claim(struct pool_claim *claim)
-{
-    TAILQ_REMOVE(&claim->pool->claims, claim, entry);
-    if (!claim->own_limits)
-        claim->pool->claim_count--;
-    event_free(claim->limit);
-    free(claim);
-}
-
-static void answer(struct pool_claim *claim, struct worker *worker, const char *reason)
-{
-    pool_on_worker on_worker = claim->on_worker;
-    void          *arg       = claim->arg;
-    if (claim->place != NULL)
-        claim->place->claim = NULL;
-    free_claim(claim);
-    on_worker(worker, reason, arg);
-}
-
-/* The first who waits for any worker. */
-static struct pool_claim *first_claim(const struct pool *pool)
-{
-    struct pool_claim *claim = NULL;
-    TAILQ_FOREACH(claim, &pool->claims, entry)
-    {
-        if (!claim->own_limits)
-            return claim;
-    }
-    return NULL;
-}
-
 static void on_ready(void *arg)
 {
     struct place      *place  = arg;
     struct pool       *pool   = place->pool;
     struct worker     *worker = place->worker;
-    struct pool_claim *claim  = place->claim != NULL ? place->claim : first_claim(pool);
+    struct pool_claim *claim  = place->claim != NULL ? place->claim : pool_claim_first(pool);
 
     metrics_observe(METRICS_SPAWN, (uint64_t)(metrics_now_us() - place->asked_us));
     TAILQ_REMOVE(&pool->spawning, place, entry);
@@ -147,14 +74,14 @@ static void on_ready(void *arg)
     if (claim != NULL) {
         claim->place = NULL;
         free(place);
-        answer(claim, worker, NULL);
+        pool_claim_answer(claim, worker, NULL);
     } else {
         TAILQ_INSERT_TAIL(&pool->ready, place, entry);
         pool->ready_count++;
         worker_set_owner(worker, &ready_events, place);
     }
     tell_first(pool);
-    schedule(pool);
+    pool_schedule(pool);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -163,7 +90,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     pool->waiting = false;
-    schedule(pool);
+    pool_schedule(pool);
 }
 
 static void back_off(struct pool *pool, const char *reason)
@@ -186,7 +113,7 @@ static void on_spawning_gone(const struct worker_death *death, void *arg)
 {
     struct place      *place  = arg;
     struct pool       *pool   = place->pool;
-    struct pool_claim *claim  = place->claim != NULL ? place->claim : first_claim(pool);
+    struct pool_claim *claim  = place->claim != NULL ? place->claim : pool_claim_first(pool);
     const char        *reason = death->reason[0] != '\0' ? death->reason : "its process ended before it was ready";
 
     if (place->claim != NULL)
@@ -197,10 +124,10 @@ static void on_spawning_gone(const struct worker_death *death, void *arg)
     if (!pool->stopped && workers_zygote_is_up(pool->workers)) {
         back_off(pool, reason);
         if (claim != NULL)
-            answer(claim, NULL, reason);
+            pool_claim_answer(claim, NULL, reason);
         tell_first(pool);
     }
-    schedule(pool);
+    pool_schedule(pool);
 }
 
 static void on_ready_gone(const struct worker_death *death, void *arg)
@@ -211,7 +138,7 @@ static void on_ready_gone(const struct worker_death *death, void *arg)
     TAILQ_REMOVE(&pool->ready, place, entry);
     pool->ready_count--;
     free(place);
-    schedule(pool);
+    pool_schedule(pool);
 }
 
 static void on_interpreter_exit(int status, void *arg)
@@ -283,28 +210,6 @@ static void on_refill(evutil_socket_t fd, short what, void *arg)
             return;
 }
 
-/* What is being made with the limits of this claim is of use to nobody else. */
-static void drop_place(struct pool_claim *claim)
-{
-    struct place *place = claim->place;
-    if (place == NULL)
-        return;
-    claim->place = NULL;
-    TAILQ_REMOVE(&claim->pool->spawning, place, entry);
-    claim->pool->spawning_count--;
-    worker_release(place->worker);
-    free(place);
-}
-
-static void on_claim_limit(evutil_socket_t fd, short what, void *arg)
-{
-    struct pool_claim *claim = arg;
-    (void)fd;
-    (void)what;
-    drop_place(claim);
-    answer(claim, NULL, "no session could be made in time");
-}
-
 struct pool *pool_new(struct event_base *base, struct workers *workers, size_t size, struct err *err)
 {
     struct pool *pool = calloc(1, sizeof *pool);
@@ -368,38 +273,6 @@ struct worker *pool_take(struct pool *pool)
     return worker;
 }
 
-struct pool_claim *pool_wait(struct pool *pool, const struct worker_limits *limits, pool_on_worker on_worker, void *arg, struct err *err)
-{
-    const struct timeval limit = {.tv_sec = CLAIM_LIMIT_S};
-    struct pool_claim   *claim = calloc(1, sizeof *claim);
-    if (claim != NULL)
-        claim->limit = evtimer_new(pool->base, on_claim_limit, claim);
-    if (claim == NULL || claim->limit == NULL || evtimer_add(claim->limit, &limit) < 0) {
-        free(claim);
-        (void)err_set(err, ENOMEM, "no memory to wait for a session");
-        return NULL;
-    }
-    claim->pool       = pool;
-    claim->own_limits = limits != NULL;
-    if (limits != NULL)
-        claim->limits = *limits;
-    claim->on_worker = on_worker;
-    claim->arg       = arg;
-    TAILQ_INSERT_TAIL(&pool->claims, claim, entry);
-    if (!claim->own_limits)
-        pool->claim_count++;
-    schedule(pool);
-    return claim;
-}
-
-void pool_cancel(struct pool_claim *claim)
-{
-    if (claim == NULL)
-        return;
-    drop_place(claim);
-    free_claim(claim);
-}
-
 void pool_on_zygote(struct pool *pool, bool up)
 {
     if (!up)
@@ -408,7 +281,7 @@ void pool_on_zygote(struct pool *pool, bool up)
     pool->ready_count = 0;
     pool->waiting     = false;
     pool->delay_ms    = 0;
-    schedule(pool);
+    pool_schedule(pool);
     if (pool->size == 0)
         tell_first(pool);
 }
@@ -416,10 +289,8 @@ void pool_on_zygote(struct pool *pool, bool up)
 void pool_stop(struct pool *pool)
 {
     pool->stopped = true;
-    while (!TAILQ_EMPTY(&pool->claims)) {
-        drop_place(TAILQ_FIRST(&pool->claims));
-        answer(TAILQ_FIRST(&pool->claims), NULL, "the service is about to stop");
-    }
+    while (!TAILQ_EMPTY(&pool->claims))
+        pool_claim_refuse(TAILQ_FIRST(&pool->claims), "the service is about to stop");
     release_all(&pool->ready);
     release_all(&pool->spawning);
     pool->ready_count = pool->spawning_count = 0;
@@ -438,15 +309,6 @@ size_t pool_ready_count(const struct pool *pool)
 size_t pool_spawning_count(const struct pool *pool)
 {
     return pool->spawning_count;
-}
-
-size_t pool_waiting_count(const struct pool *pool)
-{
-    struct pool_claim *claim;
-    size_t             n = 0;
-    for (claim = TAILQ_FIRST(&pool->claims); claim != NULL; claim = TAILQ_NEXT(claim, entry))
-        n++;
-    return n;
 }
 
 const char *pool_failure(const struct pool *pool)

@@ -158,6 +158,31 @@ static void test_own_limits_are_spawned_for_their_waiter(void **state)
     worker_release(plain.worker);
 }
 
+static bool are_asked_for(void *arg)
+{
+    return pool_spawning_count(core.pool) == *(size_t *)arg;
+}
+
+static void test_who_waits_behind_those_that_leave_has_their_place(void **state)
+{
+    struct worker_limits limits = {.processes = 7};
+    struct hope          hopes[16], last;
+    struct pool_claim   *claims[16];
+    size_t               at_once = 16;
+    (void)state;
+    fake_zygote_command(&core.zygote, 'S', 16); /* none of them is ever ready */
+    for (size_t i = 0; i < at_once; i++)
+        claims[i] = wait_for(&hopes[i], &limits);
+    (void)wait_for(&last, &limits);
+    fake_run_until(core.base, are_asked_for, &at_once); /* no more are made at the same time */
+    fake_run_for(core.base, 20);
+    for (size_t i = 0; i < at_once; i++)
+        pool_cancel(claims[i]);
+    fake_run_until(core.base, is_told, &last);
+    assert_non_null(last.worker);
+    worker_release(last.worker);
+}
+
 static void test_a_failed_spawn_is_told_and_tried_again(void **state)
 {
     struct hope hope;
@@ -249,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waiters_are_served_in_turn, set_up_empty, tear_down),
         cmocka_unit_test_setup_teardown(test_a_waiter_may_leave, set_up_empty, tear_down),
         cmocka_unit_test_setup_teardown(test_own_limits_are_spawned_for_their_waiter, set_up_empty, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_waits_behind_those_that_leave_has_their_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_spawn_is_told_and_tried_again, set_up_empty, tear_down),
         cmocka_unit_test_setup_teardown(test_sessions_that_die_at_birth, set_up_empty, tear_down),
         cmocka_unit_test_setup_teardown(test_waiting_outlives_a_zygote, set_up_empty, tear_down),
