@@ -43,4 +43,8 @@ struct sessions {
 /* sessions_create.c */
 void sessions_free_birth(struct birth *birth);
 
+/* sessions_sweep.c */
+void sessions_sweep(struct sessions *sessions); /* now and then */
+void sessions_bury(struct sessions *sessions);  /* frees those that are over and that nobody may ask for any more */
+
 #endif
