@@ -165,33 +165,42 @@ static void prolong(struct session *session, int64_t seconds)
         set_end(session, seconds, info.pauses);
 }
 
+/* The sandbox that is to live longer, what it was, and for how long. NULL: the request is answered. */
+static struct session *longer_of(struct http_request *request, void *context, struct session_info *ret_was, int64_t *ret_seconds)
+{
+    struct session *session = compat_e2b_sandbox_of(request, context);
+    *ret_seconds            = TIMEOUT_DEFAULT_S;
+    if (session == NULL || !read_seconds(request, "timeout", false, ret_seconds))
+        return NULL;
+    session_get_info(session, ret_was);
+    return session;
+}
+
 void compat_e2b_connect(struct http_request *request, void *context)
 {
-    struct session     *session = compat_e2b_sandbox_of(request, context);
-    int64_t             seconds = TIMEOUT_DEFAULT_S;
-    struct session_info info;
+    struct session_info was;
+    int64_t             seconds;
+    struct session     *session = longer_of(request, context, &was, &seconds);
 
-    if (session == NULL || !read_seconds(request, "timeout", false, &seconds))
+    if (session == NULL)
         return;
-    session_get_info(session, &info);
     prolong(session, seconds);
-    http_reply_json(request, info.paused ? 201 : 200, compat_e2b_write(session));
+    http_reply_json(request, was.paused ? 201 : 200, compat_e2b_write(session));
 }
 
 void compat_e2b_resume(struct http_request *request, void *context)
 {
-    struct session     *session = compat_e2b_sandbox_of(request, context);
-    int64_t             seconds = TIMEOUT_DEFAULT_S;
-    struct session_info info;
+    struct session_info was;
+    int64_t             seconds;
+    struct session     *session = longer_of(request, context, &was, &seconds);
 
-    if (session == NULL || !read_seconds(request, "timeout", false, &seconds))
+    if (session == NULL)
         return;
-    session_get_info(session, &info);
-    if (!info.paused) {
+    if (!was.paused) {
         http_reply_error(request, 409, "SANDBOX_RUNS", "The sandbox is not paused", NULL, 0);
         return;
     }
-    set_end(session, seconds, info.pauses);
+    set_end(session, seconds, was.pauses);
     http_reply_json(request, 201, compat_e2b_write(session));
 }
 

@@ -131,10 +131,15 @@ def test_sigterm_lets_a_running_execution_end(make_server):
     server.assert_no_files_left()
 
 
-def test_new_connections_are_refused_while_it_drains(make_server):
-    server = make_server(env={"SANDBOX_DRAIN": "600000"}).start()
+def stream_without_end(server):
     stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
     stream.next("stdout", "up")
+    return stream
+
+
+def test_new_connections_are_refused_while_it_drains(make_server):
+    server = make_server(env={"SANDBOX_DRAIN": "600000"}).start()
+    stream = stream_without_end(server)
     server.signal(signal.SIGTERM)
     until(lambda: not can_connect(server.port), "connections are refused, not left to wait")
     server.signal(signal.SIGTERM)
@@ -145,8 +150,7 @@ def test_new_connections_are_refused_while_it_drains(make_server):
 
 def test_sigterm_does_not_wait_longer_than_the_drain(make_server):
     server = make_server(env={"SANDBOX_DRAIN": "100"}).start()
-    stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
-    stream.next("stdout", "up")
+    stream = stream_without_end(server)
     server.signal(signal.SIGTERM)
     events = stream.rest()
     assert events[-1].type in ("complete", "error"), [e.type for e in events]
@@ -157,8 +161,7 @@ def test_sigterm_does_not_wait_longer_than_the_drain(make_server):
 
 def test_a_second_signal_ends_it_at_once(make_server):
     server = make_server(env={"SANDBOX_DRAIN": "600000"}).start()
-    stream = server.client.stream("print('up')\nwhile True: pass", server.client.session(), timeout=300000)
-    stream.next("stdout", "up")
+    stream = stream_without_end(server)
     server.signal(signal.SIGINT)
     until(lambda: not can_connect(server.port), "it drains")
     server.signal(signal.SIGINT)

@@ -200,25 +200,26 @@ def test_a_plot_and_a_result_longer_than_an_event(client, sandbox):
     assert base64.b64decode(plot["png"]).startswith(b"\x89PNG") and len(plot["png"]) > 60_000 and text["text"] == "x" * 300_000
 
 
-def test_a_client_that_leaves_interrupts(client, sandbox):
+def begin_endless(s, sandbox):
+    """Sends a run without an end, and returns what its answer begins with."""
     body = json.dumps({"code": "print('begun', flush=True)\nwhile True: pass"}).encode()
+    s.sendall(b"POST /e2b/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nE2b-Sandbox-Id: %s\r\nContent-Length: %d\r\n\r\n%s"
+              % (sandbox.encode(), len(body), body))
+    got = b""
+    while b"begun" not in got:
+        got += s.recv(65536)
+    return got
+
+
+def test_a_client_that_leaves_interrupts(client, sandbox):
     with client.socket() as s:
-        s.sendall(b"POST /e2b/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nE2b-Sandbox-Id: %s\r\nContent-Length: %d\r\n\r\n%s"
-                  % (sandbox.encode(), len(body), body))
-        got = b""
-        while b"begun" not in got:
-            got += s.recv(65536)
+        begin_endless(s, sandbox)
     assert run(client, sandbox, "1")[-1]["text"] == "1", "the next run is not blocked"
 
 
 def test_a_sandbox_that_is_killed_breaks_the_connection(client, sandbox):
-    body = json.dumps({"code": "print('begun', flush=True)\nwhile True: pass"}).encode()
     with client.socket() as s:
-        s.sendall(b"POST /e2b/execute HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nE2b-Sandbox-Id: %s\r\nContent-Length: %d\r\n\r\n%s"
-                  % (sandbox.encode(), len(body), body))
-        got = b""
-        while b"begun" not in got:
-            got += s.recv(65536)
+        got = begin_endless(s, sandbox)
         kill(client, sandbox)
         while piece := s.recv(65536):
             got += piece

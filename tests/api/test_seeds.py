@@ -6,20 +6,7 @@ import shlex
 
 import pytest
 
-from harness import ROOT
-
-SEEDS = ROOT.parent / "shared" / "seeds"
-
-
-def document(name):
-    path = SEEDS / name
-    if not path.exists():
-        pytest.skip(f"the document is not here: {name}")
-    return path.read_text()
-
-
-def blocks(text, language):
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+from harness.seeds import blocks, document
 
 
 def curl_bodies(text):

@@ -8,21 +8,10 @@ import subprocess
 import pytest
 
 from harness import ROOT, until
+from harness.seeds import blocks, document
 
-SEEDS = ROOT.parent / "shared" / "seeds"
 PORTS = {"flask.md": 8080, "secure-python-sandbox.md": 8000, "aevatar.md": 5000, "penny.md": 3003}
 SECONDS = 120
-
-
-def document(name):
-    path = SEEDS / name
-    if not path.exists():
-        pytest.skip(f"the document is not here: {name}")
-    return path.read_text()
-
-
-def blocks(text, language):
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def curl_commands(text):

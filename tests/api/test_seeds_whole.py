@@ -6,8 +6,8 @@ import re
 import pytest
 
 from harness import ROOT
+from harness.seeds import document
 
-SEEDS = ROOT.parent / "shared" / "seeds"
 BUILDING = "builds and starts that system itself, from its own sources"
 PICTURE = "a picture"
 
@@ -44,10 +44,7 @@ BLOCKS = {
 
 
 def blocks(name):
-    path = SEEDS / name
-    if not path.exists():
-        pytest.skip(f"the document is not here: {name}")
-    return [text for _, text in re.findall(r"```(\w*)\n(.*?)```", path.read_text(), re.DOTALL)]
+    return [text for _, text in re.findall(r"```(\w*)\n(.*?)```", document(name), re.DOTALL)]
 
 
 @pytest.mark.parametrize("name", BLOCKS)

@@ -8,6 +8,7 @@ from contextlib import redirect_stdout
 import pytest
 import sandbox_executor
 from harness import ROOT
+from harness.seeds import blocks, document
 
 PLACES = {"localhost", "your-api-server.com", "api.example.com"}  # the servers that the samples name
 
@@ -39,32 +40,21 @@ def default_server(request, rerouted, monkeypatch):
         monkeypatch.setattr(sandbox_executor.SandboxClient, "__init__", init)
 
 
-def samples(text):
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-
-
 def run(code, namespace):
     with redirect_stdout(io.StringIO()) as out:
         exec(compile(code, "sample", "exec"), namespace)
     return out.getvalue()
 
 
-def document():
-    path = ROOT.parent / "shared" / "seeds" / "secure-python-sandbox.md"
-    if not path.exists():
-        pytest.skip(f"the document is not here: {path.name}")
-    return path.read_text()
-
-
 @pytest.mark.parametrize("default_server", ["local", "remote"], indirect=True)
 def test_every_sample_of_secure_python_sandbox(default_server, tmp_path, monkeypatch):
-    text = document()
+    text = document("secure-python-sandbox.md")
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(re.search(r"Create a `\.env` file:\n```bash\n(.*?)```", text, re.DOTALL).group(1))
     namespace, printed = {}, []
-    blocks = samples(text)
-    assert len(blocks) == 8
-    for block in blocks:
+    samples = blocks(text, "python")
+    assert len(samples) == 8
+    for block in samples:
         printed.append(run(block, namespace))
         expected = re.findall(r"^(?:print\(.*\)|.*\n)?\s*#? ?# Output: (.*)$", block, re.MULTILINE)
         for line in expected:
@@ -89,7 +79,7 @@ def test_own_samples_in_the_names_of_secure_python_sandbox(default_server):
 def test_every_sample_of_the_readme(rerouted):
     text = (ROOT / "clients/python/README.md").read_text()
     namespace, count = {}, 0
-    for block in samples(text):
+    for block in blocks(text, "python"):
         printed = run(block, namespace)
         for line in re.findall(r"# (\S.*)$", block, re.MULTILINE):
             if not line.startswith(("local:", "remote:", "in the background", "b'")):

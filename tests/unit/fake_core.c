@@ -14,6 +14,8 @@
 
 enum { MINUTE_MS = 60000, GRACE_MS = 60 };
 
+struct fake_core core;
+
 static struct policies core_policies;
 
 static void on_zygote(bool up, void *arg)
@@ -75,6 +77,21 @@ void fake_core_stop(struct fake_core *core)
     workers_free(core->workers);
     fake_zygote_stop(&core->zygote);
     event_base_free(core->base);
+}
+
+int fake_core_set_up(void **state)
+{
+    (void)state;
+    fake_core_init(&core);
+    fake_core_start(&core);
+    return 0;
+}
+
+int fake_core_tear_down(void **state)
+{
+    (void)state;
+    fake_core_stop(&core);
+    return 0;
 }
 
 struct answer {

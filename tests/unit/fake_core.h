@@ -24,6 +24,12 @@ struct fake_core {
     unsigned                 ended; /* runs so far */
 };
 
+extern struct fake_core core; /* of the test that runs */
+
+/* For cmocka: starts it as it is by default; stops it. */
+int fake_core_set_up(void **state);
+int fake_core_tear_down(void **state);
+
 /* Settings and pool size as a test may change them before fake_core_start. */
 void fake_core_init(struct fake_core *core);
 /* Starts all of it and waits until the pool is full. */

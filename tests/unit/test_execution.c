@@ -16,22 +16,12 @@
 #include "fake_loop.h"
 #include "result_read.h"
 
-static struct fake_core core;
-static struct session  *session;
+static struct session *session;
 
 static int set_up(void **state)
 {
-    (void)state;
-    fake_core_init(&core);
-    fake_core_start(&core);
+    (void)fake_core_set_up(state);
     session = fake_core_session(&core, NULL);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_core_stop(&core);
     return 0;
 }
 
@@ -367,27 +357,27 @@ static void test_a_million_characters_of_code(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_result, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_error_has_only_its_known_members, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_text_that_is_not_utf_8_is_repaired, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_values_keep_their_digits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_values_on_several_lines_become_one, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_values_that_are_none_are_dropped_and_said_so, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_plot_is_whole_in_the_answer_and_brief_in_the_last_event, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_much_text_is_whole_in_the_answer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_output_past_the_limit_is_cut_and_marked, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_result_of_one_nobody_waits_for_is_in_the_log, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_timeout_interrupts, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_timeout_that_is_swallowed_is_one_all_the_same, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_interrupt_that_is_swallowed_is_none, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_timeout_that_is_ignored_kills, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_worker_deaf_to_sigkill_costs_its_jail, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_input_is_asked_for_and_the_clock_rests, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_input_can_be_interrupted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_input_that_nobody_can_give_ends, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_waiter_may_leave, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_options_are_sent_and_merged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_million_characters_of_code, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_result, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_error_has_only_its_known_members, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_text_that_is_not_utf_8_is_repaired, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_values_keep_their_digits, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_values_on_several_lines_become_one, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_values_that_are_none_are_dropped_and_said_so, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_plot_is_whole_in_the_answer_and_brief_in_the_last_event, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_much_text_is_whole_in_the_answer, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_output_past_the_limit_is_cut_and_marked, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_result_of_one_nobody_waits_for_is_in_the_log, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_timeout_interrupts, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_timeout_that_is_swallowed_is_one_all_the_same, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_interrupt_that_is_swallowed_is_none, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_timeout_that_is_ignored_kills, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_worker_deaf_to_sigkill_costs_its_jail, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_input_is_asked_for_and_the_clock_rests, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_input_can_be_interrupted, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_input_that_nobody_can_give_ends, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_waiter_may_leave, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_options_are_sent_and_merged, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_million_characters_of_code, set_up, fake_core_tear_down),
     };
     return cmocka_run_group_tests_name("execution", tests, NULL, NULL);
 }

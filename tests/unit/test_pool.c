@@ -12,8 +12,6 @@
 #include "fake_core.h"
 #include "fake_loop.h"
 
-static struct fake_core core;
-
 static int set_up(void **state)
 {
     (void)state;
@@ -29,13 +27,6 @@ static int set_up_empty(void **state)
     fake_core_init(&core);
     core.pool_size = 0;
     fake_core_start(&core);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_core_stop(&core);
     return 0;
 }
 
@@ -268,18 +259,18 @@ static void test_the_first_is_told_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_taking_refills, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_ready_one_that_dies_is_replaced, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_waiters_are_served_in_turn, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_waiters_are_served_in_turn, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_waiter_may_leave, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_own_limits_are_spawned_for_their_waiter, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_who_waits_behind_those_that_leave_has_their_place, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_failed_spawn_is_told_and_tried_again, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_sessions_that_die_at_birth, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_waiting_outlives_a_zygote, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_stopping_tells_who_waits, set_up_empty, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_first_is_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_taking_refills, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_ready_one_that_dies_is_replaced, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_waiters_are_served_in_turn, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_waiters_are_served_in_turn, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_waiter_may_leave, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_own_limits_are_spawned_for_their_waiter, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_who_waits_behind_those_that_leave_has_their_place, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_failed_spawn_is_told_and_tried_again, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_sessions_that_die_at_birth, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_waiting_outlives_a_zygote, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_stopping_tells_who_waits, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_first_is_told_once, set_up, fake_core_tear_down),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

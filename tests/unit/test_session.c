@@ -13,23 +13,6 @@
 #include "fake_core.h"
 #include "fake_loop.h"
 
-static struct fake_core core;
-
-static int set_up(void **state)
-{
-    (void)state;
-    fake_core_init(&core);
-    fake_core_start(&core);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_core_stop(&core);
-    return 0;
-}
-
 static void test_executions_count_up(void **state)
 {
     struct session     *session = fake_core_session(&core, NULL);
@@ -217,15 +200,15 @@ static void test_stats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_executions_count_up, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_queue_is_first_in_first_out_and_has_an_end, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_busy_is_refused_when_waiting_is_not_wanted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cancelling_in_the_queue, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_text_between_executions_goes_to_the_next, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_options_of_the_session_reach_its_executions, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_metadata_is_merged, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_stats, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_executions_count_up, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_queue_is_first_in_first_out_and_has_an_end, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_busy_is_refused_when_waiting_is_not_wanted, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_cancelling_in_the_queue, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_text_between_executions_goes_to_the_next, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_restart, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_options_of_the_session_reach_its_executions, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_metadata_is_merged, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_stats, fake_core_set_up, fake_core_tear_down),
     };
     return cmocka_run_group_tests_name("session", tests, NULL, NULL);
 }

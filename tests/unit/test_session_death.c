@@ -11,23 +11,6 @@
 #include "fake_core.h"
 #include "fake_loop.h"
 
-static struct fake_core core;
-
-static int set_up(void **state)
-{
-    (void)state;
-    fake_core_init(&core);
-    fake_core_start(&core);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_core_stop(&core);
-    return 0;
-}
-
 static void expect_end(struct session *session, const char *code, const char *status, const char *lost_or_rolled_back)
 {
     struct fake_run run;
@@ -178,16 +161,17 @@ static void test_a_session_that_gets_no_new_jail_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_death_without_anything_to_lose, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_death_that_loses_something, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_memory_is_to_blame_when_the_kernel_says_so, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_jail_may_die, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_hostile_workers_cost_their_jail_and_the_session_goes_on, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_done_twice_ends_the_first_and_not_the_next, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_death_between_executions_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_variables_not_yet_used_survive_a_death, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_dead_zygote_leaves_sessions_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_session_that_gets_no_new_jail_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_death_without_anything_to_lose, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_death_that_loses_something, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_is_to_blame_when_the_kernel_says_so, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_jail_may_die, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_hostile_workers_cost_their_jail_and_the_session_goes_on, fake_core_set_up,
+                                        fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_done_twice_ends_the_first_and_not_the_next, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_death_between_executions_is_told, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_variables_not_yet_used_survive_a_death, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_dead_zygote_leaves_sessions_alone, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_session_that_gets_no_new_jail_ends, fake_core_set_up, fake_core_tear_down),
     };
     return cmocka_run_group_tests_name("session_death", tests, NULL, NULL);
 }

@@ -13,23 +13,6 @@
 #include "fake_core.h"
 #include "fake_loop.h"
 
-static struct fake_core core;
-
-static int set_up(void **state)
-{
-    (void)state;
-    fake_core_init(&core);
-    fake_core_start(&core);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_core_stop(&core);
-    return 0;
-}
-
 static void on_gone(void *arg)
 {
     *(int *)arg += 1;
@@ -248,16 +231,16 @@ static void test_sessions_leave_no_memory_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_deleting_ends_all_of_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_idle_sessions_expire_and_busy_ones_do_not, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_id_of_the_callers_choice, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_two_who_ask_for_one_id_get_one_session, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_session_nobody_waits_for_any_more_is_not_made, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_limit_of_sessions, set_up_small, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_limit_of_running_executions, set_up_small, tear_down),
-        cmocka_unit_test_setup_teardown(test_draining_waits_for_what_runs, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_many_executions_are_not_kept_for_ever, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_sessions_leave_no_memory_behind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_deleting_ends_all_of_it, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_idle_sessions_expire_and_busy_ones_do_not, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_id_of_the_callers_choice, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_two_who_ask_for_one_id_get_one_session, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_session_nobody_waits_for_any_more_is_not_made, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_limit_of_sessions, set_up_small, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_limit_of_running_executions, set_up_small, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_draining_waits_for_what_runs, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_many_executions_are_not_kept_for_ever, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_sessions_leave_no_memory_behind, fake_core_set_up, fake_core_tear_down),
     };
     return cmocka_run_group_tests_name("sessions", tests, NULL, NULL);
 }
