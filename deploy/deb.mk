@@ -17,8 +17,8 @@ deb: build/stamps/packages-deb
 	$(Q)$(MAKE) venv web
 	$(Q)env TREE='$(CURDIR)' PYTHON='$(PYTHON)' DEB_LEVEL='$(DEB_LEVEL)' deploy/deb.sh
 
-# Not part of `make test`: it builds the package, fetches a Debian and what the package depends on, and has a virtual machine start it (about ten
-# minutes, of which the machine takes four where there is no KVM).
+# Not part of `make test`: it builds the package, fetches a Debian and what the package depends on, and has a virtual machine start it (six and a
+# half minutes of two cores, of which the machine takes two and a half where there is no KVM).
 deb-test: build/stamps/packages-deb-test
 	$(Q)$(MAKE) deb
 	$(Q)deploy/setup.sh venv build/venv-test tests/requirements.txt $(PYTHON)
