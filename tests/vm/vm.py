@@ -25,7 +25,7 @@ KERNELS = {"bullseye": ["tests/vm/test_in_vm.py", "tests/jail/test_layers.py", "
            "bookworm": JAIL + SMOKE}
 # The emulation of cmpxchg16b in QEMU 7.2 spoils flags, and with them the lists of free memory of kernels from 6.5 on: those are told to do without.
 EMULATED = {"bookworm-backports": "clearcpuid=cx16 "}
-SECONDS = 2400  # of one machine; by emulation on two idle cores the longest takes about half of that
+SECONDS = 2400  # of one machine; by emulation on two cores the longest takes seven minutes
 
 
 def say(what, text):
