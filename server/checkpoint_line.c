@@ -81,6 +81,8 @@ static void take_back(struct checkpoint_line *line, struct checkpoint_place *pla
 void checkpoint_line_pay(struct checkpoint_line *line, struct checkpoint_place *place, int64_t cost_us)
 {
     take_back(line, place);
+    if (cost_us > CHECKPOINT_COST_MOST_US)
+        cost_us = CHECKPOINT_COST_MOST_US;
     checkpoint_budget_spend(&line->budget, cost_us);
     line->usual_us = (line->usual_us * (USUAL_WEIGHT - 1) + cost_us) / USUAL_WEIGHT;
 }

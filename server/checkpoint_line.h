@@ -30,7 +30,10 @@ struct checkpoint_line {
     int64_t      usual_us, last_us; /* what one costs; when the last one had its turn */
 };
 
-enum { CHECKPOINT_PACE_US = 1000 /* between two turns, however much is saved up */ };
+enum {
+    CHECKPOINT_PACE_US      = 1000,       /* between two turns, however much is saved up */
+    CHECKPOINT_COST_MOST_US = 100 * 1000, /* of one copy is all that the others pay for: what it costs is in part a session's word */
+};
 
 void checkpoint_line_init(struct checkpoint_line *line, struct event_base *base, int64_t most_us, int64_t share);
 void checkpoint_line_done(struct checkpoint_line *line); /* nobody is in it any more */

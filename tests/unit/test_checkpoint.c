@@ -281,6 +281,25 @@ static void test_what_is_not_used_is_given_back(void **state)
     event_base_free(base);
 }
 
+/* A worker may say that its copy took as long as we have waited for it. */
+static void test_what_one_costs_does_not_keep_the_others_out(void **state)
+{
+    struct event_base *base   = fake_base();
+    int                wanted = 1;
+    (void)state;
+    checkpoint_line_init(&line, base, COST_US, 100); /* a tenth of the time */
+    turn_count = 0;
+    for (int i = 0; i < 2; i++)
+        places[i] = (struct checkpoint_place){.on_turn = on_turn, .arg = &places[i]};
+    assert_true(checkpoint_line_ask(&line, &places[0]));
+    checkpoint_line_pay(&line, &places[0], 50 * 1000 * 1000);
+    assert_true(line.usual_us <= CHECKPOINT_COST_MOST_US);
+    assert_false(checkpoint_line_ask(&line, &places[1]));
+    fake_run_until(base, all_had_theirs, &wanted); /* a second, and not eight minutes */
+    checkpoint_line_done(&line);
+    event_base_free(base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +316,7 @@ int main(void)
         TEST(test_time_that_others_had_does_not_count),
         TEST(test_the_line_lets_one_after_the_other_in),
         TEST(test_what_is_not_used_is_given_back),
+        TEST(test_what_one_costs_does_not_keep_the_others_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
