@@ -248,8 +248,7 @@ void session_set_checkpoints(struct session *session, enum checkpoint_mode mode)
     session->checkpoints->refused_state = 0;
     if (mode == CHECKPOINTS_OFF)
         session_park_drop_own(session, session->checkpoints->target);
-    else
-        event_active(&session->checkpoints->timer, 0, 0);
+    event_active(&session->checkpoints->timer, 0, 0); /* from the loop it is looked at what is wanted now */
 }
 
 void session_checkpoints_info(const struct session *session, struct checkpoints_info *ret)

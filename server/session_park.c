@@ -7,6 +7,7 @@
 #include "metrics.h"
 #include "session_checkpoints_private.h"
 #include "sessions.h"
+#include "text.h"
 #include "wire.h"
 
 enum {
@@ -59,7 +60,7 @@ bool session_park_is_exact(const struct session *session, const char **ret_reaso
 static void refuse(struct session_checkpoints *own, const char *reason)
 {
     own->refused_state = own->state;
-    (void)snprintf(own->reason, sizeof own->reason, "%s", reason);
+    (void)snprintf(own->reason, sizeof own->reason, "%.*s", (int)text_cut(reason, strlen(reason), sizeof own->reason - 1), reason);
 }
 
 static uint64_t memory_limit(const struct session *session)
@@ -186,6 +187,8 @@ static void drop_unwanted(struct session *session)
 
 bool session_park_go_on(struct session *session)
 {
+    struct session_checkpoints *own = session->checkpoints;
+    bool                        wanted;
     if (session_park_runs(session))
         return true;
     if (session->state != SESSION_READY || session->running != NULL || worker_state(session->worker) != WORKER_IDLE)
@@ -193,7 +196,10 @@ bool session_park_go_on(struct session *session)
     if (session_checkpoints_go_on(session))
         return true;
     drop_unwanted(session);
-    if (is_needed(session) || (is_wanted(session) && is_affordable(session)))
+    wanted = is_wanted(session);
+    if (!wanted) /* the present state has been copied out of turn, or never will be: others go first */
+        checkpoint_line_leave(own->line, &own->place);
+    if (is_needed(session) || (wanted && is_affordable(session)))
         return session_park_begin(session, PARK_OWN);
     return false;
 }

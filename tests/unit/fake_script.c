@@ -80,6 +80,9 @@ static void talk(struct fake_session *s, const char *word, const char *rest)
     } else if (strcmp(word, "folded") == 0) {
         (void)snprintf(s->folded_text, sizeof s->folded_text, "%.90s", rest);
         fake_session_done(s, "ok");
+    } else if (strcmp(word, "unparkable") == 0) {
+        (void)snprintf(s->unparkable, sizeof s->unparkable, "%s", rest);
+        fake_session_done(s, "ok");
     } else if (strcmp(word, "setup") == 0) {
         fake_session_print(s, s->setup, 0);
         fake_session_done(s, "ok");
@@ -149,6 +152,16 @@ static void run(struct fake_session *s, char *code)
         talk(s, code, rest);
 }
 
+/* As if there were a copy, with a pid that none had before. */
+static void park(struct fake_session *s)
+{
+    char text[1000];
+    int  n = s->unparkable[0] == '\0'
+                 ? snprintf(text, sizeof text, "{\"pid\":%d,\"executionCount\":1,\"channel\":false,\"cpu\":1000}", 100 + ++s->parked)
+                 : snprintf(text, sizeof text, "{\"pid\":0,\"reason\":\"%s\"}", s->unparkable);
+    fake_session_send(s, EVENT_PARKED, 0, text, (size_t)n);
+}
+
 void fake_script_on_request(struct fake_session *s)
 {
     static char       code[CODE_MAX];
@@ -167,6 +180,8 @@ void fake_script_on_request(struct fake_session *s)
     } else if (head.type == REQUEST_INPUT && s->mood == INPUT) {
         fake_session_print(s, code, 0);
         fake_session_done(s, "ok");
+    } else if (head.type == REQUEST_PARK) {
+        park(s);
     } else if (head.type == REQUEST_EXECUTE) {
         s->execution = head.execution;
         run(s, code);

@@ -23,7 +23,9 @@ struct fake_session {
     int            folded_fds[MEMBER_FOLDED_FDS]; /* what the server reads */
     bool           is_folded, is_blind;
     char           folded_text[100];
-    long           losing; /* replies that come without all of them */
+    int            parked;          /* copies so far */
+    char           unparkable[500]; /* why it has none */
+    long           losing;          /* replies that come without all of them */
 };
 
 /* As the interpreter: frames of the present execution. */

@@ -14,8 +14,9 @@
  *     folded TEXT               DONE; when its pipes have been folded, TEXT to descriptor 1 and as a frame
  *     late TEXT                 DONE, then TEXT as a frame        setup           prints the SETUP it got
  *     value JSON | plot N       VARIABLE; PLOT with N bytes       slowdeath       dies, and the memory limit is to blame
+ *     unparkable TEXT           DONE; from now on TEXT is why it has no parked copy
  *
- * Member 0's pipes may be folded (CONTROL_FOLD), while it watches them as init does.
+ * A parked copy of it (REQUEST_PARK) is a number and no more. Member 0's pipes may be folded (CONTROL_FOLD), while it watches them as init does.
  *
  * CONTROL_ADOPT makes one more that does the same; not of the parked copy 13, which is none, and that of 14 never becomes ready.
  */
