@@ -111,7 +111,15 @@ static void on_gone(const struct worker_death *death, void *arg)
     found->is_there = false;
 }
 
-static const struct worker_events events = {.on_gone = on_gone};
+/* Likewise: it is as if init had named it without one. */
+static void on_exit_of(int status, void *arg)
+{
+    struct found *found        = arg;
+    found->remains.interpreter = false;
+    found->remains.status      = status;
+}
+
+static const struct worker_events events = {.on_exit = on_exit_of, .on_gone = on_gone};
 
 static struct tenant *owner_of(const struct resume *resume, const struct keep_seat *seat, bool *ret_is_there)
 {

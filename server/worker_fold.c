@@ -20,6 +20,12 @@ static struct worker *worker_of(struct fold *fold)
     return (struct worker *)((char *)fold - offsetof(struct worker, fold));
 }
 
+/* One that was taken over so, and not opened yet, has nothing to be read from either. */
+bool worker_is_folded(const struct worker *worker)
+{
+    return worker->state != WORKER_ENDING && worker->fds[SESSION_FD_EVENT] < 0 && worker->fds[SESSION_FD_REQUEST] >= 0;
+}
+
 void worker_rest(struct worker *worker)
 {
     if (worker->state == WORKER_IDLE && worker->pipes.open && !worker->pipes.folded)
@@ -88,6 +94,13 @@ void worker_start_folded(struct worker *worker)
         fdio_close(&worker->fds[read_from[i]]);
 }
 
+void worker_open_folded(struct worker *worker)
+{
+    if (worker->came_early || worker->has_exited)
+        worker_unfold(worker);
+    worker->came_early = false;
+}
+
 /* The death that was told while its last words could not be read. */
 static void tell_exit(struct worker *worker)
 {
@@ -101,12 +114,13 @@ void worker_on_unfolded(struct worker *worker, const int fds[MEMBER_FOLDED_FDS])
 {
     struct err err = {0};
 
+    worker->came_early = !worker->pipes.open; /* init has left off watching */
     if (fds == NULL) {
         worker_unfold(worker); /* sent because something was said: init has left off watching */
         folds_lost(folds_of(worker), &worker->fold);
         return;
     }
-    if (!pipes_is_folded(&worker->pipes)) { /* asked for twice, or it ends */
+    if (!pipes_is_folded(&worker->pipes)) { /* asked for twice, or not opened yet, or it ends */
         for (int i = 0; i < MEMBER_FOLDED_FDS; i++)
             fdio_close(&(int){fds[i]});
         return;

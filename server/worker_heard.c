@@ -170,7 +170,7 @@ static void on_fork_failed(struct worker *worker, int error)
 
 static void on_exit_of(struct worker *worker, int status)
 {
-    if (!pipes_is_folded(&worker->pipes)) {
+    if (!worker_is_folded(worker)) {
         worker_on_interpreter_exit(worker, status);
         return;
     }

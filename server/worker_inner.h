@@ -28,6 +28,7 @@ struct worker {
     bool                        is_unsure; /* whether it has the request that it seems to have */
     void (*on_unsent)(enum worker_state was, void *arg);
     struct fold fold;
+    bool        came_early; /* its pipes, when it was taken over folded and not opened yet: they are asked for again then */
     bool        has_exited; /* its interpreter, with exit_status, while its pipes are folded: on_exit comes when they have been read */
     int         exit_status;
     struct worker_death death;
@@ -53,8 +54,10 @@ void                            worker_on_interpreter_exit(struct worker *worker
 void worker_rest(struct worker *worker);             /* whether it rests has changed */
 void worker_note_descriptors(struct worker *worker); /* it has new ones */
 void worker_forget_fold(struct worker *worker);
-void worker_unfold(struct worker *worker);       /* asks for its pipes, if they are folded; what it says is read then */
-void worker_start_folded(struct worker *worker); /* before its pipes are opened; or it stays as it is */
+bool worker_is_folded(const struct worker *worker); /* its pipes are with its init */
+void worker_unfold(struct worker *worker);          /* asks for its pipes, if they are folded; what it says is read then */
+void worker_start_folded(struct worker *worker);    /* before its pipes are opened; or it stays as it is */
+void worker_open_folded(struct worker *worker);     /* they are opened: what has happened since then is looked after */
 void worker_on_unfolded(struct worker *worker, const int fds[MEMBER_FOLDED_FDS]); /* NULL: they found no room */
 
 #endif

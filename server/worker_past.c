@@ -72,7 +72,10 @@ struct worker *worker_take_over(struct jail *jail, const struct control_message 
 
 int worker_open(struct worker *worker, struct err *err)
 {
-    return worker_watch(worker, err);
+    if (worker_watch(worker, err) < 0)
+        return -1;
+    worker_open_folded(worker);
+    return 0;
 }
 
 static int ping(const struct worker *worker, struct err *err)
