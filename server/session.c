@@ -314,12 +314,13 @@ void session_get_info(const struct session *session, struct session_info *ret)
     };
 }
 
-void session_hibernate(struct session *session, int64_t now_ms, uint32_t after_ms)
+bool session_hibernate(struct session *session, int64_t now_ms, uint32_t after_ms)
 {
     if (session->hibernated || after_ms == 0 || session->active_ms + after_ms > now_ms || session->worker == NULL ||
         session_has_work(session) || session_inspect_runs(session) || session_files_are_used(session))
-        return;
+        return false;
     session->hibernated = worker_reclaim(session->worker);
+    return session->hibernated;
 }
 
 struct session_node *session_node(struct session *session)

@@ -138,8 +138,8 @@ const struct id     *session_id(const struct session *session);
 struct tenant       *session_owner(const struct session *session);
 struct event_log    *session_log(struct session *session);
 size_t               session_queue_length(const struct session *session);
-/* Nobody has used it for so long: its memory is given back as far as the machine can, until it is used again. */
-void session_hibernate(struct session *session, int64_t monotonic_ms, uint32_t after_ms);
+/* Once nobody has used it for so long its memory is given back as far as the machine can, until it is used again. Returns whether that begins now. */
+bool session_hibernate(struct session *session, int64_t monotonic_ms, uint32_t after_ms);
 /* Time to end for want of use. */
 bool session_is_expired(const struct session *session, int64_t monotonic_ms);
 /* Ended, all processes gone, nobody reads, and nobody is expected to. */

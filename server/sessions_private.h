@@ -4,6 +4,8 @@
 
 #include "sessions.h"
 
+enum { SESSIONS_HIBERNATE_AT_ONCE = 32 /* with each sweep: the zygote forks for each, and others want something of it, too */ };
+
 /* Someone who waits for a session being made. */
 struct asker {
     TAILQ_ENTRY(asker) entry;

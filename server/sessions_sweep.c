@@ -59,16 +59,26 @@ static bool may_go(const struct session *session, bool is_surplus)
     return session_is_over(session) || (is_surplus && session_is_kept(session)) || json_time_now() >= session_ended_ms(session) + kept_ms;
 }
 
+struct hibernation {
+    int64_t  now_ms;
+    uint32_t after_ms;
+    unsigned left;
+};
+
 static void hibernate_one(void *session, void *arg)
 {
-    const struct sessions *sessions = arg;
-    session_hibernate(session, monotonic_ms(), sessions->settings.policies->hibernate_after_ms);
+    struct hibernation *now = arg;
+    now->left -= now->left > 0 && session_hibernate(session, now->now_ms, now->after_ms);
 }
 
 static void hibernate(struct sessions *sessions)
 {
-    if (sessions->settings.policies != NULL && sessions->settings.policies->hibernate_after_ms != 0)
-        table_each(sessions->by_id, hibernate_one, sessions);
+    const struct policies *policies = sessions->settings.policies;
+    struct hibernation     now      = {.now_ms = monotonic_ms(), .left = SESSIONS_HIBERNATE_AT_ONCE};
+    if (policies == NULL || policies->hibernate_after_ms == 0)
+        return;
+    now.after_ms = policies->hibernate_after_ms;
+    table_each(sessions->by_id, hibernate_one, &now);
 }
 
 static void sample_one(void *session, void *arg)

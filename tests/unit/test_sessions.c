@@ -12,6 +12,7 @@
 
 #include "fake_core.h"
 #include "fake_loop.h"
+#include "sessions_private.h"
 
 static void on_gone(void *arg)
 {
@@ -123,6 +124,13 @@ static void test_a_session_nobody_waits_for_any_more_is_not_made(void **state)
     assert_int_equal(sessions_count(core.sessions), 0);
 }
 
+static int set_up_nothing(void **state)
+{
+    (void)state;
+    fake_core_init(&core);
+    return 0;
+}
+
 static int set_up_small(void **state)
 {
     (void)state;
@@ -228,6 +236,37 @@ static void test_sessions_leave_no_memory_behind(void **state)
     assert_true(after <= before + (size_t)CYCLES * RECORD_BYTES + SLACK_BYTES);
 }
 
+static void count_hibernated(void *session, void *arg)
+{
+    struct session_info info;
+    session_get_info(session, &info);
+    *(size_t *)arg += info.hibernated;
+}
+
+/* Each costs the zygote a fork, and the kernel a look at all of its memory. */
+static void test_thousands_do_not_hibernate_in_one_moment(void **state)
+{
+    static struct policies policies;
+    const size_t           all   = 2 * SESSIONS_HIBERNATE_AT_ONCE;
+    size_t                 count = 0;
+    (void)state;
+    policies                    = *core.settings.policies;
+    policies.hibernate_after_ms = 0;
+    core.settings.policies      = &policies;
+    fake_core_start(&core);
+    for (size_t i = 0; i < all; i++)
+        assert_non_null(fake_core_session(&core, NULL));
+    fake_run_for(core.base, 50);
+    policies.hibernate_after_ms = 1;
+    sessions_sweep(core.sessions);
+    sessions_each(core.sessions, count_hibernated, &count);
+    assert_int_equal(count, SESSIONS_HIBERNATE_AT_ONCE);
+    sessions_sweep(core.sessions);
+    count = 0;
+    sessions_each(core.sessions, count_hibernated, &count);
+    assert_int_equal(count, all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +278,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_limit_of_sessions, set_up_small, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_the_limit_of_running_executions, set_up_small, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_draining_waits_for_what_runs, fake_core_set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_thousands_do_not_hibernate_in_one_moment, set_up_nothing, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_many_executions_are_not_kept_for_ever, fake_core_set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_sessions_leave_no_memory_behind, fake_core_set_up, fake_core_tear_down),
     };
