@@ -16,7 +16,8 @@ struct zygote {
     int                  report_fd;    /* reports of new sessions are read here */
     int                  reporting_fd; /* and sent by them here */
     struct retired      *retired;
-    int64_t              unseen_ms; /* since when a child may have died that nobody has looked for; 0: none */
+    int64_t              unseen_ms;  /* since when a child may have died that nobody has looked for; 0: none */
+    int64_t              adopted_ms; /* when those that are no children were looked at last */
     bool                 ending;
 };
 

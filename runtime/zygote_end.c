@@ -14,9 +14,10 @@
 #include "zygote.h"
 
 enum {
-    DYING_MAX = 64,  /* of those whose end was asked for are looked at when a child has died */
-    UNSEEN_MS = 100, /* until every child is */
-    AT_ONCE   = 32,  /* when all are ended: thousands at a time would stand in each other's way */
+    DYING_MAX  = 64,  /* of those whose end was asked for are looked at when a child has died */
+    UNSEEN_MS  = 100, /* until every child is */
+    ADOPTED_MS = 200, /* between two looks at those that are no children of ours: each costs a system call for every one */
+    AT_ONCE    = 32,  /* when all are ended: thousands at a time would stand in each other's way */
 };
 
 static int64_t now_ms(void)
@@ -89,8 +90,8 @@ int zygote_wait_ms(const struct zygote *zygote)
     int wait_ms = retired_wait_ms(zygote->retired);
     if (zygote->unseen_ms != 0 && (wait_ms < 0 || wait_ms > UNSEEN_MS))
         wait_ms = UNSEEN_MS;
-    if (children_adopted(zygote->children) > 0 && (wait_ms < 0 || wait_ms > 200))
-        wait_ms = 200;
+    if (children_adopted(zygote->children) > 0 && (wait_ms < 0 || wait_ms > ADOPTED_MS))
+        wait_ms = ADOPTED_MS;
     return wait_ms;
 }
 
@@ -101,11 +102,14 @@ static void check_one(struct child *child, void *arg)
         on_exit_of(arg, child, 0);
 }
 
-/* Adopted sessions are no children: their pidfds say when they are gone. Rare, so looked at only when there are any. */
+/* Adopted sessions are no children: their pidfds say when they are gone. There are thousands after an upgrade, and none before. */
 static void check_adopted(struct zygote *zygote)
 {
-    if (children_adopted(zygote->children) > 0)
-        children_each(zygote->children, check_one, zygote);
+    int64_t now = now_ms();
+    if (children_adopted(zygote->children) == 0 || now < zygote->adopted_ms + ADOPTED_MS)
+        return;
+    zygote->adopted_ms = now;
+    children_each(zygote->children, check_one, zygote);
 }
 
 void zygote_after_turn(struct zygote *zygote, bool is_quiet)
@@ -153,7 +157,7 @@ void zygote_end_sessions(struct zygote *zygote)
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
     for (int i = 0; children_adopted(zygote->children) > 0 && i < 1000; i++) {
-        check_adopted(zygote);
+        children_each(zygote->children, check_one, zygote);
         (void)nanosleep(&patience, NULL);
     }
     children_each(zygote->children, release_one, zygote);
