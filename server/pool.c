@@ -166,6 +166,8 @@ static bool spawn(struct pool *pool, struct pool_claim *claim)
     place->worker   = worker_spawn(pool->workers, claim != NULL ? &claim->limits : &none, &spawning_events, place, &err);
     if (place->worker == NULL) {
         free(place);
+        if (workers_zygote_is_up(pool->workers)) /* else the next one's coming is told */
+            back_off(pool, err.message);
         return false;
     }
     if (claim != NULL)

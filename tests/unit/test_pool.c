@@ -11,6 +11,7 @@
 
 #include "fake_core.h"
 #include "fake_loop.h"
+#include "zygote_client.h"
 
 static int set_up(void **state)
 {
@@ -220,6 +221,19 @@ static void test_waiting_outlives_a_zygote(void **state)
     worker_release(hope.worker);
 }
 
+static void test_a_zygote_that_takes_no_more_is_asked_again(void **state)
+{
+    (void)state;
+    assert_int_equal(kill(core.zygote.pid, SIGSTOP), 0);
+    while (zygote_client_stats(workers_zygote(core.workers), UINT32_MAX) == 0) /* until the line to it is full */
+        ;
+    worker_release(pool_take(core.pool));
+    fake_run_for(core.base, 100);
+    assert_int_equal(pool_spawning_count(core.pool), 0);
+    assert_int_equal(kill(core.zygote.pid, SIGCONT), 0);
+    fake_run_until(core.base, is_full, NULL);
+}
+
 static void test_stopping_tells_who_waits(void **state)
 {
     struct worker_limits limits = {.processes = 7};
@@ -269,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_failed_spawn_is_told_and_tried_again, set_up_empty, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_sessions_that_die_at_birth, set_up_empty, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_waiting_outlives_a_zygote, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_zygote_that_takes_no_more_is_asked_again, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_stopping_tells_who_waits, set_up_empty, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_the_first_is_told_once, set_up, fake_core_tear_down),
     };
