@@ -176,6 +176,7 @@ static void on_exit_of(struct worker *worker, int status)
     }
     worker->has_exited  = true;
     worker->exit_status = status;
+    (void)evtimer_del(&worker->timer); /* for its pipes to come there is another limit */
     worker_unfold(worker);
 }
 

@@ -21,6 +21,7 @@
 #include "fdio.h"
 #include "wire.h"
 #include "fold.h"
+#include "worker_inner.h"
 #include "workers.h"
 
 static size_t open_count(void)
@@ -120,6 +121,27 @@ static void test_an_interpreter_that_dies_folded_is_mourned_when_its_last_words_
     ear_end(&ear);
 }
 
+static bool has_died(void *arg)
+{
+    return ((struct worker *)arg)->has_exited;
+}
+
+static void test_one_that_has_ended_in_time_is_not_late_because_its_pipes_are(void **state)
+{
+    struct ear ear;
+    (void)state;
+    ear_spawn_ready(&ear);
+    ear_execute(&ear, 1, "lose 1000");
+    fake_run_until(ear_base, ear_is_done, &ear);
+    assert_true(fold(1));
+    worker_kill_interpreter(ear.worker);
+    assert_true(evtimer_pending(&ear.worker->timer, NULL));
+    fake_run_until(ear_base, has_died, ear.worker);
+    assert_false(evtimer_pending(&ear.worker->timer, NULL)); /* for the pipes there is another limit */
+    assert_int_equal(ear.exits, 0);
+    ear_end(&ear);
+}
+
 static void test_descriptors_that_find_no_room_are_asked_for_again(void **state)
 {
     struct ear ear, other;
@@ -187,6 +209,7 @@ int main(void)
         TEST(test_what_is_said_while_folded_is_heard),
         TEST(test_one_that_is_paused_is_not_woken_by_what_it_says),
         TEST(test_an_interpreter_that_dies_folded_is_mourned_when_its_last_words_are_read),
+        TEST(test_one_that_has_ended_in_time_is_not_late_because_its_pipes_are),
         TEST(test_descriptors_that_find_no_room_are_asked_for_again),
         TEST(test_a_folded_worker_can_be_released),
         TEST(test_the_least_recently_used_goes_first),
