@@ -1,7 +1,7 @@
 /*
- * http.h: HTTP for the rest of the server. http.c is the only file that knows libevhtp.
+ * http.h: HTTP for the rest of the server. Only http_parse.c knows libevhtp.
  *
- * One loop, no threads. A request is delivered whole (body read, within limits) to http_on_request, which the route table answers.
+ * One loop, no threads. A request is delivered whole (body read, within limits) to the handler that http_new was given: route_dispatch.
  * A handler answers at once or later: it may keep the pointer until it has called one http_reply_* function or
  * http_stream_end(), or until its on_gone callback has run (the client left); after either the pointer is dead.
  */

@@ -12,16 +12,16 @@
  *        |     sends: http.c hands a request to route.c, which hands it to a handler in api_*.c. It believes nothing a worker says.
  *        |
  *        +-- penny-zygote (runtime/zygote.c). Privileged where it can be. It hosts a CPython that has imported the libraries, and does
- *              nothing but fork it: each fork jails itself and becomes a session's init, whose child is the interpreter.
+ *              nothing but fork it: a session is a jail with an init (penny-init) and such a fork in it, the interpreter.
  *
  * The server and the zygote share a socket (zygote_wire.h): "make session 7", "here are its pipes", "end it", "it has ended". The server
  * and each interpreter share two pipes of frames (wire.h) and two raw ones for what C code and child processes print; and the server
  * has a socket to each session's init, for signals. The zygote never sees a request, the server never a namespace.
  *
  * A cell's way down is plain calls:
- *     http_on_request -> route_dispatch -> api_execute -> run_start -> session_submit -> execution_start -> worker_execute -> pipes_send
+ *     http_input_use -> route_dispatch -> api_execute -> run_start -> session_submit -> execution_start -> worker_execute -> pipes_send
  * Its answer comes up through callbacks that the upper module gave to the lower one, so that a file includes only what lies below it:
- *     pipes.c on_event_readable -> worker.c on_frame -> session.c on_frame -> execution_on_frame -> output_text -> event_track_text
+ *     frame_reader_read -> worker_heard.c on_frame -> session_worker.c on_frame -> execution_on_frame -> output_text -> event_track_text
  * and, once per wake-up, event_log_flush writes the events to the session's log and hands them to their watchers (watcher.c), which
  * write to the HTTP streams. So an event is in the log before any client sees it, and a client that was cut off reads it from there.
  *

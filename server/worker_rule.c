@@ -35,7 +35,7 @@ static const uint16_t permitted[256] = {
     [EVENT_INPUT_REQUEST] = RUNNING, /* again, after an interrupted one */
     [EVENT_DONE]          = RUNNING,
     [EVENT_REPLY]         = STATE(WORKER_INSPECTING),
-    [EVENT_PONG]          = ANY_TIME, /* worker.c knows whether one is due */
+    [EVENT_PONG]          = ANY_TIME, /* worker_heard.c knows whether one is due */
     [EVENT_PARKED]        = STATE(WORKER_PARKING),
 };
 

@@ -5,7 +5,7 @@
  * 16-byte head in host byte order (the two ends are always on one machine), then `length` bytes of payload.
  * A payload longer than FRAME_PAYLOAD_MAX is sent as several frames of the same type, all but the last with FRAME_MORE.
  *
- * The worker is hostile. The server checks every head against the table in server/worker.c (which type may come in which
+ * The worker is hostile. The server checks every head against the table in server/worker_rule.c (which type may come in which
  * state, how long a whole payload may be), re-encodes all text and re-reads all JSON. A frame out of the table ends that
  * session, never the server.
  */

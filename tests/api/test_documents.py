@@ -74,6 +74,22 @@ def test_links_lead_somewhere(name):
             assert ((ROOT / name).parent / target.partition("#")[0]).exists(), target
 
 
+def test_the_architecture_names_what_there_is():
+    """The functions of its walk, and of main.c's, are defined; the files that it names are there."""
+    text, main = (ROOT / "ARCHITECTURE.md").read_text(), (ROOT / "server/main.c").read_text()
+    folders = ("server", "runtime", "runtime/shared", "runtime/python", "policies")
+    files = [p for folder in folders for p in (ROOT / folder).glob("*.*")]
+    source = "".join(p.read_text() for p in files if p.suffix == ".c")
+    walks = text.partition("## The walk")[2].partition("The Makefile")[0] + main.partition("A cell's way down")[2].partition("So an event")[0]
+    functions = re.findall(r"\b[a-z]+(?:_[a-z]+)+\b(?!\.c)", walks)
+    assert len(functions) > 25
+    for name in functions:
+        assert re.search(rf"(?m)^[a-z][\w \*]*\b{name}\(", source), name
+    for name in re.findall(r"`([\w*/]+\.(?:c|h|py|json))`", text):
+        path = Path(name)
+        assert name == "Python.h" or any(p.match(path.name) for p in files), name
+
+
 def test_one_version(client):
     said = subprocess.run([BUILD / "penny-sandbox", "--version"], capture_output=True, text=True).stdout.split()[1]
     assert re.fullmatch(r"\d+\.\d+\.\d+", said)
