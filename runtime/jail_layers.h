@@ -44,6 +44,7 @@ int jail_cgroup_reclaim(const struct jail *jail, const struct jail_session *sess
 int  jail_rlimit_prepare(struct jail *jail, struct err *err);
 void jail_rlimit_reserve(const struct jail *jail, struct jail_session *session);
 int  jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
+int  jail_rlimit_enter_worker(const struct jail *jail, struct err *err); /* it may have fewer open files than init */
 
 /* jail_capability.c: no capabilities, and no way to gain any. */
 int jail_capability_prepare(struct jail *jail, struct err *err);

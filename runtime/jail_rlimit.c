@@ -12,6 +12,12 @@
 #include "jail_layers.h"
 #include "wire.h"
 
+/*
+ * The kernel refuses to send descriptors while more of the user's are on their way, sent and not received, than the sender may have open. A
+ * session can have as many on their way as it may have open, and a message more (253): init may have more than that.
+ */
+enum { INIT_FILES = 1024 };
+
 struct limit {
     int         resource;
     const char *name;
@@ -75,11 +81,28 @@ static uint64_t inherited_bytes(const struct jail *jail)
     return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static int set(const struct limit *limit, struct err *err)
+{
+    struct rlimit now, want = {limit->value, limit->value};
+    if (getrlimit(limit->resource, &now) < 0)
+        return err_errno(err, "rlimit %s", limit->name);
+    if (now.rlim_max != RLIM_INFINITY && want.rlim_max > now.rlim_max) /* CAP_SYS_RESOURCE can be missing even for root */
+        want.rlim_cur = want.rlim_max = now.rlim_max;
+    if (setrlimit(limit->resource, &want) < 0)
+        return err_errno(err, "rlimit %s", limit->name);
+    return 0;
+}
+
+int jail_rlimit_enter_worker(const struct jail *jail, struct err *err)
+{
+    return set(&(struct limit){RLIMIT_NOFILE, "nofile", jail->policy->open_files}, err);
+}
+
 int jail_rlimit_enter(const struct jail *jail, const struct jail_session *session, struct err *err)
 {
     const struct limit limits[] = {
         {RLIMIT_CORE, "core", 0},
-        {RLIMIT_NOFILE, "nofile", jail->policy->open_files},
+        {RLIMIT_NOFILE, "nofile", (rlim_t)jail->policy->open_files + INIT_FILES},
         {RLIMIT_FSIZE, "fsize", jail->policy->file_bytes},
         {RLIMIT_MEMLOCK, "memlock", 64 << 10},
         {RLIMIT_MSGQUEUE, "msgqueue", 0},
@@ -88,13 +111,8 @@ int jail_rlimit_enter(const struct jail *jail, const struct jail_session *sessio
     };
 
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        struct rlimit now, want = {limits[i].value, limits[i].value};
-        if (getrlimit(limits[i].resource, &now) < 0)
-            return err_errno(err, "rlimit %s", limits[i].name);
-        if (now.rlim_max != RLIM_INFINITY && want.rlim_max > now.rlim_max) /* CAP_SYS_RESOURCE can be missing even for root */
-            want.rlim_cur = want.rlim_max = now.rlim_max;
-        if (setrlimit(limits[i].resource, &want) < 0)
-            return err_errno(err, "rlimit %s", limits[i].name);
+        if (set(&limits[i], err) < 0)
+            return -1;
     }
     return 0;
 }

@@ -1,6 +1,11 @@
 """A fork bomb, a memory bomb, a disk filler, an output flood, a loop that ignores signals: each hurts its own session only."""
 
+import os
+import signal
+
 import pytest
+
+from harness import retry, until
 
 
 @pytest.fixture
@@ -166,3 +171,17 @@ def test_processor_time_is_shared(tier_server, attacker, neighbour):
     result = with_neighbour(tier_server, attacker, neighbour, code, rounds=50, timeout=3000)
     assert result["status"] == "timeout", result
     still_works(tier_server.client, attacker)
+
+
+def test_descriptors_on_their_way_do_not_silence_init(tier_server, attacker):
+    """The kernel counts by user those that were sent and not received; what init sends is among them."""
+    client = tier_server.client
+    code = ("import array, socket\nheld, fds = [], array.array('i', [0] * 250)\ntry:\n    while len(held) < 100:\n        held.append(socket.socketpair(socket.AF_UNIX))\n"
+            "        held[-1][0].sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])\nexcept OSError as error: print(error.strerror)\nopen('f', 'w').write('read')")
+    assert client.stdout(code, attacker) == "Too many references: cannot splice\n"
+    assert client.stdout("import resource\nprint(resource.getrlimit(resource.RLIMIT_NOFILE))", attacker) == "(512, 512)\n", "init may have more, and nobody else"
+    assert client.request("GET", f"/api/v1/sessions/{attacker}/files/f").body == b"read"
+    old = until(tier_server.server_pid, "a server process runs")
+    os.kill(old, signal.SIGKILL)
+    until(lambda: tier_server.server_pid() not in (None, old), "another server process runs")
+    assert retry(lambda: client.stdout("print(len(held) < 100)", attacker)) == "True\n"
