@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BUILD, ROOT, TIERS, tier_reason, until, write_policies
+from harness import ROOT, TIERS, tier_reason, until, write_policies
 from harness.index import Index, wheel
 
 RULES = [
@@ -549,7 +549,7 @@ def test_an_interpreter_that_only_root_may_reach(make_server, index, tmp_path):
     """As in a clone in root's home: the installer's user finds it all the same, and nothing else that lies there."""
     home = tmp_path / "home"
     home.mkdir()
-    (home / "venv").symlink_to(BUILD / "venv")
+    (home / "venv").symlink_to(ROOT / "build/venv")
     (home / "secret").write_text("x")
     policy = environment(index, tmp_path)
     home.chmod(0o700)
