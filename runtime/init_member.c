@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -240,16 +239,20 @@ void member_kill(const struct members *members, const struct member *member, boo
     (void)processes_kill(members->own_namespace, nobody ? NULL : is_spared, &verdict);
 }
 
+/* A process of the session may read there as well, and must not have us wait: read() has no flag for that, and the pipe's own is anybody's. */
 void member_drain_requests(const struct member *member)
 {
     char buffer[4096];
-    int  fd = member->fds[MEMBER_FD_REQUEST], waiting = 0;
+    int  sink[2];
 
-    while (ioctl(fd, FIONREAD, &waiting) == 0 && waiting > 0) {
-        size_t want = (size_t)waiting < sizeof buffer ? (size_t)waiting : sizeof buffer;
-        if (read(fd, buffer, want) <= 0)
-            return;
+    if (pipe2(sink, O_CLOEXEC | O_NONBLOCK) < 0)
+        _exit(EXIT_JAIL); /* rather than that the next interpreter gets a request of this one */
+    while (splice(member->fds[MEMBER_FD_REQUEST], NULL, sink[1], NULL, sizeof buffer, SPLICE_F_NONBLOCK) > 0) {
+        while (read(sink[0], buffer, sizeof buffer) > 0)
+            ;
     }
+    close(sink[0]);
+    close(sink[1]);
 }
 
 static void place(int fd, int number, int flags)
