@@ -7,7 +7,7 @@
  *
  * The worker is hostile. The server checks every head against the table in server/worker_rule.c (which type may come in which
  * state, how long a whole payload may be), re-encodes all text and re-reads all JSON. A frame out of the table ends that
- * session, never the server.
+ * worker, never the server.
  */
 #ifndef PENNY_WIRE_H
 #define PENNY_WIRE_H
