@@ -96,7 +96,6 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void back_off(struct pool *pool, const char *reason)
 {
     struct timeval after;
-    metrics_add(METRICS_SPAWN_FAILURES, 1);
     if (strcmp(pool->failure, reason) != 0)
         log_error("a session could not be made: %s", reason);
     (void)snprintf(pool->failure, sizeof pool->failure, "%s", reason);
@@ -115,17 +114,21 @@ static void on_spawning_gone(const struct worker_death *death, void *arg)
     struct pool       *pool   = place->pool;
     struct pool_claim *claim  = place->claim != NULL ? place->claim : pool_claim_first(pool);
     const char        *reason = death->reason[0] != '\0' ? death->reason : "its process ended before it was ready";
+    bool               is_own = place->claim != NULL;
 
-    if (place->claim != NULL)
+    if (is_own)
         place->claim->place = NULL;
     TAILQ_REMOVE(&pool->spawning, place, entry);
     pool->spawning_count--;
     free(place);
     if (!pool->stopped && workers_zygote_is_up(pool->workers)) {
-        back_off(pool, reason);
+        metrics_add(METRICS_SPAWN_FAILURES, 1);
+        if (!is_own) /* else it may be for its limits, and is asked for only once */
+            back_off(pool, reason);
         if (claim != NULL)
             pool_claim_answer(claim, NULL, reason);
-        tell_first(pool);
+        if (!is_own)
+            tell_first(pool);
     }
     pool_schedule(pool);
 }

@@ -193,6 +193,20 @@ static void test_a_failed_spawn_is_told_and_tried_again(void **state)
     worker_release(hope.worker);
 }
 
+/* It may be that nobody could live with them. */
+static void test_what_fails_with_limits_of_its_own_holds_up_nobody_else(void **state)
+{
+    struct worker_limits limits = {.processes = 7};
+    struct hope          own;
+    (void)state;
+    fake_zygote_command(&core.zygote, 'D', 1);
+    fake_run_for(core.base, 20);
+    (void)wait_for(&own, &limits);
+    fake_run_until(core.base, is_told, &own);
+    assert_null(own.worker);
+    assert_null(pool_failure(core.pool));
+}
+
 static void test_sessions_that_die_at_birth(void **state)
 {
     struct hope hope;
@@ -281,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_own_limits_are_spawned_for_their_waiter, set_up_empty, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_who_waits_behind_those_that_leave_has_their_place, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_a_failed_spawn_is_told_and_tried_again, set_up_empty, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_fails_with_limits_of_its_own_holds_up_nobody_else, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_sessions_that_die_at_birth, set_up_empty, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_waiting_outlives_a_zygote, set_up_empty, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_a_zygote_that_takes_no_more_is_asked_again, set_up, fake_core_tear_down),
