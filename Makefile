@@ -20,7 +20,7 @@ SERVER_SESSION  := sessions sessions_create sessions_sweep session session_given
 SERVER_DOWN     := egress_client pool pool_claim worker worker_heard worker_order worker_past worker_fold worker_rule worker_ends jail jail_control jail_use workers zygote_client fold pipes pipes_send pipes_keep intake outlet frame frame_writer
 SERVER_UP       := output outcome result result_read event event_fit event_log event_track event_append event_record event_store event_space event_keep event_reader notebook notebook_cell \
                    sse sse_escape watcher watcher_http race_stream http_reply http_stream http_output
-SERVER_COMMON   := json json_look json_slice decimal text bytes base64 table id log
+SERVER_COMMON   := json json_look json_said json_slice decimal text bytes base64 table id log
 # Commands beside the service: they are its clients.
 SERVER_COMMAND  := command_run command_drain command_options command_line command_notebook command_terminal command_end command_output command_service command_private \
                    command_mcp mcp_stdio mcp_stdio_call private_server http_call command_doctor doctor_finding doctor_probe doctor_host doctor_capacity

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "fdio.h"
+#include "json_said.h"
 #include "json_slice.h"
 #include "log.h"
 #include "metrics.h"
@@ -97,8 +98,7 @@ static void on_reply(struct analysis *analysis, const struct frame *frame)
 {
     static const char failed[] = "the analysis of this code failed";
     struct question  *asked    = take_asked(analysis);
-    json_error_t      error;
-    json_t           *json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
+    json_t           *json     = json_said_read(frame->payload, frame->length);
     const char       *text;
     size_t            length;
 

@@ -8,6 +8,7 @@
 #include "api_error.h"
 #include "compat_files.h"
 #include "files_given.h"
+#include "json_said.h"
 
 /* Lives from the request until it is answered or its client has left. */
 struct run {
@@ -134,18 +135,15 @@ static void on_result(struct execution *execution, const struct bytes *result, v
     struct run     *run = arg;
     const char     *code, *failure = execution_failure(execution, &code);
     struct session *session = sessions_find(server_sessions(run->server), &run->session);
-    json_error_t    error;
 
     run->execution = NULL;
     if (result == NULL) {
         fail(run, code, failure);
         return;
     }
-    run->result = json_loadb(result->data, result->length, JSON_ALLOW_NUL, &error);
-    if (run->result == NULL) /* numbers of more than 64 bits */
-        run->result = json_loadb(result->data, result->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    run->result = json_said_read(result->data, result->length);
     if (run->result == NULL) {
-        fail(run, "RESULT_UNREADABLE", "No memory for the result");
+        fail(run, "RESULT_UNREADABLE", "The result has too many values");
         return;
     }
     if (!run->job.with_files || session == NULL) {

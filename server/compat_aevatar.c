@@ -1,12 +1,14 @@
 #define _GNU_SOURCE
 #include "compat_aevatar.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "api_error.h"
 #include "compat_text.h"
+#include "json_said.h"
 #include "result_read.h"
 
 enum { LINES_DEFAULT = 1000, LINES_MAX = 100000 };
@@ -139,8 +141,12 @@ static json_t *read_result(struct execution *execution, struct err *err)
     json_t      *result = NULL;
     json_error_t error;
 
-    if (result_read(execution_track(execution), &text, &failed, err) == 0)
-        result = json_loadb(text.data, text.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    if (result_read(execution_track(execution), &text, &failed, err) == 0) {
+        if (json_said_is_too_much(text.data, text.length))
+            (void)err_set(err, E2BIG, "the result has too many values");
+        else
+            result = json_loadb(text.data, text.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    }
     bytes_done(&text);
     if (result != NULL && failed)
         result = json_pack("{s:s, s:b, s:{s:o}}", "status", "lost", "success", 0, "error", "message", result);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "compat_e2b_run.h"
+#include "json_said.h"
 
 static const char COLUMNS[] = "application/vnd.penny.columns+json"; /* of a run with the option "data" */
 
@@ -147,13 +148,8 @@ static bool add(struct compat_e2b_lines *lines, struct bytes *out, const json_t 
 
 bool compat_e2b_lines_add(struct compat_e2b_lines *lines, const char *json, size_t length, struct bytes *out)
 {
-    json_error_t error;
-    json_t      *event = json_loadb(json, length, JSON_ALLOW_NUL, &error);
-    bool         fine;
-
-    if (event == NULL) /* numbers of more than 64 bits */
-        event = json_loadb(json, length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-    fine = event != NULL && add(lines, out, event);
+    json_t *event = json_said_read(json, length);
+    bool    fine  = event != NULL && add(lines, out, event);
     json_decref(event);
     return fine;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bytes.h"
+#include "json_said.h"
 #include "text.h"
 
 enum { MESSAGE_MAX = 2048 };
@@ -132,11 +133,8 @@ json_t *mcp_result_structured(json_t *json)
 
 json_t *mcp_result_of(const struct http_inner_answer *answer)
 {
-    json_error_t error;
-    json_t      *json = json_loadb(answer->body, answer->length, JSON_ALLOW_NUL, &error), *result;
+    json_t *json = json_said_read(answer->body, answer->length), *result;
 
-    if (json == NULL) /* numbers of more than 64 bits */
-        json = json_loadb(answer->body, answer->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
     if (json == NULL || answer->status < 200 || answer->status >= 300) {
         result = result_of_error(answer, json);
     } else {

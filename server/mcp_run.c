@@ -8,6 +8,7 @@
 
 #include "api_error.h"
 #include "api_executions.h"
+#include "json_said.h"
 #include "mcp_answer.h"
 #include "mcp_result.h"
 #include "result_read.h"
@@ -95,13 +96,10 @@ static json_t *read_result(struct execution *execution)
     struct bytes text   = {0};
     bool         failed = false;
     struct err   err    = {0};
-    json_error_t error;
-    json_t      *json = NULL, *result;
+    json_t      *json   = NULL, *result;
 
     if (result_read(execution_track(execution), &text, &failed, &err) == 0)
-        json = json_loadb(text.data, text.length, JSON_ALLOW_NUL, &error);
-    if (json == NULL && text.length > 0) /* numbers of more than 64 bits */
-        json = json_loadb(text.data, text.length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+        json = json_said_read(text.data, text.length);
     bytes_done(&text);
     if (json == NULL)
         return NULL;

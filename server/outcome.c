@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "artifacts.h"
+#include "json_said.h"
 
 enum { DIGITS_MAX = 18 };
 
@@ -125,7 +126,7 @@ static bool read_plain(struct outcome *ret, const char *payload, size_t length)
 static int read_any(struct outcome *outcome, const char *payload, size_t length, struct err *err)
 {
     json_error_t error;
-    json_t      *done = json_loadb(payload, length, JSON_ALLOW_NUL, &error);
+    json_t      *done = json_said_is_too_much(payload, length) ? NULL : json_loadb(payload, length, JSON_ALLOW_NUL, &error);
 
     if (!json_is_object(done) || read_status(done, &outcome->status) < 0) {
         json_decref(done);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "json_look.h"
+#include "json_said.h"
 #include "json_slice.h"
 #include "log.h"
 #include "sse.h"
@@ -63,13 +64,9 @@ static void drop(struct output *output, const char *what, const char *why)
         publish(output, EVENT_KIND_ERR, line, (size_t)n);
 }
 
-/* Whole numbers too long for 64 bits are read as floating point rather than refused. */
 static json_t *load(const struct frame *frame)
 {
-    json_error_t error;
-    json_t      *value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
-    if (value == NULL && json_error_code(&error) == json_error_numeric_overflow)
-        value = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *value = json_said_read(frame->payload, frame->length);
     if (json_is_object(value))
         return value;
     json_decref(value);

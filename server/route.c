@@ -10,6 +10,7 @@
 
 #include "compat_error.h"
 #include "json.h"
+#include "json_said.h"
 #include "metrics.h"
 #include "route_access.h"
 #include "route_key.h"
@@ -192,6 +193,8 @@ static bool parse_body(struct http_request *request, const char *body, size_t le
 
     if (is_too_deep(body, length))
         return bad_json(request, "The body's JSON is nested too deeply", NULL);
+    if (json_said_is_too_much(body, length))
+        return bad_json(request, "The body's JSON has too many values", NULL);
     json = json_loadb(body, length, 0, &error);
     if (json == NULL) {
         snprintf(message, sizeof message, "The body is not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "json_said.h"
 #include "log.h"
 #include "metrics.h"
 #include "session_keep.h"
@@ -100,15 +101,6 @@ static void set_timer(struct inspection *inspection, enum phase phase, int milli
     (void)evtimer_add(&inspection->timer, &after);
 }
 
-static json_t *load(const struct frame *frame)
-{
-    json_error_t error;
-    json_t      *json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL, &error);
-    if (json == NULL && json_error_code(&error) == json_error_numeric_overflow)
-        json = json_loadb(frame->payload, frame->length, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-    return json;
-}
-
 static void leave_queue(struct inspection *inspection)
 {
     struct inspections *all = inspection->session->inspections;
@@ -141,7 +133,7 @@ static void on_copy_answer(const struct frame *frame, const struct reader_moment
 {
     struct session      *session    = arg;
     struct inspection   *inspection = take_reading(session->inspections);
-    json_t              *json       = frame != NULL ? load(frame) : NULL;
+    json_t              *json       = frame != NULL ? json_said_read(frame->payload, frame->length) : NULL;
     struct inspect_reply reply      = {.end = INSPECT_ANSWERED, .json = json, .moment = moment};
     if (json_is_object(json)) {
         reply.text   = frame->payload;
@@ -343,7 +335,7 @@ static void note_change(struct session *session, const struct inspection *inspec
 void session_inspect_on_reply(struct session *session, const struct frame *frame)
 {
     struct inspection   *inspection = take_running(session);
-    json_t              *json       = load(frame);
+    json_t              *json       = json_said_read(frame->payload, frame->length);
     struct inspect_reply reply      = {.end = INSPECT_ANSWERED, .json = json, .text = frame->payload, .length = frame->length};
 
     if (!json_is_object(json)) {

@@ -1,5 +1,8 @@
 """Every way in which a program can end or misbehave has one truthful end and harms nobody else."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from harness import assert_state_is_true
@@ -207,3 +210,17 @@ def test_broken_streams_and_builtins(client, session):
 def test_atexit_and_del_do_not_run_in_the_way(client, session):
     client.execute("import atexit\natexit.register(lambda: print('late'))\nclass D:\n    def __del__(self): print('del')\nd = D()", session)
     assert client.stdout("del d", session) == "del\n"
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "1"])
+def test_an_answer_of_millions_of_values_is_not_read(server, client, session, neighbour, value):
+    """Three bytes of JSON are more than a hundred as a value: a session that says it for the interpreter could use up the service's memory."""
+    def peak():
+        return int(re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{server.server_pid()}/status").read_text()).group(1))
+    code = ("import sys\nfor name, module in list(sys.modules.items()):\n    if type(getattr(module, '__dict__', {}).get('inspect')).__name__ == 'function':\n"
+            f"        module.inspect = lambda request: b'{{\"ok\":true,\"variables\":{{\"a\":[' + b'{value},' * 5_000_000 + b'0]}}}}'\nprint('ready')")
+    assert client.stdout(code, session) == "ready\n"
+    before = peak()
+    assert client.get(f"/api/v1/sessions/{session}/variables").status >= 500
+    assert peak() - before < 100_000
+    assert client.stdout("print('works')", neighbour) == "works\n"

@@ -368,3 +368,9 @@ def test_keep_alive_over_many_requests(client):
         answer = connection.getresponse()
         assert answer.status == 200 and answer.read()
     connection.close()
+
+
+def test_a_body_of_too_many_values_is_not_read(client):
+    answer = client.post("/api/v1/execute", '{"code": "1", "metadata": [' + "{}," * 300_000 + "1]}")
+    assert answer.status == 400 and answer.json["code"] == "INVALID_JSON" and "too many values" in answer.json["message"], answer
+    assert client.post("/api/v1/execute", '{"code": "print(len(x))", "variables": {"x": [' + "1," * 300_000 + "1]}}").json["output"]["stdout"] == "300001\n"
