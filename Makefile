@@ -342,8 +342,8 @@ vm-test: packages-test
 	$(Q)timeout --foreground -k 60 5400 build/venv-test/bin/python tests/vm/vm.py $(VM_KERNELS)
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
-# What takes seconds comes first. By the times of its parts some 35 minutes (never measured as one) on two processors that do nothing else, of which the compilers take ten, the sanitized tests twelve,
-# the fuzzers three (FUZZ_SECONDS each) and the tests nine.
+# What takes seconds comes first. As one it took twenty minutes on two processors, of which the sanitized tests took seven, the tests eight, the fuzzers three
+# (FUZZ_SECONDS each) and what compiles the rest.
 check: packages-check
 	$(Q)$(MAKE) check-format check-walk check-lint
 	$(Q)$(MAKE) check-gcc check-clang
