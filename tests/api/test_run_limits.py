@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import TIERS, tier_reason, until, write_policies
+from harness import TIERS, processes, tier_reason, until, write_policies
 
 MIB = 1 << 20
 BUSY = "import time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass\n"
@@ -50,7 +50,9 @@ def cpu_is_held(server):
 def per_cents(server):
     """What the kernel holds the jails of this server to, by its own word."""
     found = set()
-    for group in Path("/sys/fs/cgroup").glob(f"**/penny-{server.pid}/s*"):
+    for group in map(Path, processes.cgroups_of(server.pid)):
+        if not group.name.startswith("s"):  # it holds the jails
+            continue
         for name in ("cpu.cfs_quota_us", "cpu.max"):
             with contextlib.suppress(FileNotFoundError):  # of the other version, or of a jail that has just ended
                 quota = (group / name).read_text().split()[0]
