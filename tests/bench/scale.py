@@ -46,8 +46,10 @@ def _figures(service, have, times, seconds, nothing, before, is_limit):
             "rested": summary(rested), "increment": summary(one), "resident_bytes": resident(service)}
 
 
-def _all_of_them(service, have, nothing):
-    """Not a sample: what a cell takes by turns in each of them, and what they take in all once each has run two."""
+def _all_of_them(service, count, nothing):
+    """Not a sample: as many once more, and a few cells in each. What a cell takes by turns in all of them, what they take in all, how long their end takes."""
+    have = []
+    _add(service, have, count, lambda: True)
     for cell in ("x = 0", "x += 1"):
         load(service.port, [execute(cell, s) for s in have], len(have), 4)
     at_rest_of_copies(service)
@@ -55,7 +57,8 @@ def _all_of_them(service, have, nothing):
     times, _, _, refused = load(service.port, [execute("x += 1", s) for s in have], len(have), 1)
     if refused:
         raise Refused(refused)
-    return {"sessions": len(have), "increment": summary(times), "all_bytes": whole}
+    seconds, gone = end_wholly(service, have)
+    return {"sessions": len(have), "increment": summary(times), "all_bytes": whole, "deleted_seconds": seconds, "gone_seconds": gone}
 
 
 def sessions(found, workplace, steps, clock, reserve):
@@ -72,12 +75,13 @@ def sessions(found, workplace, steps, clock, reserve):
             if why:
                 found["missing"][f"{n:,} sessions"] = f"after {len(have):,}: {why}"
                 break
-        if len(have) > SAMPLE:
-            say(f"a cell in each of {len(have):,}")
-            found["all_used"] = _all_of_them(service, have, nothing)
         seconds, gone = end_wholly(service, have)
         found["deleted"] = {"sessions": len(have), "seconds": seconds, "gone_seconds": gone}
         at_rest(service)
+        if len(have) > SAMPLE:
+            say(f"cells in each of {len(have):,}")
+            found["all_used"] = _all_of_them(service, len(have), nothing)
+            at_rest(service)
 
 
 def forks(steps, seconds):

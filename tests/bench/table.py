@@ -161,7 +161,7 @@ def _session_facts(found):
     each = get(found, "all_used")
     if each:
         yield (f"a cell by turns in each of {each['sessions']:,} sessions that all have run cells: {times(each['increment'])}; they take {gigabytes(each['all_bytes'])} in all, "
-               f"kernel, copies of their states and service included")
+               f"kernel, copies of their states and service included; deleted in {each['deleted_seconds']:.2f} s, nothing left after {each['gone_seconds']:.2f} s")
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
         wholly = f", neither a process nor a control group left after {gone['gone_seconds']:.2f} s" if "gone_seconds" in gone else ""
