@@ -320,7 +320,7 @@ def test_one_is_killed_and_only_its_sessions_are_lost(cluster, make_server):
     streams = {n: client.stream("print('up', flush=True)\nprint(input())", s, headers={"X-Session-ID": s}) for n, s in sessions.items()}
     runs = {n: stream.response.getheader("X-Execution-Id") for n, stream in streams.items()}
     for stream in streams.values():
-        next(event for event in stream if event.type == "stdout")
+        next(event for event in stream if event.type == "inputRequest")
     victim.kill()
     answer = client.run("print(x)", sessions[2])
     if answer.status == 502:  # sent on a connection that had been kept, and broke just then: whether it was read nobody knows
