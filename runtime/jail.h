@@ -125,7 +125,8 @@ int jail_become(const struct jail *jail, const struct jail_session *session, str
 int jail_enter_worker(const struct jail *jail, const struct jail_session *session, struct err *err);
 /* In the zygote, when every process of the session is gone. */
 void jail_release(const struct jail *jail, const struct jail_session *session);
-/* The same in steps: its files, and its groups, of which nothing but the number is needed; with_memory false: those that are removed in no time. */
+/* The same in steps: its files, and its groups, of which nothing but the number is needed; with_memory false: those that are
+ * removed in no time; true: all, what was busy at the first time too. */
 void jail_workspace_release(const struct jail *jail, const struct jail_session *session);
 void jail_cgroup_release(const struct jail *jail, uint32_t session, bool with_memory);
 /* In a new zygote: removes the groups without a process, which one that died had not removed yet. */
