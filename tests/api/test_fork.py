@@ -102,7 +102,7 @@ def test_deleted_in_every_order(client, order):
 def test_the_last_to_go_takes_all_with_it(make_server):
     server = make_server(env={"SANDBOX_POOL_SIZE": "0"}).start()
     client = server.client
-    before = len(processes.descendants(server.pid))
+    before = processes.descendants(server.pid)
     parent = client.session()
     client.stdout("import os, subprocess\nif os.fork() == 0:\n    os.setsid()\n    import time\n    time.sleep(1000)", parent)
     ids = [parent, *fork(client, parent, count=4)]
@@ -110,7 +110,7 @@ def test_the_last_to_go_takes_all_with_it(make_server):
         client.stdout("subprocess.Popen('sleep 1000 & setsid sleep 1000 & (sleep 1000 &)', shell=True).wait()", id)
     for id in ids:
         client.delete_session(id)
-    until(lambda: len(processes.descendants(server.pid)) == before, "nothing is left")
+    until(lambda: not processes.newcomers(server.pid, before), "nothing is left")
 
 
 def test_only_its_own_processes_go_with_a_member(client, session, family):
@@ -293,14 +293,7 @@ def test_twenty_forks_in_each_tier_leave_nothing(make_server, tier):
     server = make_server(tier=tier, env={"SANDBOX_POOL_SIZE": "0"}).start()
     client = server.client
     client.delete_session(client.session())  # what the service starts for its first session is there
-    looks = []
-
-    def is_at_rest():
-        looks.append(len(processes.descendants(server.pid)))
-        return len(looks) > 20 and len(set(looks[-20:])) == 1
-
-    until(is_at_rest, "the service is at rest")
-    before = looks[-1]
+    before = processes.descendants(server.pid)
     parent = client.session()
     client.stdout("x = 1", parent)
     ids = fork(client, parent, count=20)
@@ -310,7 +303,7 @@ def test_twenty_forks_in_each_tier_leave_nothing(make_server, tier):
     for id in ids[::-1]:
         assert client.stdout("x += 1\nprint(x > 0)", id) == "True\n"
         client.delete_session(id)
-    until(lambda: len(processes.descendants(server.pid)) == before, "nothing is left")
+    until(lambda: not processes.newcomers(server.pid, before), "nothing is left")
 
 
 def test_limits_grow_with_the_family(make_server):

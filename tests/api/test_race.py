@@ -191,14 +191,14 @@ def test_bad_requests(client, session):
 def test_nothing_is_left(make_server):
     server = make_server(env={"SANDBOX_POOL_SIZE": "0"}).start()
     client = server.client
-    before = len(processes.descendants(server.pid))
+    before = processes.descendants(server.pid)
     session = client.session()
     code = "import subprocess\nsubprocess.Popen('sleep 1000 & setsid sleep 1000 &', shell=True).wait()\n"
     for keep in ("firstOk", "none"):
         race(client, session, [code + "1 / 0", code, code + "while True: pass"], keep=keep, timeout=2000)
     assert client.stdout("print(1)", session) == "1\n"
     client.delete_session(session)
-    until(lambda: len(processes.descendants(server.pid)) == before, "nothing is left")
+    until(lambda: not processes.newcomers(server.pid, before), "nothing is left")
 
 
 def test_checkpoints_stay(client, session):

@@ -75,6 +75,11 @@ def descendants(pid):
     return found
 
 
+def newcomers(pid, before):
+    """Descendants that were not among those of `before`. Never compare counts: who is there for a moment at the start counts in them for ever."""
+    return set(descendants(pid)) - set(before)
+
+
 def alive(pids):
     return [pid for pid in pids if state(pid) not in ("", "Z", "X")]
 
