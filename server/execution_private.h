@@ -38,12 +38,12 @@ struct execution {
     uint32_t              timeout_ms, grace_ms;
     struct event          timer;
     enum phase            phase;
-    bool                  timed_out, interactive, transactional, knows_state;
+    bool                  timed_out, interactive, transactional, knows_state, spared;
     int64_t               made_us, started_us, ended_us;
-    int64_t               made_at_ms;           /* since 1970 */
-    int64_t               deadline_us, left_us; /* of the time limit; what was left of it when a wait for input() began */
-    struct output         output;
-    struct outcome        outcome;
+    int64_t               made_at_ms;    /* since 1970 */
+    int64_t        deadline_us, left_us; /* of the time limit, or the grace; what was left of the limit when a wait for input() began */
+    struct output  output;
+    struct outcome outcome;
     bool (*is_kept)(enum execution_status status, void *arg); /* NULL: what it does is kept when it sends its end */
     void                  *judge_arg;
     uint64_t               before; /* restored to, when not */

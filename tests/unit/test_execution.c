@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -253,6 +254,27 @@ static void test_a_timeout_that_is_ignored_kills(void **state)
     fake_run_done(&run);
 }
 
+static void stand_still(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    (void)usleep(150000);
+}
+
+static void test_a_grace_in_which_the_machine_stood_still_is_given_anew(void **state)
+{
+    static const struct timeval after_the_limit = {.tv_usec = 50000}; /* and before the grace is over */
+    struct fake_run             run;
+    (void)state;
+    assert_true(fake_core_submit(&core, session, "stubborn", 40, &run));
+    assert_int_equal(event_base_once(core.base, -1, EV_TIMEOUT, stand_still, NULL, &after_the_limit), 0);
+    fake_run_wait(&run);
+    assert_string_equal(fake_result_text(&run, "status"), "timeout");
+    assert_true(metric(&run, "executionTime") >= 250);
+    fake_run_done(&run);
+}
+
 static void test_a_worker_deaf_to_sigkill_costs_its_jail(void **state)
 {
     struct fake_run run;
@@ -371,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_timeout_that_is_swallowed_is_one_all_the_same, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_an_interrupt_that_is_swallowed_is_none, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_a_timeout_that_is_ignored_kills, set_up, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_grace_in_which_the_machine_stood_still_is_given_anew, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_a_worker_deaf_to_sigkill_costs_its_jail, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_input_is_asked_for_and_the_clock_rests, set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_input_can_be_interrupted, set_up, fake_core_tear_down),
