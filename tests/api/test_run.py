@@ -39,7 +39,7 @@ def test_a_jail_of_its_own_and_nothing_is_left(tmp_path):
     done = subprocess.run([PROGRAM, "run", "--time", "a.py"], capture_output=True, text=True, timeout=100, env=environment(), cwd=tmp_path)
     assert done.returncode == 7 and done.stdout == "1000 /workspace False\n", done
     assert "starting took" in done.stderr and "the program took" in done.stderr
-    until(lambda: not processes.adopted(RUNNING), "every process ends", 10)
+    until(lambda: not processes.adopted(RUNNING), "every process ends", 60)
 
 
 def test_settings_of_another_server_do_not_reach_it(tmp_path):
@@ -55,7 +55,7 @@ def test_a_killed_command_takes_its_jail_along(tmp_path):
     command.kill()
     command.wait()
     command.stdout.close()
-    until(lambda: not processes.adopted(RUNNING), "every process ends", 20)
+    until(lambda: not processes.adopted(RUNNING), "every process ends", 60)
 
 
 @pytest.mark.parametrize("code,status,stderr", [
@@ -70,8 +70,12 @@ def test_exit_codes(run, code, status, stderr):
 
 
 def test_a_timeout_is_124(run):
-    done = run("print('up', flush=True)\nwhile True: pass", "--timeout", "0.3")
-    assert done.returncode == 124 and done.stdout == "up\n" and "300ms" in done.stderr
+    for seconds in (0.3, 3, 10):  # until it has had the time to begin
+        done = run("print('up', flush=True)\nwhile True: pass", "--timeout", str(seconds))
+        assert done.returncode == 124 and f"{seconds * 1000:.0f}ms" in done.stderr, done
+        if done.stdout == "up\n":
+            return
+    raise AssertionError(done)
 
 
 def test_a_traceback_names_the_file(run, tmp_path):
@@ -200,7 +204,7 @@ def echoes(terminal):
 @pytest.mark.parametrize("arguments", [[], ["--none", "a"], ["--timeout", "x", "a"], ["--env", "x", "a"], ["--profile", "odd", "a"], ["/no/such/file"], ["--in-place", "a"],
                                        ["--in-place", "--output", "b", "x.ipynb"], ["/tmp"]])
 def test_a_wrong_command_line_is_2(arguments):
-    done = subprocess.run([PROGRAM, "run", *arguments], capture_output=True, text=True, timeout=30, env=environment())
+    done = subprocess.run([PROGRAM, "run", *arguments], capture_output=True, text=True, timeout=60, env=environment())
     assert done.returncode == 2 and done.stderr.startswith("penny-sandbox: "), done
 
 
@@ -295,9 +299,9 @@ def test_a_private_service_lives_as_long_as_its_standard_input():
     command.send_signal(signal.SIGINT)
     assert json.load(urllib.request.urlopen(request, timeout=60))["total"] == 0, "Ctrl-C is for the one who started it"
     command.stdin.close()
-    assert command.wait(30) == 0
+    assert command.wait(60) == 0
     command.stdout.close()
-    until(lambda: not processes.adopted(RUNNING), "every process ends", 10)
+    until(lambda: not processes.adopted(RUNNING), "every process ends", 60)
 
 
 def test_a_private_service_that_can_t_start_says_why():

@@ -54,7 +54,7 @@ def per_cents(server):
         if not group.name.startswith("s"):  # it holds the jails
             continue
         for name in ("cpu.cfs_quota_us", "cpu.max"):
-            with contextlib.suppress(FileNotFoundError):  # of the other version, or of a jail that has just ended
+            with contextlib.suppress(OSError):  # of the other version, or of a jail that has just ended
                 quota = (group / name).read_text().split()[0]
                 found.add(int(quota) // 1000 if quota.isdigit() else None)
     return found

@@ -219,7 +219,7 @@ def test_a_cut_stream_resumes_while_the_program_runs(client, session):
         cut = first.next("stdout", "one")
     client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
     with client.events(execution, last_event_id=cut.id) as second:
-        two = second.next("stdout", "two")
+        two = second.next("stdout", "two\n")
         assert second.seen[0].text != cut.text
     client.expect(202, "DELETE", f"/api/v1/executions/{execution}")
     with client.events(execution, after=two.id) as third:

@@ -187,7 +187,7 @@ def test_processor_time(keyed_server):
     alice.execute("import time\nend = time.process_time() + 2\nwhile time.process_time() < end: pass", session)
     answer = alice.post("/api/v1/execute", {"code": "1", "sessionId": session})
     assert answer.status == 429 and answer.json["code"] == "QUOTA_EXCEEDED" and "processor" in answer.json["message"], answer
-    assert 10 < int(answer.headers["retry-after"]) <= 65, "a second beyond the budget of one a minute"
+    assert 10 < int(answer.headers["retry-after"]) <= 150, "a second and little more beyond the budget of one a minute"
     assert Keyed(server, KEYS["bob"]).stdout("print(1)") == "1\n"
     metrics = Keyed(server, KEYS["bob"]).get("/metrics").body.decode()
     assert re.search(r'penny_policy_denials_total\{policy="key_cpu"\} [1-9]', metrics)
@@ -261,7 +261,7 @@ def test_keys_from_the_environment(make_server):
 
 
 def test_the_command_that_makes_a_key(keyed_server, server):
-    made = subprocess.run([server.executable, "key", "dave"], capture_output=True, text=True, timeout=20, check=True).stdout
+    made = subprocess.run([server.executable, "key", "dave"], capture_output=True, text=True, timeout=60, check=True).stdout
     key, text = re.search(r"(penny_[A-Za-z0-9_-]{43})", made)[1], re.search(r"^(dave:[0-9a-f]{64})$", made, re.M)[1]
     assert hashlib.sha256(key.encode()).hexdigest() == text.split(":")[1]
     assert key not in subprocess.run([server.executable, "key", "dave"], capture_output=True, text=True).stdout
@@ -304,16 +304,11 @@ def test_time_for_looking_at_things_is_processor_time_too(keyed_server):
     """Describing a value runs its own code, and so does parsing: both are paid for, and refused when there is nothing left."""
     alice = Keyed(keyed_server(line("alice", "cpu=1")), KEYS["alice"])
     session = alice.session()
-    alice.execute(SLOW + "slow = Slow()", session, includeVariables=False)
-
-    def refused(answer):
-        if answer.status == 429:
-            assert answer.json["code"] == "QUOTA_EXCEEDED" and int(answer.headers["retry-after"]) >= 1
-        else:
-            assert answer.status == 200, answer
-        return answer.status == 429
-
-    until(lambda: refused(alice.get(f"/api/v1/sessions/{session}/variables/slow")), "looking has used up the second")
+    # Half of the second, so that one list, which takes a second at least, leaves nothing for long.
+    alice.execute(SLOW + "for i in range(8): globals()[f'slow{i}'] = Slow()\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass", session, includeVariables=False)
+    assert alice.get(f"/api/v1/sessions/{session}/variables").status == 200
+    refused = alice.get(f"/api/v1/sessions/{session}/variables/slow0")
+    assert refused.status == 429 and refused.json["code"] == "QUOTA_EXCEEDED" and int(refused.headers["retry-after"]) >= 1, refused
     assert alice.request("PUT", f"/api/v1/sessions/{session}/variables", {"x": 1}).status == 429
     assert alice.post("/api/v1/validate", {"code": "1"}).status == 429
     assert alice.post("/api/v1/execute", {"code": "1", "sessionId": session}).status == 429

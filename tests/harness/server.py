@@ -2,13 +2,17 @@
 
 import atexit
 import fcntl
+import itertools
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from . import lane, processes, tiers
@@ -29,18 +33,24 @@ class ServerFailed(Exception):
         self.code, self.log = code, log
 
 
-def free_port():
-    """A port of our lane that nobody listens on."""
+@lru_cache(maxsize=None)
+def _ports():
+    """Those of our lane, in one order, round and round."""
     ports = list(lane.ports())
     random.SystemRandom().shuffle(ports)
-    for port in ports:
+    return itertools.cycle(ports)
+
+
+def free_port():
+    """A port of our lane that nobody listens on, and that has not been given for as long as there are others: who got it may not listen yet."""
+    for port in itertools.islice(_ports(), lane.PORTS):
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue
-    raise RuntimeError(f"no free port from {ports[0]} to {ports[-1]}")
+    raise RuntimeError(f"none of our {lane.PORTS} ports is free")
 
 
 def _copy_tree(copy):
@@ -49,7 +59,8 @@ def _copy_tree(copy):
     build = copy / BUILD.relative_to(ROOT)
     build.mkdir(exist_ok=True)
     for program in BUILD.glob("penny-*"):
-        shutil.copy(program, build)
+        if re.fullmatch(r"penny-[a-z]+", program.name):  # not what another test has put beside them for a moment
+            shutil.copy(program, build)
     subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
 
 
@@ -154,10 +165,11 @@ class Server:
 
     def _child(self, name):
         """By the name that it gives itself; None unless there is one. The supervisor has other children for a moment: what a session left behind."""
-        for _ in range(3):  # the kernel's list of children may miss one while others end
+        for pause in (0.001, 0.01, 0.1, 0):  # the kernel's list of children may miss one while others end
             found = [p for p in processes.children(self.pid) if processes.name(p) == name]
             if len(found) == 1:
                 return found[0]
+            time.sleep(pause)
         return None
 
     def signal(self, number=signal.SIGTERM):

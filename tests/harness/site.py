@@ -67,6 +67,6 @@ class Site:
 def network(site, **changes):
     return {"enabled": True, "allowedDomains": ["site.test", f"echo.test:{site.echo_port}", "*.sub.test", "inner.test", "meta.test", "mapped.test", "127.0.0.1", "nowhere.test",
                                                 "silent.test"],
-            "allowedPorts": [site.port], "allowedAddresses": ["127.0.0.1"], "maxDownloadSize": 300_000, "maxUploadSize": 50_000, "maxConnections": 3, "timeout": 3000,
+            "allowedPorts": [site.port], "allowedAddresses": ["127.0.0.1"], "maxDownloadSize": 300_000, "maxUploadSize": 50_000, "maxConnections": 3, "timeout": 20_000,
             "hosts": {"site.test": "127.0.0.1", "echo.test": "127.0.0.1", "deep.sub.test": "127.0.0.1", "sub.test": "127.0.0.1", "inner.test": "127.0.0.2", "meta.test": "169.254.169.254",
                       "mapped.test": "::ffff:10.0.0.1", "other.test": "127.0.0.1", "silent.test": "127.0.0.1"}, **changes}

@@ -152,10 +152,15 @@ def test_a_thread_that_outlives_its_cell(worker):
     assert r.done["threads"] == 1
 
 
-def test_a_thread_speaks_between_cells(worker):
-    worker.run("import threading, time\ndef f():\n    time.sleep(0.05)\n    print('between')\nthreading.Thread(target=f).start()")
-    event = worker.wait_for(STDOUT)
-    assert event.text == "between\n"
+def test_a_thread_speaks_between_cells(worker, drive):
+    go = drive.workspace / "go3"
+    worker.run("import os, threading, time\ndef f():\n    while not os.path.exists('go3'): time.sleep(0.01)\n    print('between')\nthreading.Thread(target=f).start()")
+    go.touch()
+    text = ""
+    while "\n" not in text:
+        text += worker.wait_for(STDOUT).text
+    go.unlink()
+    assert text == "between\n"
 
 
 def test_threads_are_counted(worker):

