@@ -10,6 +10,7 @@
 #include "host_event.h"
 #include "host_files.h"
 #include "host_image.h"
+#include "host_pages.h"
 #include "host_leftover.h"
 #include "host_mappings.h"
 #include "host_memory.h"
@@ -172,7 +173,7 @@ void host_settle(void)
     host_mappings_merge();
     host_memory_settle();
     if (host_image_seal())
-        host_image_learn(host_worker_rehearse);
+        host_pages_learn(host_worker_rehearse, host_worker_rehearse_cell);
     else
         host_memory_collapse();
 }

@@ -7,12 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "clone.h"
-
-enum { PLACES_MAX = 8192, PAGE_BYTES = 4096, PASSING_MAX = 512, ENTRIES = 512 };
+enum { PLACES_MAX = 8192, ENTRIES = 512 };
 
 /* Of /proc/pid/pagemap. */
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
@@ -25,22 +22,10 @@ struct place {
     bool          is_private, is_special, is_library;
 };
 
-/* A page that a start changes and changes back; its image's checksum. */
-struct passing {
-    uintptr_t page;
-    uint64_t  sum;
-};
-
 static struct place places[PLACES_MAX];
 static size_t       place_count;
-static int          image_fd = -1; /* until it is learnt */
+static int          image_fd = -1; /* until it is closed */
 static uintptr_t    image_base;
-
-/* In memory that is shared, and read only once it is filled: to write to it in the zygote would cost each fork a page. */
-static struct {
-    size_t         count;
-    struct passing list[PASSING_MAX];
-} * passing;
 
 static bool is_special(const char *name)
 {
@@ -98,7 +83,7 @@ static bool is_meant(const struct place *place)
 static bool is_empty(const char *page)
 {
     const uint64_t *words = (const uint64_t *)page;
-    for (size_t i = 0; i < PAGE_BYTES / sizeof *words; i++)
+    for (size_t i = 0; i < HOST_IMAGE_PAGE / sizeof *words; i++)
         if (words[i] != 0)
             return false;
     return true;
@@ -122,8 +107,8 @@ static bool copy(int fd, const struct place *place, uintptr_t base)
 {
     for (uintptr_t p = place->start, q; p < place->end; p = q) {
         bool empty = is_empty((const char *)p);
-        for (q = p + PAGE_BYTES; q < place->end && is_empty((const char *)q) == empty;)
-            q += PAGE_BYTES;
+        for (q = p + HOST_IMAGE_PAGE; q < place->end && is_empty((const char *)q) == empty;)
+            q += HOST_IMAGE_PAGE;
         if (!empty && !write_all(fd, (const char *)p, q - p, (off_t)(p - base)))
             return false;
     }
@@ -165,74 +150,47 @@ bool host_image_seal(void)
 {
     bool done = false;
     image_fd  = memfd_create("penny-image", MFD_CLOEXEC);
-    passing   = mmap(NULL, sizeof *passing, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (passing == MAP_FAILED)
-        passing = NULL;
-    if (image_fd >= 0 && passing != NULL && read_places()) {
+    if (image_fd >= 0 && read_places()) {
         image_base = places[0].start;
         done       = replace(image_fd, image_base);
     }
     return done;
 }
 
-static uint64_t sum_of(const void *page)
+bool host_image_read(uintptr_t page, void *ret)
 {
-    const uint64_t *words = page;
-    uint64_t        sum   = 0x9e3779b97f4a7c15;
-    for (size_t i = 0; i < PAGE_BYTES / sizeof *words; i++) {
-        sum = (sum ^ words[i]) * 0xff51afd7ed558ccd;
-        sum ^= sum >> 32;
-    }
-    return sum;
+    return pread(image_fd, ret, HOST_IMAGE_PAGE, (off_t)(page - image_base)) == HOST_IMAGE_PAGE;
 }
 
-/* In the trial's process: a page of its own that equals the image's. */
-static void note_if_same(uintptr_t page)
-{
-    static uint64_t original[PAGE_BYTES / sizeof(uint64_t)];
-    if (passing->count < PASSING_MAX && pread(image_fd, original, PAGE_BYTES, (off_t)(page - image_base)) == PAGE_BYTES &&
-        memcmp(original, (const void *)page, PAGE_BYTES) == 0)
-        passing->list[passing->count++] = (struct passing){page, sum_of(original)};
-}
-
-static void note_place(int pagemap_fd, const struct place *place)
+static void visit_place(int pagemap_fd, const struct place *place, void (*visit)(uintptr_t page, void *arg), void *arg)
 {
     uint64_t entries[ENTRIES];
-    for (uintptr_t p = place->start; p < place->end; p += (uintptr_t)PAGE_BYTES * ENTRIES) {
-        ssize_t n = pread(pagemap_fd, entries, sizeof entries, (off_t)(p / PAGE_BYTES * sizeof *entries));
-        for (size_t i = 0; n > 0 && i < (size_t)n / sizeof *entries && p + i * PAGE_BYTES < place->end; i++)
+    for (uintptr_t p = place->start; p < place->end; p += (uintptr_t)HOST_IMAGE_PAGE * ENTRIES) {
+        ssize_t n = pread(pagemap_fd, entries, sizeof entries, (off_t)(p / HOST_IMAGE_PAGE * sizeof *entries));
+        for (size_t i = 0; n > 0 && i < (size_t)n / sizeof *entries && p + i * HOST_IMAGE_PAGE < place->end; i++)
             if ((entries[i] & ENTRY_PRESENT) != 0 && (entries[i] & ENTRY_FILE) == 0)
-                note_if_same(p + i * PAGE_BYTES);
+                visit(p + i * HOST_IMAGE_PAGE, arg);
     }
 }
 
-static _Noreturn void try_out(void (*trial)(void))
+void host_image_each_copied(int pagemap_fd, void (*visit)(uintptr_t page, void *arg), void *arg)
 {
-    int fd     = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    int own_fd = fcntl(image_fd, F_DUPFD_CLOEXEC, 64), map_fd = fcntl(fd, F_DUPFD_CLOEXEC, 64); /* out of the trial's way */
-    image_fd = own_fd;
-    trial();
-    passing->count = 0;
-    for (size_t i = 0; map_fd >= 0 && i < place_count; i++)
+    for (size_t i = 0; i < place_count; i++)
         if (is_meant(&places[i]))
-            note_place(map_fd, &places[i]);
-    _exit(0);
+            visit_place(pagemap_fd, &places[i], visit, arg);
 }
 
-void host_image_learn(void (*trial)(void))
+void host_image_move(int to_min)
 {
-    pid_t pid = clone_process(0, -1);
-    if (pid == 0)
-        try_out(trial);
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    (void)mprotect(passing, sizeof *passing, PROT_READ);
+    int fd = fcntl(image_fd, F_DUPFD_CLOEXEC, to_min);
+    if (fd >= 0) {
+        (void)close(image_fd);
+        image_fd = fd;
+    }
+}
+
+void host_image_close(void)
+{
     (void)close(image_fd);
-}
-
-void host_image_give_back(void)
-{
-    for (size_t i = 0; passing != NULL && i < passing->count; i++)
-        if (sum_of((const void *)passing->list[i].page) == passing->list[i].sum)
-            (void)madvise((void *)passing->list[i].page, PAGE_BYTES, MADV_DONTNEED);
+    image_fd = -1;
 }

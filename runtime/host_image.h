@@ -3,6 +3,9 @@
 #define PENNY_HOST_IMAGE_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+enum { HOST_IMAGE_PAGE = 4096 };
 
 /*
  * Replaces all private memory that has been written, but the stack and the thread's own, by private mappings of an unnamed file with the same
@@ -13,12 +16,12 @@
  */
 bool host_image_seal(void);
 
-/*
- * Starting an interpreter writes to many pages only for a moment: a counter goes up and down again. Such a page is a copy that equals the image's.
- * Finds out which they are by letting a fork run `trial`, which ends in the state of a worker that waits; once, after the sealing.
- */
-void host_image_learn(void (*trial)(void));
-/* In a worker that begins to wait: gives back those copies that equal the image's pages still. */
-void host_image_give_back(void);
+/* What the page was when it was sealed. ret: HOST_IMAGE_PAGE bytes. Until host_image_close. */
+bool host_image_read(uintptr_t page, void *ret);
+/* Visits every page of the image of which this process has a copy of its own, upwards. pagemap_fd: of /proc/self/pagemap. */
+void host_image_each_copied(int pagemap_fd, void (*visit)(uintptr_t page, void *arg), void *arg);
+/* Moves the file's descriptor to this number or above; closes it. The mappings stay. */
+void host_image_move(int to_min);
+void host_image_close(void);
 
 #endif

@@ -9,7 +9,7 @@
 #include "host_event.h"
 #include "host_files.h"
 #include "host_fresh.h"
-#include "host_image.h"
+#include "host_pages.h"
 #include "host_park.h"
 #include "host_request.h"
 #include "host_signal.h"
@@ -17,11 +17,13 @@
 #include "shared/wire.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static PyObject *setup, *inspect;
+static bool      is_used; /* something has been asked of it that runs code */
 
 static PyObject *attribute(PyObject *package, const char *module, const char *name)
 {
@@ -109,7 +111,7 @@ static void become_ready(int restored)
     }
     send_ready(restored);
     if (restored < 0)
-        host_image_give_back();
+        host_pages_prepare();
 }
 
 void host_worker_rehearse(void)
@@ -120,8 +122,21 @@ void host_worker_rehearse(void)
     become_ready(-1);
 }
 
+void host_worker_rehearse_cell(void)
+{
+    static const char text[] = "print(1)";
+    host_cell_run(text, sizeof text - 1, 0);
+}
+
+static void shed(void)
+{
+    if (!is_used)
+        host_pages_give_back();
+}
+
 static void handle(const struct host_request *request)
 {
+    is_used = is_used || (request->type != REQUEST_SHED && request->type != REQUEST_PING);
     switch (request->type) {
     case REQUEST_SETUP: set_up(request); break;
     case REQUEST_EXECUTE: host_cell_run(request->payload, request->length, request->execution); break;
@@ -131,6 +146,7 @@ static void handle(const struct host_request *request)
             become_ready((int)host_cell_count());
         break;
     case REQUEST_PING: answer_ping(); break;
+    case REQUEST_SHED: shed(); break;
     case REQUEST_INPUT: break; /* the cell that asked has ended meanwhile */
     default: _exit(HOST_EXIT_PROTOCOL);
     }

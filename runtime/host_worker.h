@@ -11,5 +11,7 @@ int host_worker_init(PyObject *package);
 
 /* All that a worker does until it waits for its first request, with nobody at the other end. For a process that ends then. */
 void host_worker_rehearse(void);
+/* After that: a first cell. */
+void host_worker_rehearse_cell(void);
 
 #endif

@@ -15,6 +15,8 @@
 #include "sessions.h"
 #include "watcher.h"
 
+enum { SHED_AFTER_MS = 1000 /* who makes a session and has something to run runs it at once */ };
+
 static int64_t monotonic_ms(void)
 {
     struct timespec now;
@@ -321,6 +323,15 @@ bool session_hibernate(struct session *session, int64_t now_ms, uint32_t after_m
         return false;
     session->hibernated = worker_reclaim(session->worker);
     return session->hibernated;
+}
+
+bool session_shed(struct session *session, int64_t now_ms)
+{
+    if (session->has_shed || session->executions > 0 || session->active_ms + SHED_AFTER_MS > now_ms || session->worker == NULL ||
+        session_has_work(session) || session_inspect_runs(session))
+        return false;
+    session->has_shed = worker_shed(session->worker);
+    return session->has_shed;
 }
 
 struct session_node *session_node(struct session *session)

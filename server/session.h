@@ -140,6 +140,8 @@ struct event_log    *session_log(struct session *session);
 size_t               session_queue_length(const struct session *session);
 /* Once nobody has used it for so long its memory is given back as far as the machine can, until it is used again. Returns whether that begins now. */
 bool session_hibernate(struct session *session, int64_t monotonic_ms, uint32_t after_ms);
+/* Once, when it has run nothing for a second: its worker gives back memory that only makes a first cell faster. Returns whether that was asked. */
+bool session_shed(struct session *session, int64_t monotonic_ms);
 /* Time to end for want of use. */
 bool session_is_expired(const struct session *session, int64_t monotonic_ms);
 /* Ended, all processes gone, nobody reads, and nobody is expected to. */

@@ -49,6 +49,7 @@ struct session {
     bool                  has_moved;   /* if it is */
     uint64_t              history_at;  /* record of cells that another session had run, + 1 */
     bool                  hibernated;  /* its memory was asked back and nothing has used it since */
+    bool                  has_shed;    /* what only a first cell needs was asked back */
     unsigned              failed_starts;
     bool                  is_kept; /* although ended, for a while */
     struct bytes          late[PIPES_STREAM_COUNT];

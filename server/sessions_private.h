@@ -4,7 +4,10 @@
 
 #include "sessions.h"
 
-enum { SESSIONS_HIBERNATE_AT_ONCE = 32 /* with each sweep: the zygote forks for each, and others want something of it, too */ };
+enum {
+    SESSIONS_HIBERNATE_AT_ONCE = 32,  /* with each sweep: the zygote forks for each, and others want something of it, too */
+    SESSIONS_SHED_AT_ONCE      = 512, /* a write each, and a tenth of a millisecond of each worker */
+};
 
 /* Someone who waits for a session being made. */
 struct asker {

@@ -59,6 +59,11 @@ static bool may_go(const struct session *session, bool is_surplus)
     return session_is_over(session) || (is_surplus && session_is_kept(session)) || json_time_now() >= session_ended_ms(session) + kept_ms;
 }
 
+struct shedding {
+    int64_t  now_ms;
+    unsigned left;
+};
+
 struct hibernation {
     int64_t  now_ms;
     uint32_t after_ms;
@@ -79,6 +84,18 @@ static void hibernate(struct sessions *sessions)
         return;
     now.after_ms = policies->hibernate_after_ms;
     table_each(sessions->by_id, hibernate_one, &now);
+}
+
+static void shed_one(void *session, void *arg)
+{
+    struct shedding *now = arg;
+    now->left -= now->left > 0 && session_shed(session, now->now_ms);
+}
+
+static void shed(struct sessions *sessions)
+{
+    struct shedding now = {.now_ms = monotonic_ms(), .left = SESSIONS_SHED_AT_ONCE};
+    table_each(sessions->by_id, shed_one, &now);
 }
 
 static void sample_one(void *session, void *arg)
@@ -115,6 +132,7 @@ void sessions_bury(struct sessions *sessions)
 void sessions_sweep(struct sessions *sessions)
 {
     expire(sessions);
+    shed(sessions);
     hibernate(sessions);
     sample(sessions);
     sessions_bury(sessions);

@@ -121,6 +121,8 @@ int worker_execute(struct worker *worker, uint64_t execution, const char *setup,
 int worker_inspect(struct worker *worker, uint64_t serial, const char *request, size_t length, struct err *err);
 /* When IDLE: asks for a parked copy (REQUEST_PARK). EVENT_PARKED follows as a frame; if not in time, the interpreter is ended. */
 int worker_park(struct worker *worker, struct err *err);
+/* Nothing has been asked of it yet, nor will be for now: it may give back memory that only makes its first cell faster. Returns whether it was told. */
+bool worker_shed(struct worker *worker);
 /* When INPUT: answers input(). */
 int worker_input(struct worker *worker, const char *text, size_t length, struct err *err);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "frame.h"
 #include "wire.h"
 
 int worker_execute(struct worker *worker, uint64_t execution, const char *setup, size_t setup_length, const char *code, size_t code_length,
@@ -46,6 +47,14 @@ int worker_park(struct worker *worker, struct err *err)
     worker_set_state(worker, WORKER_PARKING);
     worker_set_timer(worker, PARK_LIMIT_S);
     return 0;
+}
+
+/* Not by pipes_send: what is not answered need not be known to another process, which would tell it again. */
+bool worker_shed(struct worker *worker)
+{
+    static const struct frame_part part = {REQUEST_SHED, "", 0};
+    struct err                     err;
+    return worker->state == WORKER_IDLE && frame_writer_send_once(worker->fds[SESSION_FD_REQUEST], 0, &part, 1, &err) == FRAME_WRITE_ALL;
 }
 
 int worker_input(struct worker *worker, const char *text, size_t length, struct err *err)

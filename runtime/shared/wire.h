@@ -51,6 +51,8 @@ enum request_type {
     REQUEST_PARK    = 5, /* between cells: fork a parked copy of the interpreter; answered by EVENT_PARKED */
     REQUEST_PING    = 6, /* empty: answered by EVENT_PONG when it is read, which is between cells or while a cell waits for input. By what
                             has come before it a server that took the session over knows which request its predecessor still sent */
+    REQUEST_SHED    = 7, /* empty, not answered: nothing is wanted for now, so memory that only makes a first cell faster may go. Where
+                         something has run already it means nothing */
 };
 
 /* Worker to server. */

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from measure import Refused, load, memory_bytes, run, say, summary
 
-from service import at_limit, at_pool, at_rest, at_rest_of_copies, end_wholly, execute, increments, resident, server
+from service import at_limit, at_pool, at_rest, at_rest_of_copies, at_shed, end_wholly, execute, increments, resident, server
 
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SAMPLE, CHUNK = 500, 500
@@ -36,6 +36,7 @@ def _add(service, have, wanted, in_time):
 def _figures(service, have, times, seconds, nothing, before, is_limit):
     """What a session costs and how fast it answers with so many of them alive."""
     (at_limit if is_limit else at_pool)(service)
+    at_shed()
     idle, whole = memory_bytes() - before, memory_bytes() - nothing
     sample = have[:: max(1, len(have) // SAMPLE)][:SAMPLE]
     rested, _ = (load(service.port, [execute("x = 0", s) for s in sample], len(sample), 1)[0] for _ in range(2))

@@ -234,6 +234,7 @@ def idle_memory(service, count):
     before, objects = memory_bytes(), small_kilobytes()
     ids, _, _ = make(service, count)
     at_pool(service)
+    at_shed()
     idle, objects = (memory_bytes() - before) / count, (small_kilobytes() - objects) / count
     load(service.port, [execute("x = 1", s) for s in ids], count, 1)
     at_rest_of_copies(service)
@@ -256,6 +257,18 @@ def _settles(value, what):
         return len(seen) > 30 and len(set(seen[-30:])) == 1
 
     until(has_settled, what, 120)
+
+
+def at_shed():
+    """Waits until sessions that have run nothing have given back what only a first cell needs: the machine's memory has not fallen for three seconds."""
+    seen = []
+
+    def falls_no_more():
+        time.sleep(0.1)
+        seen.append(memory_bytes())
+        return len(seen) > 30 and seen[-31] - seen[-1] < 2 << 20
+
+    until(falls_no_more, "memory falls no more", 120)
 
 
 def at_limit(service):

@@ -15,8 +15,8 @@ HEAD = struct.Struct("=HBBHHQ")
 PAYLOAD_MAX = 65536 - 16
 MORE, RAW_MANY = 1, 0xffff
 
-SETUP, EXECUTE, INPUT, INSPECT, PARK = 1, 2, 3, 4, 5
-READY, STDOUT, STDERR, DISPLAY, PLOT, VARIABLE, INPUT_REQUEST, DONE, REPLY, PARKED = range(64, 74)
+SETUP, EXECUTE, INPUT, INSPECT, PARK, PING, SHED = range(1, 8)
+READY, STDOUT, STDERR, DISPLAY, PLOT, VARIABLE, INPUT_REQUEST, DONE, REPLY, PARKED, PONG = range(64, 75)
 WAKE_SIGNAL, ADOPT_SIGNAL = 40, 41
 ADOPT_KEEP = 1
 ORDER, REPORT = struct.Struct("=iIIIQ"), struct.Struct("=iiiI")
@@ -189,7 +189,7 @@ class Worker:
         events = []
         while len(self.buffer) >= HEAD.size:
             length, kind, flags, raw_out, raw_error, execution = HEAD.unpack_from(self.buffer)
-            assert length <= PAYLOAD_MAX and not flags & ~MORE and READY <= kind <= PARKED, (length, kind, flags)
+            assert length <= PAYLOAD_MAX and not flags & ~MORE and READY <= kind <= PONG, (length, kind, flags)
             if len(self.buffer) < HEAD.size + length:
                 break
             payload = self.buffer[HEAD.size:HEAD.size + length]

@@ -86,6 +86,10 @@ static void talk(struct fake_session *s, const char *word, const char *rest)
     } else if (strcmp(word, "setup") == 0) {
         fake_session_print(s, s->setup, 0);
         fake_session_done(s, "ok");
+    } else if (strcmp(word, "shed") == 0) {
+        (void)snprintf(text, sizeof text, "%d", s->shed);
+        fake_session_print(s, text, 0);
+        fake_session_done(s, "ok");
     } else if (strcmp(word, "value") == 0) {
         fake_session_send(s, EVENT_VARIABLE, 0, rest, strlen(rest));
         fake_session_done(s, "ok");
@@ -182,6 +186,8 @@ void fake_script_on_request(struct fake_session *s)
         fake_session_done(s, "ok");
     } else if (head.type == REQUEST_PARK) {
         park(s);
+    } else if (head.type == REQUEST_SHED) {
+        s->shed++;
     } else if (head.type == REQUEST_EXECUTE) {
         s->execution = head.execution;
         run(s, code);

@@ -24,6 +24,7 @@ struct fake_session {
     bool           is_folded, is_blind;
     char           folded_text[100];
     int            parked;          /* copies so far */
+    int            shed;            /* how often it was asked to */
     char           unparkable[500]; /* why it has none */
     long           losing;          /* replies that come without all of them */
 };

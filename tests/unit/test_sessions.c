@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -267,6 +268,33 @@ static void test_thousands_do_not_hibernate_in_one_moment(void **state)
     assert_int_equal(count, all);
 }
 
+static void assert_was_asked_to_shed(struct session *session, const char *times)
+{
+    struct fake_run run;
+    assert_true(fake_core_submit(&core, session, "shed", 0, &run));
+    fake_run_wait(&run);
+    assert_string_equal(fake_result_output(&run, "stdout"), times);
+    fake_run_done(&run);
+}
+
+/* What a first cell needs is kept for who runs one at once, and asked back once from who does not. */
+static void test_only_what_has_run_nothing_sheds_and_once(void **state)
+{
+    struct session *unused = fake_core_session(&core, NULL), *used = fake_core_session(&core, NULL);
+    struct timespec now;
+    int64_t         now_ms;
+    (void)state;
+    assert_was_asked_to_shed(used, "0");
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    assert_false(session_shed(unused, now_ms));
+    assert_true(session_shed(unused, now_ms + 3600000));
+    assert_false(session_shed(unused, now_ms + 3600000));
+    assert_false(session_shed(used, now_ms + 3600000));
+    assert_was_asked_to_shed(unused, "1");
+    assert_was_asked_to_shed(used, "0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +307,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_limit_of_running_executions, set_up_small, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_draining_waits_for_what_runs, fake_core_set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_thousands_do_not_hibernate_in_one_moment, set_up_nothing, fake_core_tear_down),
+        cmocka_unit_test_setup_teardown(test_only_what_has_run_nothing_sheds_and_once, fake_core_set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_many_executions_are_not_kept_for_ever, fake_core_set_up, fake_core_tear_down),
         cmocka_unit_test_setup_teardown(test_sessions_leave_no_memory_behind, fake_core_set_up, fake_core_tear_down),
     };
