@@ -23,5 +23,5 @@ export default defineConfig({
     // No asset inside a script or a style sheet: the page's policy wants each from its own address.
     build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, chunkSizeWarningLimit: 4000, rollupOptions: { input: [page('index.html'), page('docs.html')] } },
     worker: { format: 'es' },
-    test: { environment: 'jsdom', include: ['tests/**/*.test.{ts,tsx}'], setupFiles: ['tests/setup.ts'], restoreMocks: true },
+    test: { environment: 'jsdom', testTimeout: 60_000, hookTimeout: 60_000, include: ['tests/**/*.test.{ts,tsx}'], setupFiles: ['tests/setup.ts'], restoreMocks: true },
 });

@@ -51,7 +51,7 @@ describe('Sandbox', () => {
         const calls = serve({ 'GET /api/v1/sessions/s1': () => ({ json: session('s1') }), 'GET /api/v1/executions/e1/events': () => ran });
         const sandbox = new Sandbox();
         await sandbox.begin();
-        await vi.waitFor(() => expect(logText(sandbox.state.log)).toBe('hello\n'));
+        await vi.waitFor(() => expect(logText(sandbox.state.log)).toBe('hello\n'), 20_000);
         expect(calls.some((call) => /^POST .*(sessions|execute)/.test(call))).toBe(false);
     });
 
@@ -134,7 +134,7 @@ describe('Sandbox', () => {
         const sandbox = new Sandbox();
         await sandbox.begin();
         const first = sandbox.run('x = 1');
-        await vi.waitFor(() => expect(sandbox.state.history).toHaveLength(1));
+        await vi.waitFor(() => expect(sandbox.state.history).toHaveLength(1), 20_000);
         await Promise.all([first, sandbox.run('x = 2')]);
         expect(saved.map((one) => one.name)).toEqual(['Start', 'After run 1', 'After run 2']);
         const order = calls.filter((call) => /^POST .*(checkpoints|execute)/.test(call)).map((call) => call.split('/').pop());

@@ -68,10 +68,12 @@ test('aborted with detach, the run is left alone', async () => {
 });
 
 test('aborted before the run has a name: the stream waits for the name and then cancels', async () => {
-    const run = new FakeRun(EVENTS, (bytes, res) => setTimeout(() => res.write(bytes.subarray(0, 300)), 150));
-    await withRun(run, async (client, server) => {
-        const controller = new AbortController();
+    const controller = new AbortController();
+    const run = new FakeRun(EVENTS, (bytes, res) => {
         setTimeout(() => controller.abort(), 30);
+        setTimeout(() => res.write(bytes.subarray(0, 300)), 150);
+    });
+    await withRun(run, async (client, server) => {
         await assert.rejects(client.executeStream({ code: 'x' }, () => {}, { signal: controller.signal }), (error: any) => error.cancelled);
         assert.equal(server.count('DELETE'), 1);
     });

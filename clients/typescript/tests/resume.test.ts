@@ -188,28 +188,42 @@ test('silence counts as a cut', async () => {
     await server.stop();
 });
 
-test('comments keep a silent stream', async () => {
-    const run = new FakeRun(EVENTS, (bytes, res) => {
-        res.write(bytes.subarray(0, FIRST_EVENT));
-        const ping = setInterval(() => res.write(': ping\n\n'), 30);
-        setTimeout(() => (clearInterval(ping), res.end(bytes.subarray(FIRST_EVENT))), 1500);
-    });
-    const server = await FakeServer.start(run.answer);
-    checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, streamIdleTimeout: 1000 }))).result);
-    assert.equal(run.connections, 1);
-    await server.stop();
-});
+/** A time limit can't be told from a machine that stands still for longer: what must not meet it is tried again with a greater one. */
+async function withinSome(limits: number[], attempt: (limit: number) => Promise<unknown>): Promise<void> {
+    for (const limit of limits) {
+        try {
+            await attempt(limit);
+            return;
+        } catch (error) {
+            if (limit === limits.at(-1)) throw error;
+        }
+    }
+}
 
-test('the stream is not bound by the time limit of a call', async () => {
-    const run = new FakeRun(EVENTS, (bytes, res) => {
-        res.write(bytes.subarray(0, 500));
-        setTimeout(() => res.end(bytes.subarray(500)), 1500);
-    });
-    const server = await FakeServer.start(run.answer);
-    checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, timeout: 1000 }))).result);
-    assert.equal(run.connections, 1);
-    await server.stop();
-});
+test('comments keep a silent stream', () =>
+    withinSome([1000, 4000, 16000], async (limit) => {
+        const run = new FakeRun(EVENTS, (bytes, res) => {
+            res.write(bytes.subarray(0, FIRST_EVENT));
+            const ping = setInterval(() => res.write(': ping\n\n'), 30);
+            setTimeout(() => (clearInterval(ping), res.end(bytes.subarray(FIRST_EVENT))), limit * 1.5);
+        });
+        const server = await FakeServer.start(run.answer);
+        checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, streamIdleTimeout: limit }))).result);
+        assert.equal(run.connections, 1);
+        await server.stop();
+    }));
+
+test('the stream is not bound by the time limit of a call', () =>
+    withinSome([1000, 4000, 16000], async (limit) => {
+        const run = new FakeRun(EVENTS, (bytes, res) => {
+            res.write(bytes.subarray(0, 500));
+            setTimeout(() => res.end(bytes.subarray(500)), limit * 1.5);
+        });
+        const server = await FakeServer.start(run.answer);
+        checkResult((await collect(new SandboxClient({ baseUrl: server.url, ...FAST, timeout: limit }))).result);
+        assert.equal(run.connections, 1);
+        await server.stop();
+    }));
 
 test('the server goes away and comes back: refused, 503 with Retry-After, 502, then the rest', async () => {
     const port = reservePort();

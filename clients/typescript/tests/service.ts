@@ -13,7 +13,7 @@ export function newClient(url = baseUrl): SandboxClient {
 }
 
 export function test(name: string, body: (client: SandboxClient, t: TestContext) => Promise<void>): void {
-    nodeTest(name, { skip, timeout: 60000 }, (t) => body(newClient(), t));
+    nodeTest(name, { skip, timeout: 120000 }, (t) => body(newClient(), t));
 }
 
 export async function withSession(client: SandboxClient, body: (session: SandboxSession) => Promise<void>, options: SessionOptions = {}): Promise<void> {
