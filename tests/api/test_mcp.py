@@ -420,7 +420,7 @@ def test_runs_and_sessions_outlive_the_server_process(mcp, server):
     mcp.call("run_code", code="x = 41")
     with mcp.stream("run_code", id="r", token="t", code="import os, time\nprint('before', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('after')\nx + 1") as stream:
         last = upto(stream, lambda e: "before" in e.text)[-1].id
-        old = server.server_pid()
+        old = until(server.server_pid, "a server process runs")
         os.kill(old, signal.SIGKILL)
         until(lambda: server.server_pid() not in (None, old), "another server process runs")
         retry(lambda: server.client.get("/health"))
@@ -430,7 +430,7 @@ def test_runs_and_sessions_outlive_the_server_process(mcp, server):
     assert said[0]["params"] == {"progressToken": "t", "progress": said[0]["params"]["progress"], "message": "after\n"} and said[-1]["id"] == "r"
     assert said[-1]["result"]["structuredContent"]["result"] == "42"
     with mcp.stream("run_code", id="c", code="import time; time.sleep(100)") as stream:  # and cancelled by what the former process knew
-        old = server.server_pid()
+        old = until(server.server_pid, "a server process runs")
         os.kill(old, signal.SIGKILL)
         until(lambda: server.server_pid() not in (None, old), "another server process runs")
         retry(lambda: server.client.get("/health"))

@@ -132,7 +132,7 @@ def test_a_service_whose_process_is_killed_goes_on(command, keyed):
     call = {"name": "run_code", "arguments": {"code": "import os, time\nprint('before', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\nx + 1"}, "_meta": {"progressToken": 1}}
     command.send({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call})
     assert command.read()["params"]["message"] == "before\n"
-    old = keyed.server_pid()
+    old = until(keyed.server_pid, "a server process runs")
     os.kill(old, signal.SIGKILL)
     until(lambda: keyed.server_pid() not in (None, old), "another server process runs")
     command.send({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "write_file", "arguments": {"path": "go", "content": ""}}})
@@ -160,4 +160,4 @@ def test_a_client_that_is_killed_leaves_nothing():
         tree = [command.process.pid, *processes.descendants(command.process.pid)]
         assert len(tree) > 3
         command.process.kill()
-    until(lambda: not processes.alive(tree), "all its processes end")
+    until(lambda: not processes.alive(tree), "all its processes end", 60)

@@ -36,8 +36,12 @@ def test_ends(sandbox, code, return_code, status, stderr):
 
 
 def test_a_timeout_keeps_what_was_printed(sandbox):
-    result = sandbox.execute("print('up', flush=True)\nwhile True: pass", timeout=0.3)
-    assert (result.return_code, result.status, result.stdout, result.stderr) == (-1, "timeout", "up", "Execution timed out after 0.3 seconds")
+    for timeout in (0.3, 3, 10):  # until it has had the time to begin
+        result = sandbox.execute("print('up', flush=True)\nwhile True: pass", timeout=timeout)
+        assert (result.return_code, result.status, result.stderr) == (-1, "timeout", f"Execution timed out after {timeout} seconds"), result
+        if result.stdout == "up":
+            return
+    raise AssertionError(result)
 
 
 def test_files_go_in_and_come_out(sandbox):
@@ -52,14 +56,14 @@ def test_each_execution_starts_anew_and_no_session_is_left(sandbox):
     before = sandbox.list_sessions(limit=100)["total"]
     assert sandbox.execute("x = 1\nopen('f', 'w').write('x')").success
     assert "NameError" in sandbox.execute("x").stderr and sandbox.execute("open('f')").return_code == 1
-    assert sandbox.list_sessions(limit=100)["total"] == before
+    assert sandbox.list_sessions(limit=100)["total"] <= before
 
 
 def test_raise_for_status(sandbox):
     cases = {"1/0": package.ExecutionFailedError, "x = (": package.CodeValidationError, "while True: pass": package.ExecutionTimeoutError}
     for code, kind in cases.items():
         with pytest.raises(kind) as raised:
-            sandbox.execute(code, timeout=0.3).raise_for_status()
+            sandbox.execute(code, timeout=0.3 if "while" in code else None).raise_for_status()
         assert raised.value.details.return_code != 0
     assert sandbox.execute("print(1)").raise_for_status().stdout == "1"
 
@@ -437,7 +441,7 @@ def run_python(code, **env):
 def test_the_private_service_ends_with_its_process(end, code):
     done = run_python(f"from sandbox_executor import *\nprint(SandboxClient().execute('print(5)').stdout, flush=True)\n{end}")
     assert (done.returncode, done.stdout) == (code, "5\n"), done
-    until(lambda: not processes.adopted(RUNNING), "every process of it ends", 20)
+    until(lambda: not processes.adopted(RUNNING), "every process of it ends", 60)
 
 
 def test_a_private_service_that_died_is_started_again():

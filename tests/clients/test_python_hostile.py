@@ -6,11 +6,12 @@ import threading
 
 import pytest
 import sandbox_executor as package
+from harness import until
 from harness.fake_service import FakeService, answer, head, stream_head
 from sandbox_executor import AsyncSandboxClient, SandboxClient
 from sandbox_executor.api import Patience
 
-QUICK = Patience(api_timeout=5, delay=0, resume_attempts=5, resume_delay_max=0, stream_silence=5)
+QUICK = Patience(api_timeout=60, delay=0, resume_attempts=5, resume_delay_max=0, stream_silence=60)
 RESULT = {"success": True, "status": "ok", "sessionId": "s", "executionId": "e", "executionCount": 1, "output": {"stdout": "1", "stderr": "", "plots": [], "variables": {}, "results": []},
           "metrics": {}, "artifacts": [], "state": "kept", "truncated": True}
 
@@ -171,7 +172,7 @@ def test_a_silent_stream_is_resumed(run):
         if request[0] == "POST":
             hold.wait(30)
     with FakeService(script) as fake:
-        check(run(fake.url, Patience(delay=0, stream_silence=0.2, resume_delay_max=0)))
+        check(run(fake.url, Patience(delay=0, stream_silence=0.5, resume_delay_max=0, resume_attempts=50)))
         hold.set()
 
 
@@ -200,7 +201,7 @@ def test_an_error_event_is_the_service_s_failure(run):
 
 def client(fake, **patience):
     made = SandboxClient(fake.url)
-    made.api.patience = Patience(**{"delay": 0, "api_timeout": 5, **patience})
+    made.api.patience = Patience(**{"delay": 0, "api_timeout": 60, **patience})
     return made
 
 
@@ -251,6 +252,7 @@ def test_no_answer_is_a_timeout():
     with FakeService(lambda r, n: iter(lambda: hold.wait(30) and None, None)) as fake:
         with pytest.raises(package.RequestTimeoutError, match="API request timed out after 0.2 seconds"):
             client(fake, api_timeout=0.2).session("s").get()
+        until(lambda: fake.requests, "it has been asked")
         assert len(fake.requests) == 1
         hold.set()
 

@@ -21,7 +21,7 @@ export async function open({ code, base = BASE, width = 1280, height = 800, dark
     if (code !== undefined) await page.addInitScript(keepCode, code);
     await before?.(page);
     await page.goto(base);
-    await page.waitForSelector('.code-editor[data-ready=true]', { timeout: 30_000 });
+    await page.waitForSelector('.code-editor[data-ready=true]', { timeout: 60_000 });
     await status(page, /Ready|Running|Completed/);
     return { page, seen, close: () => context.close() };
 }
@@ -78,14 +78,14 @@ export async function status(page, text, timeout = 30_000) {
 /** Runs what is in the editor to its end, which is the one that is expected. */
 export async function run(page, end = /Completed/) {
     await runButton(page).click();
-    await status(page, / in \d/, 60_000);
+    await status(page, / in \d/, 120_000);
     assert.match(await page.locator('.session-status').textContent(), end);
 }
 
 /** The rows of text that are in view. */
 export const lines = (page) => page.locator('.log-row').allTextContents();
 
-export async function row(page, text, timeout = 15_000) {
+export async function row(page, text, timeout = 30_000) {
     await page.locator('.log-row', { hasText: text }).first().waitFor({ timeout });
 }
 

@@ -1,7 +1,7 @@
 // Plots, figures, variables and metrics.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { clean, closeBrowser, has, open, row, run, saved, shot, tab } from './browser.mjs';
+import { clean, closeBrowser, has, open, row, run, saved, shot, tab, until } from './browser.mjs';
 
 after(closeBrowser);
 
@@ -27,7 +27,7 @@ test('plots are zoomed, moved, turned over and saved', async () => {
     await page.mouse.down();
     await page.mouse.move(700, 300, { steps: 4 });
     await page.mouse.up();
-    assert.doesNotMatch(await picture.getAttribute('style'), /translate\(0px, 0px\)/);
+    await until(async () => !/translate\(0px, 0px\)/.test(await picture.getAttribute('style')), 'the picture is moved');
     await page.getByRole('button', { name: /show the whole plot/ }).click();
     assert.match(await picture.getAttribute('style'), /scale\(1\)/);
     await page.getByRole('group', { name: 'Plots' }).focus();
@@ -74,8 +74,10 @@ test('a plotly figure is interactive, in a frame of its own', async () => {
     const frame = page.frameLocator('.log .plotly-frame');
     await frame.locator('.main-svg').first().waitFor({ timeout: 30_000 });
     assert.equal(await page.locator('.log .plotly-frame').getAttribute('sandbox'), 'allow-scripts');
-    await frame.locator('.nsewdrag').first().hover();
-    await frame.locator('.hoverlayer .hovertext').first().waitFor();
+    await until(async () => {
+        for (const x of [200, 260]) await frame.locator('.nsewdrag').first().hover({ position: { x, y: 100 } });
+        return (await frame.locator('.hoverlayer .hovertext').count()) > 0;
+    }, 'a point says what it is');
     await shot(page, 'plotly');
     await tab(page, 'Plots').click();
     await page.frameLocator('.plot-viewer .plotly-frame').locator('.main-svg').first().waitFor();
@@ -103,9 +105,9 @@ test('variables are searched, sorted and looked into', async () => {
     const names = () => page.locator('.variable-table tbody .col-name').allTextContents();
     assert.deepEqual(await names(), ['array', 'count', 'flag', 'frame', 'name', 'ratio', 'things']);
     await page.getByRole('button', { name: 'Memory' }).click();
-    assert.equal((await names())[0], 'frame');
+    await until(async () => (await names())[0] === 'frame', 'the largest comes first');
     await page.getByRole('searchbox', { name: 'Search variables' }).fill('penny');
-    assert.deepEqual(await names(), ['name']);
+    await until(async () => (await names()).join() === 'name', 'one is found');
     await page.getByRole('searchbox', { name: 'Search variables' }).fill('');
     await page.getByLabel('By type').check();
     await page.locator('.variable-table caption', { hasText: 'pandas.DataFrame' }).waitFor();

@@ -1,55 +1,48 @@
 // A server of our own, and a wire to it that can be cut.
 import { spawn } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-async function freePort() {
-    const probe = net.createServer();
-    await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
-    const { port } = probe.address();
-    await new Promise((resolve) => probe.close(resolve));
-    return port;
+/** Where it says that it is. */
+function ready(child) {
+    return new Promise((resolve, reject) => {
+        let said = '';
+        child.stdout.setEncoding('utf8').on('data', (text) => {
+            said = (said + text).slice(-10_000);
+            const place = /is ready at (http\S+)\n/.exec(said);
+            if (place) resolve(place[1]);
+        });
+        child.on('exit', (code) => reject(new Error(`The server ended with ${code}: ${said}`)));
+        setTimeout(() => reject(new Error(`The server is not ready: ${said}`)), 60_000).unref();
+    });
 }
 
-async function ready(url) {
-    const until = Date.now() + 30_000;
-    while (Date.now() < until) {
-        const answer = await fetch(`${url}/ready`).catch(() => undefined);
-        if (answer?.ok) return;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error(`The server is not ready at ${url}`);
-}
-
-/** Of a process that may be gone by now. */
-function executable(pid) {
+/** What a process calls itself; it may be gone by now. */
+function nameOf(pid) {
     try {
-        return readlinkSync(`/proc/${pid}/exe`);
+        return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
     } catch {
         return undefined;
     }
 }
 
-/** build/penny-sandbox on a free port. */
+/** build/penny-sandbox on a port that it finds free itself. */
 export async function startServer(extra = []) {
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
     const program = process.env.PENNY_PROGRAM ?? `${root}build/penny-sandbox`;
     const more = process.env.PENNY_ARGUMENTS ? process.env.PENNY_ARGUMENTS.split(' ') : [];
-    const child = spawn(program, [`--port=${port}`, '--host=127.0.0.1', `--web-dir=${root}web/dist`, ...more, ...extra], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn(program, ['--port=0', '--host=127.0.0.1', `--web-dir=${root}web/dist`, ...more, ...extra], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = new Promise((resolve) => child.on('exit', resolve));
-    await ready(url);
+    const url = await ready(child);
     return {
         url,
         pid: child.pid,
-        /** The process that speaks HTTP: the supervisor's child of its own program. */
+        /** The process that speaks HTTP, by the name that it gives itself; undefined unless there is one. */
         serverPid: () => {
             const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').map(Number);
-            const own = readlinkSync(`/proc/${child.pid}/exe`);
-            return children.find((pid) => executable(pid) === own);
+            return children.find((pid) => nameOf(pid) === 'penny-server');
         },
         stop: async () => {
             child.kill('SIGTERM');

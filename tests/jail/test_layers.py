@@ -13,7 +13,32 @@ PRCTL = "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 
 
 def inits(server):
-    return [p for p in processes.descendants(server.pid) if processes.name(p) == "penny-init"]
+    return [p for p in processes.alive(processes.descendants(server.pid)) if processes.name(p) == "penny-init"]
+
+
+def of_inits(server, look, least=1):
+    """What `look` finds of each init, [(pid, found)]: those that are just ending are left out, and those that the pool is just making are waited for."""
+    def found():
+        seen = []
+        for pid in inits(server):
+            try:
+                seen.append((pid, look(pid)))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # it has ended meanwhile
+                continue
+        return [] if any(value is None for _, value in seen) or len(seen) < least else seen
+
+    return until(found, f"{least} inits are seen")
+
+
+def namespaces(server, layers):
+    """A `look` for of_inits: {layer: namespace}, None while it is not in all of its own yet."""
+    ours = {layer: os.readlink(f"/proc/{server.pid}/ns/{name}") for layer, name in NAMESPACES.items()}
+
+    def look(pid):
+        its = {layer: os.readlink(f"/proc/{pid}/ns/{name}") for layer, name in NAMESPACES.items()}
+        return its if all(its[layer] != ours[layer] for layer in NAMESPACES if layers[layer]) else None
+
+    return ours, look
 
 
 def test_each_tier_gives_its_level(tier_server):
@@ -27,19 +52,18 @@ def test_every_layer_is_active_or_says_why_not(tier_server):
 
 def test_namespaces_are_the_sessions_own(tier_server, layers, inside):
     inside("1")
-    pids = inits(tier_server)
-    assert pids
-    for layer, name in NAMESPACES.items():
-        session, ours = os.readlink(f"/proc/{pids[0]}/ns/{name}"), os.readlink(f"/proc/{tier_server.pid}/ns/{name}")
-        assert (session != ours) == layers[layer], layer
+    ours, look = namespaces(tier_server, layers)
+    for _, its in of_inits(tier_server, look):
+        for layer in NAMESPACES:
+            assert (its[layer] != ours[layer]) == layers[layer], layer
 
 
 def test_what_an_init_is(tier_server, layers, inside):
     """A program of its own where a worker can be sent into its namespaces; else a fork of the zygote."""
     inside("1")
     visits = tier_server.client.health()["isolation"]["visits"]
-    program = os.readlink(f"/proc/{inits(tier_server)[0]}/exe").rpartition("/")[2]
-    assert program == ("penny-init" if visits["active"] else "penny-zygote")
+    programs = {program for _, program in of_inits(tier_server, lambda pid: os.readlink(f"/proc/{pid}/exe").rpartition("/")[2])}
+    assert programs == {"penny-init" if visits["active"] else "penny-zygote"}
     assert visits["active"] == layers["pidNamespace"] and len(visits["detail" if visits["active"] else "reason"]) > 10
 
 
@@ -48,10 +72,10 @@ def test_sessions_share_no_namespace_but_the_empty_network(tier_server, layers):
     sessions = [client.session(), client.session()]
     for session in sessions:
         client.execute("1", session)
-    one, two = inits(tier_server)[:2]
+    found = of_inits(tier_server, namespaces(tier_server, layers)[1], 2)
     for layer, name in NAMESPACES.items():
         if layers[layer] and name != "net":
-            assert os.readlink(f"/proc/{one}/ns/{name}") != os.readlink(f"/proc/{two}/ns/{name}"), layer
+            assert len({its[layer] for _, its in found}) == len(found), layer
     for session in sessions:
         client.delete_session(session)
 
@@ -63,7 +87,7 @@ def test_host_users(tier_server, layers, inside):
     def are_jailed():  # one that the pool is just making is still on its way
         try:
             uids[:] = [os.stat(f"/proc/{p}").st_uid if layers["userNamespace"] is False else _real_uid(p) for p in inits(tier_server)]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         return uids and 0 not in uids
 
