@@ -18,6 +18,8 @@
    cannot have shrunk by one. What is between few and many bytes is looked at now and then: for a person always, for a loop of cells seldom. */
 enum { FAULTS_WORTH_A_LOOK = 16, BYTES_FEW = 1 << 20, BYTES_MANY = 16 << 20, LOOK_NS = 20000000 };
 
+enum { MOMENT_NS = 50000, MOMENTS = 10 /* each twice as long as the one before */ };
+
 static struct {
     struct rusage self, children;
     uint64_t      inherited; /* anonymous bytes that came with the fork */
@@ -140,15 +142,20 @@ static uint32_t count_threads(void)
     return (uint32_t)task.st_nlink - 2;
 }
 
-/* A thread that has just been joined may take the kernel a moment more. */
+/*
+ * A thread that has just been joined may take the kernel a moment more, or, where others have the processor, its turn to end: fifty milliseconds
+ * in all. What is still there then is none of Python's, and is not waited for again.
+ */
 uint32_t host_account_threads(void)
 {
-    struct timespec moment = {.tv_nsec = 50000};
+    static uint32_t strange;
+    struct timespec moment = {.tv_nsec = MOMENT_NS};
     uint32_t        count  = count_threads();
-    for (int i = 0; i < 3 && count > python_threads(); i++) {
+    for (int i = 0; i < MOMENTS && count > python_threads() + strange; i++, moment.tv_nsec *= 2) {
         (void)nanosleep(&moment, NULL);
         count = count_threads();
     }
+    strange = count > python_threads() ? count - python_threads() : 0;
     return count;
 }
 

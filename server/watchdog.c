@@ -11,6 +11,8 @@ enum watchdog_act watchdog_act(struct watchdog *watchdog, bool can_answer, int64
 {
     if (watchdog->next_ms == 0 || now_ms < watchdog->next_ms)
         return WATCHDOG_WAIT;
+    if (watchdog->asked_ms != 0) /* the time in which we did not run ourselves, late as we are, is none in which it was silent */
+        watchdog->asked_ms += now_ms - watchdog->next_ms;
     watchdog->next_ms = now_ms + (watchdog->patience_ms + BEATS - 1) / BEATS;
     if (!can_answer)
         watchdog->asked_ms = 0;

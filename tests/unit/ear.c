@@ -4,12 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <cmocka.h>
 
 #include "ear.h"
 #include "fake_loop.h"
 #include "wire.h"
+#include "worker_inner.h"
 
 struct event_base *ear_base;
 struct workers    *ear_workers;
@@ -136,6 +138,14 @@ bool ear_is_ready_again(void *arg)
 bool ear_is_done(void *arg)
 {
     return ((struct ear *)arg)->done > 0;
+}
+
+/* Its request has been read: what is told to its init comes after it. */
+bool ear_has_begun(void *arg)
+{
+    int left = 0;
+    assert_int_equal(ioctl(((struct ear *)arg)->worker->pipes.request_fd, FIONREAD, &left), 0);
+    return left == 0;
 }
 
 bool ear_is_gone(void *arg)

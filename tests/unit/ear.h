@@ -40,6 +40,7 @@ bool ear_is_up(void *arg);
 bool ear_is_ready(void *arg);
 bool ear_is_ready_again(void *arg);
 bool ear_is_done(void *arg);
+bool ear_has_begun(void *arg);
 bool ear_is_gone(void *arg);
 bool ear_has_exited(void *arg);
 bool ear_has_stats(void *arg);

@@ -12,7 +12,7 @@
 #include "policies.h"
 #include "result_read.h"
 
-enum { MINUTE_MS = 60000, GRACE_MS = 60 };
+enum { MINUTE_MS = 60000 };
 
 struct fake_core core;
 
@@ -34,6 +34,7 @@ void fake_core_init(struct fake_core *core)
                                       .cpu_percent                = 100};
     *core         = (struct fake_core){
                 .pool_size = 2,
+                .grace_ms  = MINUTE_MS,
                 .settings  = {.max_sessions    = 100,
                               .max_queue       = 8,
                               .idle_timeout_ms = MINUTE_MS,
@@ -153,7 +154,7 @@ bool fake_core_submit(struct fake_core *core, struct session *session, const cha
     struct execution_request request = {.code              = code,
                                         .code_length       = strlen(code),
                                         .timeout_ms        = timeout_ms != 0 ? timeout_ms : MINUTE_MS,
-                                        .grace_ms          = GRACE_MS,
+                                        .grace_ms          = core->grace_ms,
                                         .include_variables = true,
                                         .interactive       = true};
     return fake_core_submit_with(core, session, &request, true, run);

@@ -21,7 +21,8 @@ struct fake_core {
     struct fake_zygote       zygote;
     struct sessions_settings settings;
     size_t                   pool_size;
-    unsigned                 ended; /* runs so far */
+    uint32_t                 grace_ms; /* of what is submitted: a minute, so that an interrupt that comes late is none that is ignored */
+    unsigned                 ended;    /* runs so far */
 };
 
 extern struct fake_core core; /* of the test that runs */

@@ -28,8 +28,7 @@ static void hostile(struct fake_session *s, const char *what)
     } else if (strcmp(what, "early") == 0) {
         fake_session_send(s, EVENT_READY, 0, "{}", 2);
     } else if (strcmp(what, "twice") == 0) {
-        fake_session_send(s, EVENT_DONE, 0, done, sizeof done - 1);
-        fake_session_send(s, EVENT_DONE, 0, done, sizeof done - 1);
+        fake_session_done_and(s, EVENT_DONE, done, sizeof done - 1);
     } else if (strcmp(what, "other") == 0) {
         s->execution += 1000;
         fake_session_send(s, EVENT_DONE, 0, done, sizeof done - 1);
@@ -72,8 +71,7 @@ static void talk(struct fake_session *s, const char *word, const char *rest)
         fake_session_print_after_raw(s, "after", strlen(rest));
         fake_session_done(s, "ok");
     } else if (strcmp(word, "late") == 0) {
-        fake_session_done(s, "ok");
-        fake_session_print(s, rest, 0);
+        fake_session_done_and(s, EVENT_STDOUT, rest, strlen(rest));
     } else if (strcmp(word, "lose") == 0) {
         s->losing = strtol(rest, NULL, 10);
         fake_session_done(s, "ok");

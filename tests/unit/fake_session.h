@@ -36,9 +36,11 @@ void fake_session_send_long(struct fake_session *s, uint8_t type, const char *pa
 void fake_session_print(struct fake_session *s, const char *text, uint8_t flags);
 void fake_session_print_after_raw(struct fake_session *s, const char *text, size_t raw); /* names `raw` bytes on descriptor 1 */
 void fake_session_done(struct fake_session *s, const char *status);
+/* Its end and, in the same write, one more frame: so that nobody can begin anything between the two. */
+void fake_session_done_and(struct fake_session *s, uint8_t type, const void *payload, size_t length);
 
 /* As init. */
-void fake_session_ready(struct fake_session *s); /* a new interpreter; its READY as well */
-void fake_session_die(struct fake_session *s, int status);
+void fake_session_ready(struct fake_session *s);           /* a new interpreter; its READY as well */
+void fake_session_die(struct fake_session *s, int status); /* requests that it has not read go with it */
 
 #endif

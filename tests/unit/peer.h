@@ -26,6 +26,7 @@ int peer_set_up_with(const struct http_limits *limits);
 int peer_set_up_serving(const struct http_limits *limits,
                         void (*on_request)(struct http_request *request, void *arg)); /* a test's own handler */
 int peer_set_up(void **state);
+int peer_set_up_hasty(void **state); /* with time limits that a test can wait for */
 int peer_tear_down(void **state);
 
 void   peer_turn(void); /* the loop, without waiting */

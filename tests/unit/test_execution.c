@@ -244,6 +244,7 @@ static void test_a_timeout_that_is_ignored_kills(void **state)
     (void)state;
     fake_core_expect(&core, session, "print x", "ok", "x\n", &run);
     fake_run_done(&run);
+    core.grace_ms = 60;
     assert_true(fake_core_submit(&core, session, "stubborn", 40, &run));
     fake_run_wait(&run);
     assert_string_equal(fake_result_text(&run, "status"), "timeout");
@@ -279,6 +280,7 @@ static void test_a_worker_deaf_to_sigkill_costs_its_jail(void **state)
 {
     struct fake_run run;
     (void)state;
+    core.grace_ms = 60;
     assert_true(fake_core_submit(&core, session, "mute", 40, &run));
     fake_run_wait(&run);
     assert_string_equal(fake_result_text(&run, "status"), "timeout");
@@ -299,10 +301,10 @@ static void test_input_is_asked_for_and_the_clock_rests(void **state)
     struct fake_run run;
     struct err      err = {0};
     (void)state;
-    assert_true(fake_core_submit(&core, session, "input", 150, &run));
+    assert_true(fake_core_submit(&core, session, "input", 1000, &run));
     assert_int_equal(execution_input(run.execution, "x", 1, &err), -1); /* not yet */
     wait_for_input(&run);
-    fake_run_for(core.base, 300); /* longer than the limit */
+    fake_run_for(core.base, 1200); /* longer than the limit */
     assert_int_equal(run.results, 0);
     assert_int_equal(execution_input(run.execution, "Ada", 3, &err), 0);
     fake_run_wait(&run);

@@ -25,7 +25,7 @@ static void test_timeouts(void **state)
     peer_expect("", 408); /* a connection that says nothing */
     peer_expect("GET / HT", 408);
     peer_expect("POST / HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhal", 408);
-    assert_true(peer_now_s() - start > 0.8 && peer_now_s() - start < 10);
+    assert_true(peer_now_s() - start > 0.8 && peer_now_s() - start < 60);
     fd = peer_dial();
     for (int i = 0; i < 20; i++) { /* a dribble does not put the end off */
         peer_tell(fd, "X");
@@ -119,10 +119,16 @@ static void test_slow_reader(void **state)
     close(fd);
     peer_run_for(0.05);
     assert_int_equal(peer_seen.gone, 1);
-    fd = peer_dial();
+}
+
+static void test_a_reader_who_does_not_read_is_dropped(void **state)
+{
+    int fd = peer_dial();
+    (void)state;
     peer_tell(fd, "GET /flood HTTP/1.1\r\n" H "\r\n");
-    peer_run_for(2.5); /* it does not read: dropped */
-    assert_int_equal(peer_seen.gone, 2);
+    for (double end = peer_now_s() + 60; peer_seen.gone == 0 && peer_now_s() < end;)
+        peer_run_for(0.01);
+    assert_int_equal(peer_seen.gone, 1);
     assert_int_equal(http_in_flight(peer_http), 0);
     close(fd);
 }
@@ -228,13 +234,20 @@ static void test_free_with_work_left(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, peer_set_up, peer_tear_down)
+#define TEST(name)  cmocka_unit_test_setup_teardown(name, peer_set_up, peer_tear_down)
+#define HASTY(name) cmocka_unit_test_setup_teardown(name, peer_set_up_hasty, peer_tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_timeouts),       TEST(test_gone),
-        TEST(test_half_close),     TEST(test_stream_from_outside),
-        TEST(test_slow_reader),    TEST(test_queue_is_bounded),
-        TEST(test_too_many),       TEST(test_no_descriptors),
-        TEST(test_stop_listening), TEST(test_free_with_work_left),
+        HASTY(test_timeouts),
+        HASTY(test_a_reader_who_does_not_read_is_dropped),
+        TEST(test_gone),
+        TEST(test_half_close),
+        TEST(test_stream_from_outside),
+        TEST(test_slow_reader),
+        TEST(test_queue_is_bounded),
+        TEST(test_too_many),
+        TEST(test_no_descriptors),
+        TEST(test_stop_listening),
+        TEST(test_free_with_work_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

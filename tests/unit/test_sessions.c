@@ -50,9 +50,14 @@ static void test_deleting_ends_all_of_it(void **state)
     fake_run_done(&waiting);
 }
 
+static bool is_over(void *arg)
+{
+    return sessions_find(core.sessions, arg) == NULL;
+}
+
 static void test_idle_sessions_expire_and_busy_ones_do_not(void **state)
 {
-    struct session_request request = {.idle_timeout_ms = 1};
+    struct session_request request = {.idle_timeout_ms = 30};
     struct session        *busy    = fake_core_session(&core, &request), *idle;
     struct id              idle_id, busy_id = *session_id(busy);
     struct fake_run        run;
@@ -60,15 +65,13 @@ static void test_idle_sessions_expire_and_busy_ones_do_not(void **state)
     assert_true(fake_core_submit(&core, busy, "wait", 0, &run));
     idle    = fake_core_session(&core, &request);
     idle_id = *session_id(idle);
-    fake_run_for(core.base, 100);
-    assert_null(sessions_find(core.sessions, &idle_id));
+    fake_run_until(core.base, is_over, &idle_id);
     assert_string_equal(sessions_find_ended(core.sessions, &idle_id)->reason, "expired");
     assert_non_null(sessions_find(core.sessions, &busy_id));
     session_interrupt(busy);
     fake_run_wait(&run);
     fake_run_done(&run);
-    fake_run_for(core.base, 100);
-    assert_null(sessions_find(core.sessions, &busy_id));
+    fake_run_until(core.base, is_over, &busy_id);
 }
 
 static void test_an_id_of_the_callers_choice(void **state)

@@ -40,6 +40,18 @@ static void test_one_that_does_not(void **state)
     assert_int_equal(watchdog_act(&watchdog, true, 4000), WATCHDOG_KILL);
 }
 
+/* The whole machine stood still: the server process has had no more time to answer than we to look. */
+static void test_one_is_not_judged_by_the_time_in_which_nobody_ran(void **state)
+{
+    struct watchdog watchdog;
+    (void)state;
+    watchdog_init(&watchdog, 3000, 1000);
+    assert_int_equal(watchdog_act(&watchdog, true, 1000), WATCHDOG_ASK);
+    assert_int_equal(watchdog_act(&watchdog, true, 60000), WATCHDOG_BEAT);
+    assert_int_equal(watchdog_act(&watchdog, true, 61000), WATCHDOG_BEAT);
+    assert_int_equal(watchdog_act(&watchdog, true, 62000), WATCHDOG_KILL);
+}
+
 static void test_one_that_is_not_there_owes_nothing(void **state)
 {
     struct watchdog watchdog;
@@ -57,6 +69,7 @@ int main(void)
         cmocka_unit_test(test_none),
         cmocka_unit_test(test_one_that_answers),
         cmocka_unit_test(test_one_that_does_not),
+        cmocka_unit_test(test_one_is_not_judged_by_the_time_in_which_nobody_ran),
         cmocka_unit_test(test_one_that_is_not_there_owes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

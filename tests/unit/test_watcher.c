@@ -390,30 +390,47 @@ static void an_overtaken_reader_gets_one_gap(void **state)
     reader_done(&fast);
 }
 
-static void wait_ms(int ms)
+enum { PINGED_MS = 50, CLOCK_STEP_MS = 10 /* of the hub's, which is coarse */ };
+
+static int64_t now_ms(void)
 {
-    struct timespec pause = {0, 1000000};
-    for (int i = 0; i < ms; i++) {
-        (void)event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        (void)nanosleep(&pause, NULL);
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void wait_a_little(void)
+{
+    const struct timespec pause = {0, 1000000};
+    (void)event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    (void)nanosleep(&pause, NULL);
+}
+
+/* A ping for each time of silence and no more, however long the machine takes over it. */
+static void wait_for_pings(const struct reader *reader, size_t count, int64_t since_ms)
+{
+    while (reader->writes < count) {
+        wait_a_little();
+        assert_true((int64_t)reader->writes * (PINGED_MS - CLOCK_STEP_MS) <= now_ms() - since_ms);
+        assert_true(now_ms() - since_ms < 60000);
     }
 }
 
 static void silence_is_filled(void **state)
 {
     struct reader sse = {0}, lines = {0}, stalled = {.takes_none = true};
+    int64_t       begun_ms;
     (void)state;
     event_log_free(event_log);
     watcher_hub_free(hub);
-    hub       = watcher_hub_new(base, 50, NULL);
+    hub       = watcher_hub_new(base, PINGED_MS, NULL);
     event_log = event_log_open(-1, &limits, NULL);
     track     = event_track_new(event_log, 1, "execution", "session", NULL, 0, NULL);
+    begun_ms  = now_ms();
     start(&sse, WATCHER_SSE, NULL);
     start(&lines, WATCHER_NDJSON, NULL);
-    wait_ms(20);
-    assert_int_equal(sse.writes, 0);
-    wait_ms(300);
-    assert_true(sse.writes >= 2 && sse.writes <= 8);
+    wait_for_pings(&sse, 3, begun_ms);
+    wait_for_pings(&lines, 3, begun_ms);
     assert_int_equal(memcmp(sse.got.data, SSE_PING SSE_PING, 2 * strlen(SSE_PING)), 0);
     assert_int_equal(memcmp(lines.got.data, NDJSON_PING NDJSON_PING, 2 * strlen(NDJSON_PING)), 0);
     start(&stalled, WATCHER_SSE, NULL);
@@ -421,7 +438,9 @@ static void silence_is_filled(void **state)
     assert_true(stalled.pending > WATCHER_HIGH_BYTES);
     {
         size_t before = stalled.writes;
-        wait_ms(200);
+        size_t pings  = sse.writes;
+        while (sse.writes < pings + 3)
+            wait_a_little();
         assert_int_equal(stalled.writes, before);
     }
     reader_done(&sse);

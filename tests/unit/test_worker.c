@@ -55,7 +55,7 @@ static void test_interrupt(void **state)
     (void)state;
     ear_spawn_ready(&ear);
     ear_execute(&ear, 1, "wait");
-    fake_run_for(ear_base, 30); /* until it runs */
+    fake_run_until(ear_base, ear_has_begun, &ear);
     worker_interrupt(ear.worker);
     fake_run_until(ear_base, ear_is_done, &ear);
     ear_end(&ear);
@@ -137,7 +137,7 @@ static void test_killing_the_interpreter(void **state)
     (void)state;
     ear_spawn_ready(&ear);
     ear_execute(&ear, 1, "stubborn");
-    fake_run_for(ear_base, 30);
+    fake_run_until(ear_base, ear_has_begun, &ear);
     worker_interrupt(ear.worker);
     fake_run_for(ear_base, 30);
     assert_int_equal(ear.done + ear.exits, 0);
@@ -153,7 +153,7 @@ static void test_an_interpreter_that_cannot_be_killed_costs_its_jail(void **stat
     (void)state;
     ear_spawn_ready(&ear);
     ear_execute(&ear, 1, "mute");
-    fake_run_for(ear_base, 30);
+    fake_run_until(ear_base, ear_has_begun, &ear);
     worker_kill_interpreter(ear.worker);
     fake_run_until(ear_base, ear_is_gone, &ear);
     assert_non_null(strstr(ear.death.reason, "did not end"));
@@ -306,13 +306,18 @@ static void test_the_zygote_may_die(void **state)
     assert_string_equal(living.death.reason, "adopted");
 }
 
+static bool is_down(void *arg)
+{
+    return !ear_is_up(arg);
+}
+
 static void test_sessions_can_be_ended_while_the_zygote_is_away(void **state)
 {
     struct ear ear;
     (void)state;
     ear_spawn_ready(&ear);
     fake_zygote_crash(&ear_fake);
-    fake_run_for(ear_base, 30);
+    fake_run_until(ear_base, is_down, NULL);
     worker_end(ear.worker, "alone");
     fake_run_until(ear_base, ear_is_gone, &ear);
 }
@@ -325,7 +330,7 @@ static void test_what_the_zygote_should_not_say(void **state)
     ear_spawn_ready(&ear);
     ear_downs = 0;
     fake_zygote_command(&ear_fake, 'B', 0); /* the connection can't be trusted any more */
-    fake_run_for(ear_base, 50);
+    fake_run_until(ear_base, is_down, NULL);
     assert_int_equal(ear_downs, 1);
     assert_false(workers_zygote_is_up(ear_workers));
     ear_end(&ear);
@@ -346,14 +351,18 @@ static void test_input(void **state)
     ear_end(&ear);
 }
 
+static bool has_text(void *arg)
+{
+    return ear_is_done(arg) && ((struct ear *)arg)->text.length > 0;
+}
+
 static void test_late_text_is_heard_and_can_be_held_back(void **state)
 {
     struct ear ear;
     (void)state;
     ear_spawn_ready(&ear);
     ear_execute(&ear, 1, "late there");
-    fake_run_until(ear_base, ear_is_done, &ear);
-    fake_run_for(ear_base, 20);
+    fake_run_until(ear_base, has_text, &ear);
     ear_expect_text(&ear, "there");
     ear.done = 0;
     worker_pause(ear.worker);

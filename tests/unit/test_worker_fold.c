@@ -39,7 +39,7 @@ static bool fold(size_t count)
 
 static bool is_said(void *arg)
 {
-    return ((struct ear *)arg)->text.length > 0;
+    return ((struct ear *)arg)->text.length >= strlen("therethere");
 }
 
 static void test_an_idle_worker_gives_its_pipes_away_and_gets_them_back(void **state)
