@@ -20,7 +20,7 @@ from pytest_places import pytest_suite
 from suites import Outcome, say, words
 from unit_suites import unit_suite
 
-LINGERING_SECONDS = 10
+LINGERING_SECONDS = 30
 
 
 def run_together(suites, width):

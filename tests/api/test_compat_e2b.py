@@ -70,7 +70,8 @@ def test_it_ends_at_its_time(client):
 
 
 def test_it_ends_at_its_time_whatever_it_does(client, sandbox):
-    with client.stream("while True: pass", sandbox) as stream:
+    with client.stream("print('up')\nwhile True: pass", sandbox) as stream:
+        stream.next("stdout", "up")
         client.post(f"/e2b/sandboxes/{sandbox}/timeout", {"timeout": 0})
         assert stream.result()["status"] == "killed"
 
@@ -108,8 +109,9 @@ def test_what_runs_is_not_paused(client, sandbox):
 
 
 def test_auto_pause(client):
-    sandbox = create(client, timeout=1, autoPause=True)
+    sandbox = create(client, timeout=60, autoPause=True)
     client.stdout("x = 1", sandbox)
+    assert client.post(f"/e2b/sandboxes/{sandbox}/timeout", {"timeout": 1}).status == 204
     until(lambda: get(client, sandbox)["state"] == "paused", "it is put aside")
     client.expect(201, "POST", f"/e2b/sandboxes/{sandbox}/connect", {"timeout": 60})
     assert client.stdout("print(x)", sandbox) == "1\n"

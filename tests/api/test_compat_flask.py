@@ -41,9 +41,9 @@ def test_each_request_has_an_environment_of_its_own(client):
 
 
 def test_its_own_timeout_in_seconds(make_server):
-    server = make_server(env={"EXECUTION_TIMEOUT": "1"}).start()
+    server = make_server(env={"EXECUTION_TIMEOUT": "3"}).start()
     answer = execute(server.client, "print('before')\nwhile True: pass")
-    assert answer == {"status": "Error", "output": "before\nTimeout Error: Code execution exceeded 1 seconds\n" + answer["output"].partition("seconds\n")[2],
+    assert answer == {"status": "Error", "output": "before\nTimeout Error: Code execution exceeded 3 seconds\n" + answer["output"].partition("seconds\n")[2],
                       "message": answer["output"]}
 
 

@@ -228,7 +228,7 @@ def str_json(fields):
 
 
 def test_what_is_not_known_is_ignored_and_numbers_may_be_strings(client):
-    result = client.execute("print(1)", timeout="2000", future={"field": 1}, allowNetworking=False)
+    result = client.execute("print(1)", timeout="20000", future={"field": 1}, allowNetworking=False)
     assert result["success"]
     client.delete_session(result["sessionId"])
 

@@ -33,9 +33,10 @@ class Session:
     def pid(self, victim):
         """Of the interpreter (not of its parked copies, which sleep), or of init."""
         for init in processes.descendants(self.server.pid):
-            inside = [p for p in processes.children(init) if processes.name(p) == self.name]
-            if inside and processes.name(init) == "penny-init":
-                return init if victim == "init" else min(inside, key=processes.inner_pid)  # the machine's numbers begin again at times
+            inside = {p: processes.inner_pid(p) for p in processes.children(init) if processes.name(p) == self.name}
+            alive = [p for p in inside if inside[p]]  # a copy may just be dropped
+            if alive and processes.name(init) == "penny-init":
+                return init if victim == "init" else min(alive, key=inside.get)  # the machine's numbers begin again at times
         return None
 
     def kill(self, victim):
@@ -131,7 +132,7 @@ def test_a_full_disk(make_server, tmp_path):
         assert client.stdout("print(x)", session) == "during\n"
         ballast.unlink()
         assert client.stdout("print(x)", session) == "during\n"
-        os.kill(server.server_pid(), signal.SIGKILL)  # what is kept again is kept
+        os.kill(until(server.server_pid, "a server process runs"), signal.SIGKILL)  # what is kept again is kept
         answer = retry(lambda: client.post("/api/v1/execute", {"code": "print(x)", "sessionId": session})).json
         assert answer["output"]["stdout"] == "during\n", answer
         server.stop()
@@ -170,7 +171,7 @@ def test_a_zygote_that_cannot_fork(make_server):
     server = make_server(env={"SANDBOX_POOL_SIZE": "0"}).start()
     client, session = server.client, server.client.session()
     client.stdout("x = 1", session)
-    zygote = server.zygote_pid()
+    zygote = until(server.zygote_pid, "a zygote runs")
     before = resource.prlimit(zygote, resource.RLIMIT_NOFILE)
     resource.prlimit(zygote, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{zygote}/fd")) + 2, before[1]))
     answer = client.post("/api/v1/sessions", {})
@@ -188,7 +189,7 @@ def test_a_kernel_that_refuses_a_fork(make_server):
     server = make_server(tier=tier, env={"SANDBOX_POOL_SIZE": "0"}).start()
     client, session = server.client, server.client.session(checkpoints="always")
     client.stdout("x = 1", session)
-    zygote = server.zygote_pid()
+    zygote = until(server.zygote_pid, "a zygote runs")
     before = resource.prlimit(zygote, resource.RLIMIT_NPROC)
     resource.prlimit(zygote, resource.RLIMIT_NPROC, (1, before[1]))
     for _ in range(3):

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from harness import until
+from harness import until, until_interrupted
 from harness.files import Files, assert_error
 
 
@@ -18,11 +18,14 @@ def test_files_of_an_execution(tier_files):
 
 
 def test_files_are_written_when_the_turn_of_their_execution_has_come(files):
-    first = files.client.start("import time\nprint('up')\ntime.sleep(0.5)\nprint(open('f').read())", files.session, files={"f": "1"})
+    first = files.client.start(until_interrupted("print('up')") + "print(open('f').read())", files.session, files={"f": "1"})
+    with files.client.events(first) as events:
+        events.next("stdout", "up")
     second = files.client.start("print(open('f').read())", files.session, files={"f": "2"})
     third = files.client.start("1", files.session, files={"f": "3"})
     fourth = files.client.start("print(open('f').read())", files.session)
     files.client.expect(202, "DELETE", f"/api/v1/executions/{third}")
+    files.client.expect(202, "DELETE", f"/api/v1/executions/{first}")
     for execution, wanted in ((first, "up\n1\n"), (second, "2\n"), (fourth, "2\n")):
         with files.client.events(execution) as events:
             events.result()
@@ -38,7 +41,7 @@ def test_files_of_a_new_session(client):
     client.delete_session(session)
     before = client.expect(200, "GET", "/api/v1/sessions")["total"]
     assert_error(client.post("/api/v1/sessions", {"files": {"a": "", "a/b": ""}}), 409, "NOT_A_DIRECTORY")
-    assert client.expect(200, "GET", "/api/v1/sessions")["total"] == before, "and no session is left of it"
+    assert client.expect(200, "GET", "/api/v1/sessions")["total"] <= before, "and no session is left of it"
 
 
 @pytest.mark.parametrize("given", [{"../x": ""}, {"/x": ""}, {"": ""}, {"a": 1}, {"a": {}}, {"a": {"content": 3}}, {"a": {"content": "!", "encoding": "base64"}},
@@ -79,7 +82,7 @@ def test_artifacts_of_libraries_and_of_runs_that_fail(files):
     assert "s.db" in artifacts(files, "import sqlite3\nc = sqlite3.connect('s.db'); c.execute('create table t (a)'); c.commit(); c.close()")
     result = files.client.execute("open('half', 'w').write('x')\n1/0", files.session)
     assert result["status"] == "error" and [a["path"] for a in result["artifacts"]] == ["half"]
-    result = files.client.execute("open('late', 'w').write('x')\nwhile True: pass", files.session, timeout=300)
+    result = files.client.execute("open('late', 'w').write('x')\nwhile True: pass", files.session, timeout=2000)
     assert result["status"] == "timeout" and [a["path"] for a in result["artifacts"]] == ["late"]
 
 

@@ -300,7 +300,7 @@ def test_a_huge_directory(files):
     started = time.monotonic()
     assert len(files.entries("many")) == 9000
     assert len(files.entries(depth=2)) == 9001
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     assert files.request("DELETE", "many", query="?recursive=true").status == 200
     assert files.entries() == {}
 

@@ -1,7 +1,6 @@
 """A service that may open few files: sessions that rest leave their pipes to their inits, and nobody can tell by what they say."""
 
 import os
-import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -89,8 +88,8 @@ def test_an_interpreter_that_dies_while_it_is_folded_is_replaced(few):
     client, session = few.client, few.sessions[3]
     inner = client.stdout("import os, subprocess\nopen('is-this-one', 'w').close()\n"
                   "subprocess.Popen(['sh', '-c', f'while ! test -e die; do sleep 0.02; done; kill -9 {os.getpid()}'])\nprint(os.getpid())", session).strip()
-    init = next(p for p in processes.children(few.zygote_pid()) if os.path.exists(f"/proc/{p}/root/workspace/is-this-one"))
-    worker = next(p for p in processes.children(init) if re.search(rf"NSpid:.*\t{inner}\n", open(f"/proc/{p}/status").read()))
+    init = until(lambda: next((p for p in processes.children(few.zygote_pid()) if os.path.exists(f"/proc/{p}/root/workspace/is-this-one")), None), "its init is found")
+    worker = until(lambda: next((p for p in processes.children(init) if processes.inner_pid(p) == int(inner)), None), "it is found")
     for other in few.sessions[4:]:
         client.stdout("pass", other)
     client.expect(201, "PUT", f"/api/v1/sessions/{session}/files/die", b"now")
@@ -104,11 +103,11 @@ def test_an_interpreter_that_dies_while_it_is_folded_is_replaced(few):
 def test_another_server_process_takes_over_what_is_folded(rested, how):
     server, client = rested, rested.client
     expected = [client.stdout("print(x)", session) for session in server.sessions[::5]]
-    old = server.server_pid()
+    old = until(server.server_pid, "a server process runs")
     if how == "killed":
         os.kill(old, signal.SIGKILL)
     else:
-        zygote = server.zygote_pid()
+        zygote = until(server.zygote_pid, "a zygote runs")
         server.signal(signal.SIGUSR2)
         until(lambda: server.zygote_pid() not in (None, zygote), "another zygote runs, too")
     until(lambda: server.server_pid() not in (None, old), "another server process runs")
@@ -125,7 +124,7 @@ def test_a_request_that_was_just_sent_to_a_folded_session_survives(rested):
     """The server process dies while it waits for the session's pipes."""
     server, client = rested, rested.client
     for session in server.sessions[:4]:
-        old = server.server_pid()
+        old = until(server.server_pid, "a server process runs")
         execution = client.start("for n in range(5):\n    print('line', n)\nimport os; os.write(1, b'raw\\n')\nmark = 'set'", session)
         os.kill(old, signal.SIGKILL)
         until(lambda old=old: server.server_pid() not in (None, old), "another server process runs")

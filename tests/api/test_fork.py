@@ -259,7 +259,7 @@ def test_a_big_array_is_not_copied(make_server):
     for id in (small, big):
         started = time.monotonic()
         forks = fork(client, id, count=5)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     assert client.stdout("a[0] = 7\nprint(a[0], a.sum())", forks[3]) == "7.0 40000006.0\n"
     assert client.stdout("print(a[0])", big) == "1.0\n"
 

@@ -161,7 +161,7 @@ def test_what_can_not_be_moved_stays(instance):
     full.operator.expect(202, "POST", "/api/v1/admin/drain")
     session = old.alice.session()
     old.alice.stdout("x = 1", session)
-    done = drain(old, "--to", full.url, "--timeout", "1")
+    done = drain(old, "--to", full.url, "--timeout", "3")
     assert done.returncode == 1 and "1 left" in done.stdout and "did not take it" in done.stderr, done
     assert old.alice.stdout("print(x)", session) == "1\n"
     waits = drain(old, "--timeout", "5")

@@ -175,7 +175,7 @@ class Server:
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 
-    def wait(self, seconds=30):
+    def wait(self, seconds=60):
         """Waits for the end. Returns the exit code."""
         try:
             return self.process.wait(seconds * PATIENCE)
