@@ -6,19 +6,12 @@ import os
 import signal
 
 from harness import until
+from harness.lines import json_lines
 
 
 def lines(path):
-    """Every line of the log; each must be one whole JSON object. (What is being written is seen in parts.)"""
-    text = ""
-
-    def is_whole():
-        nonlocal text
-        text = path.read_text() if path.exists() else ""
-        return text == "" or text.endswith("\n")
-
-    until(is_whole, "the last line is whole")
-    return [json.loads(line) for line in text.splitlines()]
+    """Every line of the log; each must be one whole JSON object."""
+    return json_lines(path) if path.exists() else []
 
 
 def having(path, **members):

@@ -14,7 +14,7 @@
 #include "fold.h"
 #include "policies.h"
 
-enum { COUNT = 40, LIMIT_MS = 150 };
+enum { COUNT = 40, LIMIT_MS = 150, PATIENT_MS = 60000 /* for who is not to be late */ };
 
 static struct event_base *base;
 static struct folds      *folds;
@@ -45,9 +45,8 @@ static void on_late(struct fold *fold)
 
 static const struct fold_events events = {on_fold, on_ask, on_late};
 
-static int set_up(void **state)
+static int set_up_with(int64_t limit_ms)
 {
-    (void)state;
     memset(all, 0, sizeof all);
     memset(refuses, 0, sizeof refuses);
     memset(asked, 0, sizeof asked);
@@ -55,9 +54,21 @@ static int set_up(void **state)
     memset(late, 0, sizeof late);
     order_count = lose = 0;
     base               = fake_base();
-    folds              = folds_new(base, &events, LIMIT_MS);
+    folds              = folds_new(base, &events, limit_ms);
     assert_non_null(folds);
     return 0;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    return set_up_with(PATIENT_MS);
+}
+
+static int set_up_hasty(void **state)
+{
+    (void)state;
+    return set_up_with(LIMIT_MS);
 }
 
 static int tear_down(void **state)
@@ -215,7 +226,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_longest_unused_first_and_spare_ones_last, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_those_that_cannot_be_folded_are_passed_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_happens_while_there_are_plenty, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_init_that_is_silent_is_given_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_init_that_is_silent_is_given_up, set_up_hasty, tear_down),
         cmocka_unit_test_setup_teardown(test_what_found_no_room_is_asked_for_again_when_others_are_folded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_init_that_cannot_be_asked_is_asked_again, set_up, tear_down),
     };
