@@ -172,6 +172,7 @@ void host_settle(void)
     host_cell_rehearse();
     host_mappings_merge();
     host_memory_settle();
+    host_worker_settle();
     if (host_image_seal())
         host_pages_learn(host_worker_rehearse, host_worker_rehearse_cell);
     else
