@@ -26,13 +26,18 @@ struct page {
     bool      is_ahead;
 };
 
-/* In memory that is shared, and read only once it is filled: to write to it in the zygote would cost each fork a page, and in the trial be found. */
-static struct {
+/*
+ * In a file of its own: to write to the zygote's memory would cost each fork a page, and in the trial be found. Shared while it is written, which
+ * is by the trial alone. Then it is sealed, for what is shared and can be made writable would join all sessions.
+ */
+struct pages {
     size_t      count, started_count;
     struct page list[PAGES_MAX];
     uintptr_t   started[PAGES_MAX]; /* those that the trial's start has copied */
     uint64_t    original[WORDS];
-} * known;
+};
+
+static struct pages *known; /* NULL: none */
 
 static uint64_t sum_of(const void *page)
 {
@@ -87,20 +92,32 @@ static _Noreturn void try_out(void (*start)(void), void (*cell)(void))
     _exit(0);
 }
 
-void host_pages_learn(void (*start)(void), void (*cell)(void))
+static struct pages *map(int fd, int access, int kind)
 {
-    pid_t pid;
-    known = mmap(NULL, sizeof *known, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (known == MAP_FAILED) {
-        known = NULL;
-        return;
-    }
-    pid = clone_process(0, -1);
+    void *memory = mmap(NULL, sizeof *known, access, kind, fd, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void try_apart(void (*start)(void), void (*cell)(void))
+{
+    pid_t pid = clone_process(0, -1);
     if (pid == 0)
         try_out(start, cell);
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
-    (void)mprotect(known, sizeof *known, PROT_READ);
+}
+
+void host_pages_learn(void (*start)(void), void (*cell)(void))
+{
+    static const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+    int              fd    = memfd_create("penny-pages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && ftruncate(fd, sizeof *known) == 0 && (known = map(fd, PROT_READ | PROT_WRITE, MAP_SHARED)) != NULL) {
+        try_apart(start, cell);
+        (void)munmap(known, sizeof *known);
+        known = fcntl(fd, F_ADD_SEALS, seals) == 0 ? map(fd, PROT_READ, MAP_PRIVATE) : NULL;
+    }
+    if (fd >= 0)
+        (void)close(fd);
     host_image_close();
 }
 

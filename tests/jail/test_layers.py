@@ -174,3 +174,14 @@ def test_the_level_that_is_there_is_accepted(make_server):
         pytest.skip("/health says that nothing holds here")
     with make_server(tier=tier, args=["--require-isolation=process"]) as server:
         assert server.client.stdout("print(1)") == "1\n"
+
+
+def test_no_memory_that_can_be_written_is_shared(tier_server, inside):
+    """A fork inherits mappings, and one that is shared would join all sessions: what one writes the others would read, and go by."""
+    inside(PRCTL + "libc.prctl(15, b'its-memory', 0, 0, 0)")
+    worker = until(lambda: [p for p in processes.descendants(tier_server.pid) if processes.name(p) == "its-memory"], "it has its name")[0]
+    found = [line.split() for line in open(f"/proc/{worker}/maps")]
+    shared = [[int(n, 16) for n in place.split("-")] for place, access, *_ in found if access[3] == "s"]
+    assert not [line for line in found if line[1][1] == "w" and line[1][3] == "s"]
+    change = "libc.mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int\n"
+    assert inside(change + f"print([place for place in {shared} if libc.mprotect(place[0], place[1] - place[0], 3) == 0])") == "[]\n"
