@@ -141,6 +141,7 @@ def test_nothing_is_lost_when_the_service_stops(make_server):
     done = [server.client.execute("1")["executionId"] for _ in range(30)]
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
+    assert server.audit.read_bytes().endswith(b"\n")
     written = {line.get("executionId") for line in lines(server.audit)}
     assert set(done) <= written
     (line,) = having(server.audit, executionId=running)

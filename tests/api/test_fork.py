@@ -260,6 +260,8 @@ def test_a_big_array_is_not_copied(make_server):
         started = time.monotonic()
         forks = fork(client, id, count=5)
         assert time.monotonic() - started < 30
+    if client.health()["isolation"]["layers"]["cgroupMemory"]["active"]:
+        assert client.expect(200, "GET", f"/api/v1/sessions/{big}/stats")["live"]["memory"] < 600_000_000, "there is one"
     assert client.stdout("a[0] = 7\nprint(a[0], a.sum())", forks[3]) == "7.0 40000006.0\n"
     assert client.stdout("print(a[0])", big) == "1.0\n"
 
