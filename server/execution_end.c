@@ -9,7 +9,7 @@
 #include "files_given.h"
 #include "log.h"
 
-enum { STATS_LIMIT_MS = 500 /* how long the end waits for the word on why the kernel killed */ };
+enum { STATS_LIMIT_MS = 3000 }; /* how long the end waits for the word on why the kernel killed, of a zygote that may have much to do */
 
 static void fill_summary(const struct execution *execution, struct result_summary *summary)
 {

@@ -4,7 +4,7 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 
-enum { LIMIT_S = 1 };
+enum { LIMIT_S = 5 /* a zygote that has much to do answers late, and one that is away not at all */ };
 
 struct stats_waiter {
     TAILQ_ENTRY(stats_waiter) entry;
