@@ -268,6 +268,7 @@ static void test_a_grace_in_which_the_machine_stood_still_is_given_anew(void **s
     static const struct timeval after_the_limit = {.tv_usec = 50000}; /* and before the grace is over */
     struct fake_run             run;
     (void)state;
+    core.grace_ms = 60;
     assert_true(fake_core_submit(&core, session, "stubborn", 40, &run));
     assert_int_equal(event_base_once(core.base, -1, EV_TIMEOUT, stand_still, NULL, &after_the_limit), 0);
     fake_run_wait(&run);
