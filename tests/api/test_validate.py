@@ -169,9 +169,10 @@ def test_the_analysts_death_is_nobodys_loss(make_server):
 
     server = make_server(env={"SANDBOX_POOL_SIZE": "0", "SANDBOX_PROFILE": "standard"}).start()
     assert validate(server.client, "x = 1")["valid"] is True
-    zygote = server.zygote_pid()
-    (init,) = [p for p in processes.children(zygote)] or [None]
-    os.kill(init, signal.SIGKILL)
+    zygote = until(server.zygote_pid, "the zygote's number is known")
+    inits = until(lambda: [p for p in processes.alive(processes.children(zygote)) if processes.name(p) == "penny-init"], "the analyst is seen")
+    assert len(inits) == 1, "there is no other session"
+    os.kill(inits[0], signal.SIGKILL)
     until(lambda: server.client.post(ALL, {"code": "x = 1"}).status == 200, "another one takes its place")
     assert server.client.execute("print(1)")["success"]
 

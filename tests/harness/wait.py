@@ -7,7 +7,7 @@ import time
 PATIENCE = float(os.environ.get("PENNY_PATIENCE", "1"))
 
 
-def until(condition, what, seconds=20.0):
+def until(condition, what, seconds=40.0):
     """Polls until condition() is true and returns its value; fails with `what` after a time that only a fault can take."""
     seconds *= PATIENCE
     deadline = time.monotonic() + seconds
