@@ -52,7 +52,8 @@ static bool parse_head(const char *line, struct place *ret)
 static void parse_figure(const char *line, struct place *place)
 {
     (void)sscanf(line, "Anonymous: %lu kB", &place->anonymous_kb);
-    if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dc") != NULL) /* not handed on by a fork */
+    /* not handed on by a fork, or empty after it: what the C library keeps there (random numbers, since its version 2.41) must be in no two processes */
+    if (strncmp(line, "VmFlags:", 8) == 0 && (strstr(line, " dc") != NULL || strstr(line, " wf") != NULL))
         place->is_special = true;
 }
 

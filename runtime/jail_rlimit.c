@@ -18,6 +18,13 @@
  */
 enum { INIT_FILES = 1024 };
 
+/*
+ * Signals on their way, and timers. The kernel counts them for the session's user, and once more for the user who made its namespace, within
+ * that one's limit: a session that could fill it would leave none to the others, nor to the host's own programs. Where all are one user the
+ * number is for all sessions together.
+ */
+enum { SIGNALS = 256, SIGNALS_OF_ALL = 4096 };
+
 struct limit {
     int         resource;
     const char *name;
@@ -32,7 +39,8 @@ static bool counts_alone(const struct jail *jail)
 int jail_rlimit_prepare(struct jail *jail, struct err *err)
 {
     (void)err;
-    jail_active(jail, LAYER_RLIMITS, "core, nofile, fsize, memlock, msgqueue, nproc%s, address space on top of what a session inherits",
+    jail_active(jail, LAYER_RLIMITS,
+                "core, nofile, fsize, memlock, msgqueue, sigpending, nproc%s, address space on top of what a session inherits",
                 counts_alone(jail) ? "" : " (counted over all processes of this user)");
     return 0;
 }
@@ -106,6 +114,7 @@ int jail_rlimit_enter(const struct jail *jail, const struct jail_session *sessio
         {RLIMIT_FSIZE, "fsize", jail->policy->file_bytes},
         {RLIMIT_MEMLOCK, "memlock", 64 << 10},
         {RLIMIT_MSGQUEUE, "msgqueue", 0},
+        {RLIMIT_SIGPENDING, "sigpending", counts_alone(jail) ? SIGNALS : SIGNALS_OF_ALL},
         {RLIMIT_NPROC, "nproc", session->process_limit},
         {RLIMIT_AS, "as", inherited_bytes(jail) + session->memory_bytes},
     };

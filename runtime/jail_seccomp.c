@@ -1,6 +1,9 @@
 /*
  * jail_seccomp.c: the system calls a worker may make, from policies/syscalls.json. The filter is compiled once, by libseccomp (5 ms),
  * exported and loaded raw in every worker (0.13 ms). What no rule names answers ENOSYS, so that programs fall back to what they know.
+ *
+ * libseccomp can't allow a call and refuse some uses of it. So what rules refuse under a condition is a program of its own that stands before
+ * the other's: what it does not refuse is judged there. One filter of both is 5 KB less of each session than two.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,6 +45,21 @@ static int add_rule(scmp_filter_ctx filter, const struct syscall_rule *rule, uin
     return failed < 0 && failed != -EACCES /* equal to the default */ ? err_set(err, -failed, "seccomp rule for %s: %s", rule->name,
                                                                                 strerror(-failed))
                                                                       : 0;
+}
+
+static bool refuses_a_use(const struct syscall_rule *rule)
+{
+    return rule->has_condition && rule->action != SYSCALL_ALLOW;
+}
+
+static int add_refused_uses(const struct jail *jail, scmp_filter_ctx filter, struct err *err)
+{
+    for (uint32_t i = 0; i < jail->policy->syscall_count; i++) {
+        const struct syscall_rule *rule = &jail->policy->syscalls[i];
+        if (refuses_a_use(rule) && add_rule(filter, rule, action_of(rule), err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int refuse(scmp_filter_ctx filter, int number, struct scmp_arg_cmp compare, const char *name, struct err *err)
@@ -130,6 +148,8 @@ static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err
     for (uint32_t i = 0; i < jail->policy->syscall_count; i++) {
         const struct syscall_rule *rule   = &jail->policy->syscalls[i];
         uint32_t                   action = action_of(rule);
+        if (refuses_a_use(rule))
+            continue;
         if (is_held_by_nobody(jail, rule))
             action = SCMP_ACT_ERRNO(EPERM);
         bool is_pair = action == SCMP_ACT_ALLOW && !jail->has_root && rule->has_condition && strcmp(rule->name, "socketpair") == 0;
@@ -146,36 +166,61 @@ static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err
     return 0;
 }
 
-static int export(struct jail *jail, scmp_filter_ctx filter, struct err *err)
+/* A program of libseccomp's in `ret`, which has room for BPF_MAXINSNS. Returns its length, or -1. */
+static int export(scmp_filter_ctx filter, struct sock_filter *ret, struct err *err)
 {
-    int   fd = memfd_create("seccomp", MFD_CLOEXEC);
-    off_t size;
+    int     fd   = memfd_create("seccomp", MFD_CLOEXEC);
+    ssize_t size = -1;
 
-    if (fd < 0)
-        return err_errno(err, "seccomp filter");
-    if (seccomp_export_bpf(filter, fd) < 0 || (size = lseek(fd, 0, SEEK_END)) <= 0) {
-        close(fd);
-        return err_set(err, EIO, "seccomp filter could not be exported");
-    }
-    /* mapped, not allocated: it stays out of the heap that sessions share */
-    jail->filter.filter = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
-    jail->filter.len    = (unsigned short)((size_t)size / sizeof(struct sock_filter));
-    close(fd);
-    return jail->filter.filter == MAP_FAILED ? err_errno(err, "seccomp filter") : 0;
+    if (fd >= 0 && seccomp_export_bpf(filter, fd) == 0)
+        size = pread(fd, ret, BPF_MAXINSNS * sizeof *ret, 0);
+    fdio_close(&fd);
+    return size <= 0 ? err_set(err, EIO, "seccomp filter could not be exported") : (int)((size_t)size / sizeof *ret);
 }
 
-int jail_seccomp_prepare(struct jail *jail, struct err *err)
+static int compile(const struct jail *jail, uint32_t otherwise, int (*add)(const struct jail *, scmp_filter_ctx, struct err *),
+                   struct sock_filter *ret, struct err *err)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-    int             failed;
+    scmp_filter_ctx filter = seccomp_init(otherwise);
+    int             count  = -1;
 
     if (filter == NULL)
         return err_set(err, ENOMEM, "seccomp filter");
     (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a binary tree; where libseccomp lacks it, a list is as right */
-    failed = add_rules(jail, filter, err) < 0 || export(jail, filter, err) < 0;
+    if (add(jail, filter, err) == 0)
+        count = export(filter, ret, err);
     seccomp_release(filter);
-    if (failed)
+    return count;
+}
+
+/* What the first of two programs, of `count` instructions, would allow goes on at the second, behind it. */
+static void go_on(struct sock_filter *first, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (first[i].code == (BPF_RET | BPF_K) && first[i].k == SECCOMP_RET_ALLOW)
+            first[i] = (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, (uint32_t)(count - i - 1));
+    }
+}
+
+int jail_seccomp_prepare(struct jail *jail, struct err *err)
+{
+    static struct sock_filter first[BPF_MAXINSNS], second[BPF_MAXINSNS];
+    int                       refusing = compile(jail, SCMP_ACT_ALLOW, add_refused_uses, first, err);
+    int                       allowing = refusing < 0 ? -1 : compile(jail, SCMP_ACT_ERRNO(ENOSYS), add_rules, second, err);
+    struct sock_filter       *both;
+
+    if (allowing < 0)
         return -1;
+    if (refusing + allowing > BPF_MAXINSNS)
+        return err_set(err, E2BIG, "the seccomp filter has %d instructions, %d is the most", refusing + allowing, BPF_MAXINSNS);
+    /* mapped, not allocated: it stays out of the heap that sessions share */
+    both = mmap(NULL, (size_t)(refusing + allowing) * sizeof *both, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (both == MAP_FAILED)
+        return err_errno(err, "seccomp filter");
+    go_on(first, refusing);
+    memcpy(both, first, (size_t)refusing * sizeof *both);
+    memcpy(both + refusing, second, (size_t)allowing * sizeof *both);
+    jail->filter = (struct sock_fprog){(unsigned short)(refusing + allowing), both};
     jail_active(jail, LAYER_SECCOMP, "allow-list of %u rules, %u instructions%s", jail->policy->syscall_count, (unsigned)jail->filter.len,
                 jail_signal_leaves(jail) ? "; no signals can be sent, since nothing else keeps them inside" : "");
     return 0;

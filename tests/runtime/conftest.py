@@ -56,7 +56,7 @@ def drive_program():
 def make_drive(drive_program, tmp_path_factory):
     made = []
 
-    def make(profile="open", preload=PRELOAD, imports=ROOT / "policies" / "imports.json"):
+    def make(profile="open", preload=PRELOAD, imports=ROOT / "policies" / "imports.json", library=ROOT / "runtime" / "python"):
         place = tmp_path_factory.mktemp("drive")
         for name in ("workspace", "matplotlib"):
             (place / name).mkdir()
@@ -71,7 +71,7 @@ def make_drive(drive_program, tmp_path_factory):
             "OMP_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
         }
-        drive = wire.Drive(str(drive_program), PYTHON, str(ROOT / "runtime" / "python"), str(imports), profile, preload, env, place / "workspace")
+        drive = wire.Drive(str(drive_program), PYTHON, str(library), str(imports), profile, preload, env, place / "workspace")
         drive.workspace = place / "workspace"
         made.append(drive)
         return drive

@@ -1,9 +1,12 @@
 """Two workers of one zygote share nothing that must differ."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 RANDOM = """
 import os, random, uuid, tempfile, secrets
 import numpy as np
@@ -52,6 +55,26 @@ def test_random_state_of_preloaded_libraries(make_drive):
         seen.add(worker.run("import sympy\nprint(sympy.core.random.rng.random())").stdout)
         worker.close()
     assert len(seen) == 2
+
+
+WIPED = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+sys.wiped = libc.mmap(None, ctypes.c_size_t(4096), 3, 0x22, -1, ctypes.c_long(0))
+assert libc.madvise(ctypes.c_void_p(sys.wiped), ctypes.c_size_t(4096), 18) == 0  # MADV_WIPEONFORK
+ctypes.memset(sys.wiped, 7, 4096)
+"""
+
+
+def test_memory_that_is_empty_after_a_fork_stays_so(make_drive, tmp_path):
+    """The C library keeps the state of its random numbers in such memory, from version 2.41 on: what the zygote's forks inherit would be the same numbers."""
+    library = shutil.copytree(ROOT / "runtime" / "python", tmp_path / "python")
+    with open(library / "warm_up.py", "a") as file:
+        file.write(WIPED)
+    worker = make_drive(preload=["IPython"], library=library).fork()
+    assert worker.run("import ctypes, sys\nprint(ctypes.string_at(sys.wiped, 4096) == bytes(4096))").stdout == "True\n"
+    worker.close()
 
 
 def test_seeding_still_works(drive):
