@@ -88,7 +88,7 @@ def _outcome(done):
 
 def _run_apart(place, results):
     """In a process of its own, whose children and mounts are those of this suite alone."""
-    done = subprocess.run([sys.executable, __file__, place, str(results)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run([sys.executable, __file__, place, str(results)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     try:
         return json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

@@ -250,6 +250,22 @@ def test_after_the_threads_have_ended(session):
     assert session.checkpoint()["executionCount"] == 2
 
 
+LEAVES_LATE = """
+import ctypes, threading
+c, key = ctypes.CDLL(None), ctypes.c_uint()
+c.pthread_key_create(ctypes.byref(key), ctypes.cast(c.usleep, ctypes.c_void_p))  # called with the thread's value at its very end, when Python knows it no more
+t = threading.Thread(target=lambda: c.pthread_setspecific(key, ctypes.c_void_p(10000)))
+t.start()
+t.join()
+"""
+
+
+def test_a_thread_that_was_joined_may_take_the_kernel_a_while(session):
+    result = session.run(LEAVES_LATE)
+    assert result["success"] and "checkpoint" not in result, result
+    assert session.checkpoint()["executionCount"] == 1
+
+
 # Limits
 
 
