@@ -32,7 +32,7 @@ RUNTIME_WALK := zygote zygote_loop zygote_end retired spawn spawn_ends visit clo
                 init_file init_file_walk worker jail jail_enter jail_worker jail_namespace jail_cgroup_place jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_signal jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
-                host_memory host_mappings host_image host_pages host_account host_park host_adopt
+                host_memory host_mappings host_program host_image host_pages host_account host_park host_adopt
 
 # A file that is not in the list yet is built all the same; `make check` asks for it to be put in its place.
 listed  = $(wildcard $(patsubst %,$(1)/%.c,$(2))) $(filter-out $(patsubst %,$(1)/%.c,$(2)),$(sort $(wildcard $(1)/*.c)))

@@ -16,6 +16,7 @@
 #include "host_memory.h"
 #include "host_module.h"
 #include "host_names.h"
+#include "host_program.h"
 #include "host_report.h"
 #include "host_source.h"
 #include "host_worker.h"
@@ -167,16 +168,18 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
     return host_leftover_check(err);
 }
 
-void host_settle(void)
+void host_settle(const char *program)
 {
     host_cell_rehearse();
     host_mappings_merge();
     host_memory_settle();
     host_worker_settle();
+    host_program_map(program);
     if (host_image_seal())
         host_pages_learn(host_worker_rehearse, host_worker_rehearse_cell);
     else
         host_memory_collapse();
+    host_program_name();
 }
 
 const char *host_version(void)

@@ -15,6 +15,9 @@
 #include "err.h"
 #include "policy.h"
 
+/* The zygote's own program, in a root of ours. */
+#define JAIL_PROGRAM "/opt/penny-zygote"
+
 enum jail_layer_id {
     LAYER_USER_NAMESPACE,
     LAYER_PID_NAMESPACE,

@@ -122,6 +122,18 @@ static int copy_or_bind(const char *root, const char *path, struct err *err)
     return 0;
 }
 
+/* See host_program.h. */
+static int bind_program(const char *root, struct err *err)
+{
+    char    path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+
+    if (n < 0)
+        return err_errno(err, "/proc/self/exe");
+    path[n] = '\0';
+    return bind_read_only(root, path, JAIL_PROGRAM, false, err);
+}
+
 static int bind_system(const struct jail *jail, const char *root, struct err *err)
 {
     static const char *const paths[] = {
@@ -146,7 +158,9 @@ static int bind_system(const struct jail *jail, const char *root, struct err *er
     /* what is installed later appears in it: the bind shows the directory as it is, and no session can write there */
     if (jail->layers[0] != '\0' && bind_read_only(root, jail->layers, LAYERS_IN_ROOT, false, err) < 0)
         return -1;
-    return bind_read_only(root, jail->library, LIBRARY_IN_ROOT, false, err);
+    if (bind_read_only(root, jail->library, LIBRARY_IN_ROOT, false, err) < 0)
+        return -1;
+    return bind_program(root, err);
 }
 
 static int make_etc(const char *root, struct err *err)

@@ -210,7 +210,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "penny-zygote: %s\n", err.message);
         return status;
     }
-    host_settle();
+    host_settle(zygote.jail.has_root ? JAIL_PROGRAM : NULL);
     zygote_loop(&zygote);
     zygote_end_sessions(&zygote);
     jail_done(&zygote.jail);

@@ -185,3 +185,18 @@ def test_no_memory_that_can_be_written_is_shared(tier_server, inside):
     assert not [line for line in found if line[1][1] == "w" and line[1][3] == "s"]
     change = "libc.mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int\n"
     assert inside(change + f"print([place for place in {shared} if libc.mprotect(place[0], place[1] - place[0], 3) == 0])") == "[]\n"
+
+
+def test_the_file_of_the_interpreters_program_can_not_be_marked(layers, inside):
+    """/proc/self/exe leads past the root, to the mount from which the program was started: where all are one user that could own it, and change its mode."""
+    code = """
+import os
+done = []
+for mark in (lambda: os.chmod('/proc/self/exe', 0o4755), lambda: os.utime('/proc/self/exe', (1, 1)), lambda: os.setxattr('/proc/self/exe', 'user.mark', b'1')):
+    try: done.append(mark())
+    except OSError: pass
+print(done, bool(os.statvfs('/proc/self/exe').f_flag & os.ST_RDONLY))
+"""
+    done, is_read_only = inside(code).rsplit(maxsplit=1)
+    assert done == "[]"
+    assert is_read_only == str(layers["readOnlyRoot"])

@@ -146,7 +146,7 @@ static void start(int argc, char **argv)
         exit(1);
     }
     free(imports);
-    host_settle();
+    host_settle(NULL);
 }
 
 int main(int argc, char **argv)
