@@ -327,7 +327,8 @@ class Cutter:
         self.port, self.limit, self.connections = port, limit, 0
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def accept(self):
         while True:
@@ -363,6 +364,8 @@ def test_a_real_stream_that_is_cut_again_and_again(server, live):
     client = SandboxClient(cutter.url)
     with client.stream("import time\nfor i in range(60):\n    print(i, 'é', flush=True)\n    time.sleep(0.01)", live.id) as stream:
         events = list(stream)
+    cutter.socket.shutdown(socket.SHUT_RDWR)
+    cutter.accepting.join()
     cutter.socket.close()
     assert "".join(e.data for e in events if e.type == "stdout") == "".join(f"{i} é\n" for i in range(60)) == stream.result().stdout
     assert cutter.connections >= 2 and len({e.id for e in events}) == len(events)

@@ -27,7 +27,8 @@ class FakeService:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self.lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def count(self, method, part=""):
         with self.lock:
@@ -74,5 +75,7 @@ class FakeService:
         return self
 
     def __exit__(self, kind, *_):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()  # an accept that is begun again by the kernel would take from whoever has this descriptor's number next
         self.socket.close()
         assert kind or not self.failures, self.failures

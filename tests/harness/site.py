@@ -44,7 +44,8 @@ class Site:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.echo = socket.create_server(("127.0.0.1", 0))
         self.echo_port = self.echo.getsockname()[1]
-        threading.Thread(target=self._echo, daemon=True).start()
+        self.echoing = threading.Thread(target=self._echo, daemon=True)
+        self.echoing.start()
 
     def _echo(self):
         while True:
@@ -61,6 +62,8 @@ class Site:
         self.gate.set()
         self.server.shutdown()
         self.server.server_close()
+        self.echo.shutdown(socket.SHUT_RDWR)
+        self.echoing.join()
         self.echo.close()
 
 

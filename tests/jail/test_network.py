@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture
 def listeners():
     """Sockets of the host that a session must not reach. Yields (addresses, a list that fills when one is reached)."""
-    reached, sockets, addresses = [], [], []
+    reached, sockets, addresses, accepting = [], [], [], []
     for family, kind, address in ((socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)), (socket.AF_INET6, socket.SOCK_STREAM, ("::1", 0)),
                                   (socket.AF_UNIX, socket.SOCK_STREAM, "\0penny-abstract"), (socket.AF_UNIX, socket.SOCK_STREAM, "/tmp/penny-listener")):
         s = socket.socket(family, kind)
@@ -30,9 +30,12 @@ def listeners():
             except OSError:
                 pass
 
-        threading.Thread(target=accept, daemon=True).start()
+        accepting.append(threading.Thread(target=accept, daemon=True))
+        accepting[-1].start()
     yield addresses, reached
-    for s in sockets:
+    for s, thread in zip(sockets, accepting):
+        s.shutdown(socket.SHUT_RDWR)
+        thread.join()
         s.close()
     import os
 
