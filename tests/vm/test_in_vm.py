@@ -5,10 +5,12 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from bench.measure import MEMORY
 from harness import ROOT, ServerFailed, processes, tiers, until, write_policies
 from harness.server import RUNNING
 
@@ -30,6 +32,61 @@ def test_only_version_2_is_here():
     assert "cgroup2" in mounted and "cgroup" not in mounted
 
 
+# ---- What a session weighs ------------------------------------------------------------------------------------------------------
+SESSIONS, IDLE_BYTES = 100, 1_000_000
+CLONE_NEWNET = 0x40000000
+
+
+def memory():
+    """As the benchmark counts it: what all processes and the kernel hold for them, without caches. Bytes, by kind."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return {name: int(fields[name].split()[0]) * 1024 for name in MEMORY}
+
+
+def network_namespace_bytes(count=50):
+    """What the kernel takes for each, with nobody in it."""
+    libc, own, before = ctypes.CDLL(None), os.open("/proc/self/ns/net", os.O_RDONLY), sum(memory().values())
+    made = []
+    try:
+        for _ in range(count):
+            assert libc.unshare(CLONE_NEWNET) == 0
+            made.append(os.open("/proc/self/ns/net", os.O_RDONLY))
+        return (sum(memory().values()) - before) / count
+    finally:
+        assert libc.setns(own, CLONE_NEWNET) == 0
+        for fd in (*made, own):
+            os.close(fd)
+
+
+def test_an_idle_session_weighs_less_than_a_megabyte(make_server, capsys):
+    """But for its network namespace where the kernel is so old that each needs one. Before the tests that have many sessions: in each new group the kernel keeps
+    room for all file systems that the machine ever had at once."""
+    with make_server(env={"SANDBOX_POOL_SIZE": "0"}) as server:
+        workers = lambda: sum(processes.name(p) == "penny-worker" for p in processes.descendants(server.pid))  # noqa: E731
+        client, first = server.client, server.client.session()
+        has_network = "one per session" in client.health()["isolation"]["layers"]["networkNamespace"]["detail"]
+        assert client.stdout("import sys\nprint({'numpy', 'pandas', 'matplotlib.pyplot'} - set(sys.modules))", first) == "set()\n"
+        client.delete_session(first)
+        until(lambda: workers() == 0, "it is gone")
+        before, seen = memory(), []
+        for _ in range(SESSIONS):
+            client.session()
+        until(lambda: workers() == SESSIONS, "each has a worker")
+
+        def falls_no_more():  # of an unused session goes after a second what only makes its first cell faster
+            seen.append(memory())
+            time.sleep(0.1)
+            return len(seen) > 100 and sum(seen[-101].values()) - sum(seen[-1].values()) < 1 << 20
+
+        until(falls_no_more, "what is there for first cells was given back")
+        kinds = {name: (seen[-1][name] - before[name]) / SESSIONS for name in MEMORY}
+        whole, network = sum(kinds.values()), network_namespace_bytes() if has_network else 0
+        with capsys.disabled():
+            print(f"\nan idle session: {whole / 1000:.0f} KB, of them {network / 1000:.0f} its network namespace: {', '.join(f'{k} {v / 1000:.0f}' for k, v in kinds.items())}")
+        assert whole - network <= IDLE_BYTES
+
+
+# ---- What holds it --------------------------------------------------------------------------------------------------------------
 def test_the_layers_that_a_root_server_says_it_has(server):
     layers = server.client.health()["isolation"]["layers"]
     assert server.client.health()["isolation"]["level"] == "full"
