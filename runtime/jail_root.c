@@ -85,9 +85,10 @@ static unsigned long locked_flags(const char *path)
 /* Binds `source` of the host at `target` of the root, read-only. A source that does not exist is left out: distributions differ. */
 static int bind_read_only(const char *root, const char *source, const char *target, bool device, struct err *err)
 {
-    unsigned long flags = MS_BIND | MS_REMOUNT | MS_NOSUID | (device ? MS_NOEXEC : MS_NODEV | MS_RDONLY);
-    char          full[PATH_MAX];
-    struct stat   st;
+    unsigned long flags =
+        MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | (device ? MS_NOEXEC : MS_NODEV); /* a device on it can be written to */
+    char        full[PATH_MAX];
+    struct stat st;
 
     if (stat(source, &st) < 0)
         return errno == ENOENT ? 0 : err_errno(err, "%s", source);

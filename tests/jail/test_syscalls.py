@@ -4,6 +4,7 @@ Numbers are those of x86-64.
 """
 
 import errno
+import os
 import platform
 import socket
 
@@ -119,7 +120,8 @@ print({name: answer(*call) for name, call in {
     'a filter of a group of sockets': (54, -1, 1, 51, bad, 16), 'a filter of calls': (157, 22, 2, bad), 'a core of its own': (157, 62, 1, 0, 0, 0),
     'flags of a file': (16, file, 0x80086601, bad), 'setting them': (16, file, 0x40086602, bad), 'its version': (16, file, 0x80087601, bad),
     'its extended flags': (16, file, 0x801c581f, bad), 'where it lies': (16, file, 0xc020660b, bad), 'what else lies there': (16, file, 0xc0c0583b, bad),
-    'a snapshot': (16, file, 0x50009401, bad)}.items()})
+    'a snapshot': (16, file, 0x50009401, bad), 'huge pages': (9, 0, 1 << 21, 3, 0x40022, -1, 0), 'a file of them': (319, b'x', 4), 'a segment of them': (29, 0, 1 << 21, 0o5600)
+}.items()})
 """
     found = eval(inside(code))
     assert found == dict.fromkeys(found, errno.EPERM)
@@ -134,6 +136,20 @@ print({name: answer(*call) for name, call in {
 """
     found = eval(inside(code))
     assert not [name for name, error in found.items() if error in (errno.EPERM, errno.ENOSYS)], found
+
+
+def test_devices_are_used_and_not_marked(inside):
+    """They are the host's: whoever may set their times tells all other sessions something."""
+    before = os.stat("/dev/null").st_mtime_ns
+    code = """
+import os
+try: os.utime('/dev/null')
+except OSError: pass
+print(open('/dev/null', 'w').write('x'), open('/dev/null', 'ab').write(b'x'), open('/dev/null', 'r+b', 0).read(), len(open('/dev/urandom', 'rb', 0).read(9)), open('/dev/zero', 'rb', 0).read(1))
+os.close(os.open('/dev/null', os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
+"""
+    assert inside(code) == "1 1 b'' 9 b'\\x00'\n"
+    assert os.stat("/dev/null").st_mtime_ns == before
 
 
 def test_signals_on_their_way_are_few(inside):
