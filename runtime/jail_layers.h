@@ -59,6 +59,7 @@ int jail_network_prepare(struct jail *jail, struct err *err);
 
 /* jail_signal.c: whether a signal of a session could reach others; if so, a worker may send none. */
 bool jail_signal_leaves(const struct jail *jail);
+bool jail_signal_scoped(const struct jail *jail); /* whether Landlock keeps a worker's signals from all outside its domain */
 int  jail_signal_enter(const struct jail *jail, struct err *err);
 
 /* jail_seccomp.c */

@@ -55,9 +55,14 @@ static struct sock_filter program[] = {
 };
 _Static_assert(sizeof program / sizeof *program == AT_REFUSE + 1, "the places are those of the program");
 
+bool jail_signal_scoped(const struct jail *jail)
+{
+    return jail->landlock_abi >= LANDLOCK_ABI_OF_SIGNALS;
+}
+
 bool jail_signal_leaves(const struct jail *jail)
 {
-    return !jail->report[LAYER_PID_NAMESPACE].active && jail->landlock_abi < LANDLOCK_ABI_OF_SIGNALS;
+    return !jail->report[LAYER_PID_NAMESPACE].active && !jail_signal_scoped(jail);
 }
 
 int jail_signal_enter(const struct jail *jail, struct err *err)

@@ -263,6 +263,13 @@ void visit_prepare(struct jail *jail)
             return;
         }
     }
+    if (!jail->unique_uid && !jail_signal_scoped(jail)) {
+        /* the messenger is in the session's pid namespace, as the user whom all are: stopped there, it would keep the zygote waiting for ever */
+        (void)snprintf(
+            jail->visit_detail, sizeof jail->visit_detail,
+            "a session could stop who visits it: one user for all, and no Landlock ABI 6: its init is a fork of the interpreter");
+        return;
+    }
     if (jail->own_network)
         jail->clone_flags |= CLONE_NEWNET;
     if (jail->image_fd < 0)

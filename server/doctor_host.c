@@ -187,7 +187,9 @@ static void look_at_visits(const json_t *report, json_t *findings)
     const char *detail        = json_string_value(json_object_get(visits, active ? "detail" : "reason"));
 
     doctor_find(findings, "visits", active ? DOCTOR_OK : DOCTOR_WEAK,
-                is_namespaced ? "keep penny-init beside penny-zygote; in a container allow clone3 and setns (deploy/container/seccomp.json)"
+                is_namespaced ? "keep penny-init beside penny-zygote; in a container allow clone3 and setns "
+                                "(deploy/container/seccomp.json); for an ordinary user "
+                                "Linux 6.12"
                               : "comes with userNamespace",
                 "%s", detail != NULL ? detail : "");
 }

@@ -32,7 +32,7 @@ def compare_with_health(server):
         assert layer["active"] == (finding(report, name)["advice"] is None)
     visits = health["isolation"]["visits"]
     assert finding(report, "visits")["found"] == visits["detail" if visits["active"] else "reason"]
-    assert visits["active"] == (finding(report, "visits")["advice"] is None) == health["isolation"]["layers"]["pidNamespace"]["active"]
+    assert visits["active"] == (finding(report, "visits")["advice"] is None) == tiers.can_visit(health["isolation"])
 
 
 def finding(report, name):

@@ -44,6 +44,12 @@ def natural():
     return "user" if tier_reason("user") is None else "process"
 
 
+def can_visit(isolation):
+    """Of /health: whether a worker can be sent into a session. Where all are one user, only if Landlock keeps a session's signals from whom that takes there."""
+    layers = isolation["layers"]
+    return layers["pidNamespace"]["active"] and (layers["hostUid"]["active"] or "signals" in layers["landlock"].get("detail", ""))
+
+
 @lru_cache(maxsize=None)
 def tier_reason(tier):
     """None when a server can be started in this tier here; else why not."""

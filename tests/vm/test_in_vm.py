@@ -346,6 +346,15 @@ def test_init_is_a_program_of_its_own_and_joined_by_visits(server, session):
     assert any("penny-image" in Path(f"/proc/{p}/maps").read_text() for p in workers), "what it shares with the zygote is a file"
 
 
+@pytest.mark.skipif(tiers.tier_reason("user") is not None, reason="no ordinary user may make a namespace here")
+def test_where_all_are_one_user_no_session_can_stop_who_visits_it(make_server):
+    """Who is stopped in the session's pid namespace keeps the zygote waiting; so without Landlock's word on signals nobody goes there."""
+    with make_server(tier="user") as server:
+        isolation = server.client.health()["isolation"]
+        assert isolation["visits"]["active"] == (isolation["layers"]["pidNamespace"]["active"] and landlock_abi() >= 6)
+        assert server.client.stdout("print('all is well')") == "all is well\n"
+
+
 def test_the_weakest_tier_says_what_it_is(make_server):
     """Neither namespaces nor, on an older kernel, Landlock: without either there is no wall around files, and it says `none`."""
     server = make_server(tier="process")
