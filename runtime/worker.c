@@ -39,11 +39,11 @@ _Noreturn void worker_begin(const struct jail *jail, const struct jail_session *
     sigset_t   none;
     struct err err = {0};
 
-    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* its /proc/self is its own to read */
     set_variable("HOME", session->workspace);
     set_variable("TMPDIR", session->temporary);
     if (jail_enter_worker(jail, session, &err) < 0)
         fail(session, report_fd, &err);
+    (void)prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* its /proc/self is its own to read; and from now on others of the session may write there */
     if (report_fd >= 0)
         spawn_report_send(report_fd, session->session, 0, "");
     place(arg);
@@ -93,6 +93,7 @@ _Noreturn void worker_visit(const struct jail *jail, const struct jail_session *
     struct arrived arrived;
 
     clone_register();
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* until it has every layer: others may be there already, and what they wrote into it would run without */
     (void)setsid(); /* and a group of its own: an interrupt reaches it and its children, not init and not parked copies */
     (void)prctl(PR_SET_NAME, "penny-worker", 0, 0, 0);
     init_mark_set(0, init_mark_of(member)); /* or init would take it for nobody's, and end it with another member */
