@@ -15,7 +15,7 @@ from pathlib import Path
 
 from suites import Outcome, Suite
 
-SECONDS = 700  # then no further test is begun (PENNY_TEST_SECONDS: on a machine with more to do)
+SECONDS = 780  # then no further test is begun (PENNY_TEST_SECONDS: on a machine with more to do)
 HUNG_SECONDS = 180  # after that a pytest is ended: although each test has a time limit, it hangs
 NOTHING_COLLECTED = 5  # pytest: every test was deselected by the arguments
 SLOWEST = 3
