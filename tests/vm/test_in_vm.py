@@ -297,7 +297,7 @@ def test_doctor_leaves_the_groups_as_they_were(shell):
 def test_a_service_leaves_the_groups_as_they_were(shell, make_server):
     """Though its zygote was replaced meanwhile, and doctor looked at the same group."""
     own, pid = shell
-    server = started_in(make_server(), own, "exec")
+    server = started_in(make_server(env={"SANDBOX_POOL_SIZE": "0"}), own, "exec")  # without a pool it is ready when its zygote is
     with server:
         assert group_of(pid) == "/shell.scope/penny-service"
         before = server.zygote_pid()
