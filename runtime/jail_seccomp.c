@@ -143,6 +143,12 @@ static bool is_held_by_nobody(const struct jail *jail, const struct syscall_rule
     return !jail->report[LAYER_CGROUP_MEMORY].active && (strcmp(rule->name, "memfd_create") == 0 || strcmp(rule->name, "shmget") == 0);
 }
 
+/* Of what nobody holds. Extended attributes are asked for by ordinary commands (`ls -l`), which know file systems that have none. */
+static uint32_t refusal_of(const struct syscall_rule *rule)
+{
+    return SCMP_ACT_ERRNO(strstr(rule->name, "xattr") != NULL ? EOPNOTSUPP : EPERM);
+}
+
 static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err *err)
 {
     for (uint32_t i = 0; i < jail->policy->syscall_count; i++) {
@@ -151,7 +157,7 @@ static int add_rules(const struct jail *jail, scmp_filter_ctx filter, struct err
         if (refuses_a_use(rule))
             continue;
         if (is_held_by_nobody(jail, rule))
-            action = SCMP_ACT_ERRNO(EPERM);
+            action = refusal_of(rule);
         bool is_pair = action == SCMP_ACT_ALLOW && !jail->has_root && rule->has_condition && strcmp(rule->name, "socketpair") == 0;
         if (is_pair ? add_connected_pairs(filter, rule->value, err) < 0 : add_rule(filter, rule, action, err) < 0)
             return -1;

@@ -45,6 +45,29 @@ print(got)
     assert SECRET not in got and got == "[]\n", got[:2000]
 
 
+def test_what_files_of_the_host_are_marked_with_is_not_read(inside, planted):
+    """Not even of those that everybody may read: Landlock does not judge extended attributes by a path."""
+    marked = 0
+    for path in planted:
+        try:
+            os.setxattr(path, "user.penny", SECRET.encode())
+            marked += 1
+        except OSError:  # this file system has none
+            continue
+    if not marked:
+        pytest.skip("no file system here keeps extended attributes")
+    code = f"""
+import os
+found = []
+for path in {planted!r}:
+    for look in (lambda: os.getxattr(path, 'user.penny'), lambda: os.getxattr(path, 'user.penny', follow_symlinks=False), lambda: os.listxattr(path)):
+        try: found.append(look())
+        except OSError: pass
+print(found)
+"""
+    assert inside(code) == "[]\n"
+
+
 def test_links_do_not_lead_out(inside, planted):
     code = f"""
 import os
