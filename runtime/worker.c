@@ -93,7 +93,8 @@ _Noreturn void worker_visit(const struct jail *jail, const struct jail_session *
     struct arrived arrived;
 
     clone_register();
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* until it has every layer: others may be there already, and what they wrote into it would run without */
+    /* until it has every layer: others of the session may be there already, and what they wrote into it would run without */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setsid(); /* and a group of its own: an interrupt reaches it and its children, not init and not parked copies */
     (void)prctl(PR_SET_NAME, "penny-worker", 0, 0, 0);
     init_mark_set(0, init_mark_of(member)); /* or init would take it for nobody's, and end it with another member */
