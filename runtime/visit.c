@@ -231,23 +231,35 @@ static int open_image(void)
     return open(directory, O_PATH | O_CLOEXEC);
 }
 
+/* Waits until the other end of a pipe is closed, which the death of who holds it does, too: nobody else would end this process then. */
+static _Noreturn void wait_for_end(const int ends[2])
+{
+    char byte;
+    (void)close(ends[1]);
+    while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+        ;
+    _exit(0);
+}
+
 /* With an init that only waits, and a worker that only leaves. Returns 0 or -1 with err. */
 static int try_visit(const struct jail *jail, struct err *err)
 {
     struct visit visit = {.jail = jail, .report_fd = -1, .door_fd = -1, .admitted_fd = -1};
-    int          failed;
+    int          ends[2], failed;
 
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_errno(err, "pipe");
     visit.init_pid = clone_process(jail->clone_flags, -1);
-    if (visit.init_pid < 0)
-        return err_errno(err, "clone");
-    if (visit.init_pid == 0) {
-        for (;;)
-            (void)pause();
+    if (visit.init_pid == 0)
+        wait_for_end(ends);
+    failed = visit.init_pid < 0 ? err_errno(err, "clone") : visit_make(&visit, err);
+    if (visit.init_pid > 0) {
+        (void)kill(visit.init_pid, SIGKILL);
+        while (waitpid(visit.init_pid, NULL, 0) < 0 && errno == EINTR)
+            ;
     }
-    failed = visit_make(&visit, err);
-    (void)kill(visit.init_pid, SIGKILL);
-    while (waitpid(visit.init_pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    (void)close(ends[0]);
+    (void)close(ends[1]);
     return failed;
 }
 
