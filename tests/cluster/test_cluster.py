@@ -312,6 +312,16 @@ def test_one_is_replaced_while_clients_go_on(cluster, make_server):
     assert not wrong and len(seen) > 30, (len(seen), wrong[:5])
 
 
+def of_the_killed(ask):
+    """What is sent on a connection that had been kept, and broke just then, is answered 502: whether it was read nobody knows. There are a few of them."""
+    for _ in range(10):
+        answer = ask()
+        if answer.status != 502:
+            break
+        assert answer.json["code"] == "INSTANCE_FAILED"
+    return answer
+
+
 def test_one_is_killed_and_only_its_sessions_are_lost(cluster, make_server):
     client, victim = cluster.client, cluster.instances[2]
     sessions = one_on_each(client)
@@ -322,14 +332,12 @@ def test_one_is_killed_and_only_its_sessions_are_lost(cluster, make_server):
     for stream in streams.values():
         next(event for event in stream if event.type == "inputRequest")
     victim.kill()
-    answer = client.run("print(x)", sessions[2])
-    if answer.status == 502:  # sent on a connection that had been kept, and broke just then: whether it was read nobody knows
-        assert answer.json["code"] == "INSTANCE_FAILED"
-        answer = client.run("print(x)", sessions[2])
+    answer = of_the_killed(lambda: client.run("print(x)", sessions[2]))
     assert answer.status == 503 and answer.headers["content-type"].startswith("application/json"), answer
     assert answer.json["code"] == "INSTANCE_DOWN" and answer.headers["retry-after"]
     for path in (f"/api/v1/sessions/{sessions[2]}", f"/api/v1/executions/{runs[2]}/events"):
-        assert (client.get(path).status, client.get(path).json["code"]) == (503, "INSTANCE_DOWN")
+        answer = of_the_killed(lambda path=path: client.get(path))
+        assert (answer.status, answer.json["code"]) == (503, "INSTANCE_DOWN")
     streams[2].close()
     for number in (0, 1):
         assert client.post(f"/api/v1/executions/{runs[number]}/input", {"text": "still here"}).status == 202

@@ -84,8 +84,25 @@ def alive(pids):
     return [pid for pid in pids if state(pid) not in ("", "Z", "X")]
 
 
+OF_SESSIONS = "penny-zygote", "penny-init", "penny-worker"
+
+
+def _bury(known):
+    """
+    Of a server that was killed who was sent into a session to start its worker may come to us, dead: a process of that session's namespace, whose init
+    can't end before somebody has waited for all of them. The service's first process does, and where that is killed, too, the machine's.
+    """
+    for pid in children(os.getpid()):
+        if pid not in known and name(pid) in OF_SESSIONS and state(pid) == "Z":
+            try:
+                os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+
 def adopted(known):
     """Living children of ours that we did not start: what a server left behind."""
+    _bury(known)
     return [pid for pid in alive(children(os.getpid())) if pid not in known]
 
 

@@ -226,6 +226,8 @@ class Server:
                 except ProcessLookupError:
                     pass
             self.process.wait()
+            RUNNING.pop(self.pid, None)
+            until(lambda: not [p for p in processes.adopted(RUNNING) if processes.name(p) in processes.OF_SESSIONS], "what it has started ends with it", 30)
         if self.process is not None:
             RUNNING.pop(self.pid, None)
 
