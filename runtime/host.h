@@ -22,7 +22,7 @@ int host_start(const struct policy *policy, const char *imports_json, struct err
 
 /*
  * Leaves the allocators so that a fork touches as little as possible: free memory returned, the paths a session runs first walked
- * once, private memory moved to huge pages. Takes tens of ms. Whatever the zygote does after it makes every session dearer.
+ * once, private memory turned into a file (host_image.h). Takes tens of ms. Whatever the zygote does after it makes every session dearer.
  * program: this very program, on a mount that no session can write to (host_program.h); or NULL.
  */
 void host_settle(const char *program);

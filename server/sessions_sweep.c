@@ -59,12 +59,8 @@ static bool may_go(const struct session *session, bool is_surplus)
     return session_is_over(session) || (is_surplus && session_is_kept(session)) || json_time_now() >= session_ended_ms(session) + kept_ms;
 }
 
-struct shedding {
-    int64_t  now_ms;
-    unsigned left;
-};
-
-struct hibernation {
+/* Of those that nobody uses something is asked, of so many at once. */
+struct asking {
     int64_t  now_ms;
     uint32_t after_ms;
     unsigned left;
@@ -72,14 +68,14 @@ struct hibernation {
 
 static void hibernate_one(void *session, void *arg)
 {
-    struct hibernation *now = arg;
+    struct asking *now = arg;
     now->left -= now->left > 0 && session_hibernate(session, now->now_ms, now->after_ms);
 }
 
 static void hibernate(struct sessions *sessions)
 {
     const struct policies *policies = sessions->settings.policies;
-    struct hibernation     now      = {.now_ms = monotonic_ms(), .left = SESSIONS_HIBERNATE_AT_ONCE};
+    struct asking          now      = {.now_ms = monotonic_ms(), .left = SESSIONS_HIBERNATE_AT_ONCE};
     if (policies == NULL || policies->hibernate_after_ms == 0)
         return;
     now.after_ms = policies->hibernate_after_ms;
@@ -88,13 +84,13 @@ static void hibernate(struct sessions *sessions)
 
 static void shed_one(void *session, void *arg)
 {
-    struct shedding *now = arg;
+    struct asking *now = arg;
     now->left -= now->left > 0 && session_shed(session, now->now_ms);
 }
 
 static void shed(struct sessions *sessions)
 {
-    struct shedding now = {.now_ms = monotonic_ms(), .left = SESSIONS_SHED_AT_ONCE};
+    struct asking now = {.now_ms = monotonic_ms(), .left = SESSIONS_SHED_AT_ONCE};
     table_each(sessions->by_id, shed_one, &now);
 }
 
