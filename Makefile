@@ -29,7 +29,7 @@ SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROU
 SHARED_WALK  := err fdio
 # The zygote: its loop, a fork, a session's init; the jail's layers in the order of jail.c; then the interpreter, from its start to a cell's end.
 RUNTIME_WALK := zygote zygote_loop zygote_end retired spawn spawn_ends visit clone children processes stats init_program init_fork init spawn_report init_member init_mark init_adopt init_fold \
-                init_file init_file_walk worker jail jail_enter jail_worker jail_namespace jail_cgroup_place jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_signal jail_seccomp \
+                init_file init_file_walk worker jail jail_enter jail_worker jail_namespace jail_cgroup_place jail_cgroup_claim jail_cgroup jail_cgroup_family jail_user jail_root jail_workspace jail_rlimit jail_capability jail_landlock jail_network jail_signal jail_seccomp \
                 host host_module host_names host_report host_worker host_fresh host_request host_frame host_input host_guard host_signal host_deadline \
                 host_cell host_split host_compile host_source host_boundary host_stream host_encode host_event host_files host_leftover \
                 host_memory host_mappings host_program host_image host_pages host_account host_park host_adopt

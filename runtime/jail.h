@@ -134,6 +134,8 @@ void jail_workspace_release(const struct jail *jail, const struct jail_session *
 void jail_cgroup_release(const struct jail *jail, uint32_t session, bool with_memory);
 /* In a new zygote: removes the groups without a process, which one that died had not removed yet. */
 void jail_cgroup_sweep(const struct jail *jail);
+/* Removes what services beside ours have left that were killed with their zygotes. */
+void jail_cgroup_clear(const struct jail *jail);
 /* In the zygote, at its end. */
 void jail_done(struct jail *jail);
 /* After jail_done, when the service is not to go on: our control group passes on what it did before, and the processes that were moved aside go

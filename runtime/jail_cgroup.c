@@ -260,8 +260,7 @@ void jail_cgroup_sweep(const struct jail *jail)
     }
 }
 
-/* Groups that were busy when their session ended, and then the one that held them. Returns false when that one is busy still. */
-static bool remove_group(int parent_fd, const char *name)
+bool jail_cgroup_remove(int parent_fd, const char *name)
 {
     int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -275,7 +274,7 @@ static bool remove_group(int parent_fd, const char *name)
 static void remove_group_patiently(int parent_fd, const char *name)
 {
     const struct timespec moment = {.tv_nsec = 2000000};
-    for (int i = 0; i < REMOVALS_MAX && !remove_group(parent_fd, name); i++)
+    for (int i = 0; i < REMOVALS_MAX && !jail_cgroup_remove(parent_fd, name); i++)
         (void)nanosleep(&moment, NULL);
 }
 

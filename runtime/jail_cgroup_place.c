@@ -244,7 +244,7 @@ static int delegate(struct jail *jail, int kind)
     if (pass_on(own_fd, '+', controller) < 0)
         return -1;
     jail->cgroup_switched |= is_passed ? 0 : 1u << kind;
-    group_fd = jail_cgroup_make(own_fd, jail->cgroup_name);
+    group_fd = jail_cgroup_claim(own_fd, jail->cgroup_name);
     if (group_fd >= 0 && pass_on(group_fd, '+', controller) < 0)
         fdio_close(&group_fd);
     return group_fd;
@@ -274,7 +274,7 @@ static void prepare_v1(struct jail *jail)
     for (int i = 0; i < CGROUP_KINDS; i++) {
         int own_fd = open_own(jail_cgroup_controllers[i]);
         if (own_fd >= 0)
-            jail->cgroup_fd[i] = jail_cgroup_make(own_fd, jail->cgroup_name);
+            jail->cgroup_fd[i] = jail_cgroup_claim(own_fd, jail->cgroup_name);
         if (jail->cgroup_fd[i] >= 0)
             jail->cgroup_version = 1;
         fdio_close(&own_fd);
@@ -286,8 +286,7 @@ int jail_cgroup_prepare(struct jail *jail, struct err *err)
     int why;
 
     (void)err;
-    /* the supervisor's pid: a zygote that replaces a dead one finds the groups of its sessions again */
-    (void)snprintf(jail->cgroup_name, sizeof jail->cgroup_name, "penny-%d", (int)getppid());
+    jail_cgroup_name(jail, getppid()); /* a zygote that replaces a dead one finds the groups of its sessions again */
     why = prepare_v2(jail);
     if (jail->cgroup_version == 0)
         prepare_v1(jail);

@@ -27,12 +27,20 @@ void jail_workspace_done(const struct jail *jail);
 /* jail_cgroup_place.c: where the groups are made. */
 int jail_cgroup_prepare(struct jail *jail, struct err *err);
 
+/* jail_cgroup_claim.c: whose they are. */
+/* Fills jail->cgroup_name: no other service on this machine has that name, nor has had it since the machine was started. */
+void jail_cgroup_name(struct jail *jail, pid_t supervisor);
+/* Makes the group unless it is there, and locks it for as long as the descriptor that is returned is open. -1 with errno. */
+int jail_cgroup_claim(int parent_fd, const char *name);
+
 /* jail_cgroup.c: memory, processes and processor time, held by the kernel; stats.c reads them. */
 extern const char *const jail_cgroup_controllers[CGROUP_KINDS];
 /* Writes one file of a group. Returns 0, or -1 with errno. */
 int jail_cgroup_write(int dir_fd, const char *path, const char *text);
 /* Makes a group unless it is there, and opens it. Returns a descriptor or -1 with errno. */
-int  jail_cgroup_make(int parent_fd, const char *name);
+int jail_cgroup_make(int parent_fd, const char *name);
+/* Removes a service's group and those in it that have no process. Returns false when one of them has. */
+bool jail_cgroup_remove(int parent_fd, const char *name);
 int  jail_cgroup_reserve(const struct jail *jail, const struct jail_session *session, struct err *err);
 int  jail_cgroup_enter(const struct jail *jail, const struct jail_session *session, struct err *err);
 void jail_cgroup_done(struct jail *jail);

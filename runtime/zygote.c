@@ -149,6 +149,7 @@ static int start_in_jail(struct zygote *zygote, struct err *err)
     if (visit_seal(&zygote->jail, err) < 0)
         return -1;
     jail_cgroup_sweep(&zygote->jail);
+    jail_cgroup_clear(&zygote->jail);
     return zygote_greet(zygote, err);
 }
 

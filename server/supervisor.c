@@ -75,6 +75,8 @@ static void on_child_exit(struct supervisor *s, struct child *child, int status)
     child_on_exit(child, wanted);
     if (s->phase == PHASE_STARTING)
         fail_start(s, "the %s %s before the service was ready", child->name, text);
+    else if (s->phase == PHASE_DRAINING && child == &s->zygote && status != 0)
+        log_error("the %s %s before it was asked to", child->name, text);
     else if (wanted && !(child == &s->server && s->upgrade == UPGRADE_SERVER))
         log_error("the %s %s; it is started again%s", child->name, text, child->delay_ms > 200 ? " after a pause, since it died soon" : "");
     if (child == &s->server && s->phase == PHASE_DRAINING)
@@ -265,7 +267,8 @@ static void loop(struct supervisor *s)
 static void end_child(struct child *child, int signal, int64_t patience_ms)
 {
     int64_t deadline = child_now_ms() + patience_ms;
-    int     status;
+    int     status   = 0;
+    char    text[80];
     if (child->pid == 0)
         return;
     (void)kill(child->pid, signal);
@@ -273,10 +276,14 @@ static void end_child(struct child *child, int signal, int64_t patience_ms)
         if (child_now_ms() >= deadline) {
             log_warn("the %s did not end in time and is killed", child->name);
             (void)kill(child->pid, SIGKILL);
-            (void)waitpid(child->pid, &status, 0);
+            (void)waitpid(child->pid, NULL, 0);
             break;
         }
         (void)poll(NULL, 0, 5);
+    }
+    if (WIFSIGNALED(status) && WTERMSIG(status) != signal) {
+        child_describe_status(status, text, sizeof text);
+        log_error("the %s %s while it was ending", child->name, text);
     }
     child_on_exit(child, false);
 }

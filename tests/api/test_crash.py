@@ -65,6 +65,20 @@ def test_nothing_is_left_when_the_supervisor_is_killed(make_server, tier):
     server.assert_nothing_left(seconds=30)
 
 
+def test_what_a_service_leaves_that_was_killed_whole_goes_with_the_next(make_server):
+    """Nobody was there to remove its control groups. Those of one that lives stay, also where no session is in them."""
+    idle, killed = (make_server(env={"SANDBOX_POOL_SIZE": size}).start() for size in ("0", "2"))
+    if not idle.client.health()["isolation"]["layers"]["cgroupMemory"]["active"]:
+        pytest.skip("no control group can be made here")
+    assert killed.client.stdout("print(1)", killed.client.session()) == "1\n"
+    os.kill(until(killed.zygote_pid, "a zygote runs"), signal.SIGSTOP)  # or it would see the supervisor's end first
+    killed.kill()
+    assert killed.cgroups() and idle.cgroups()
+    make_server(env={"SANDBOX_POOL_SIZE": "0"}).start()
+    assert not killed.cgroups()
+    assert idle.client.stdout("print(2)", idle.client.session()) == "2\n"
+
+
 def test_the_server_process_may_die(make_server):
     server = make_server(env={"SANDBOX_DRAIN": "500"}).start()
     client = server.client

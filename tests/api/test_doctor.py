@@ -20,7 +20,7 @@ def test_it_leaves_nothing_behind():
     assert done.stderr == ""
     assert [m for m in processes.mounts() - mounts if "penny" in m] == []
     assert open("/proc/self/cgroup").read() == own
-    assert processes.cgroups_of(done.pid) == set()
+    assert processes.cgroups_of(done.group_name) == set()
     new = [os.path.join(d, name) for d, before in zip(("/run", "/tmp"), places) for name in set(os.listdir(d)) - before if name.startswith("penny-sandbox-")]
     until(lambda: not any(map(_is_idle, new)), f"none of {new} is left empty")  # other tests' servers and doctors make such directories, and use them or go
 

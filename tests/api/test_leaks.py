@@ -70,14 +70,15 @@ def test_a_control_group(leaking, server, client, session):
     """The name that is looked for is that of a real server's groups."""
     if not client.health()["isolation"]["layers"]["cgroupMemory"]["active"]:
         pytest.skip("no control group can be made here")
-    assert processes.cgroups_of(server.pid)
-    place = next(path for path in sorted(processes.cgroups_of(server.pid)) if path.endswith(f"penny-{server.pid}"))
-    fake = leaking(f"os.mkdir({str(Path(place).parent)!r} + f'/penny-{{os.getpid()}}')")
+    assert server.cgroups()
+    place = next(path for path in sorted(server.cgroups()) if path.endswith(server.group_name))
+    start = "open('/proc/self/stat').read().rpartition(')')[2].split()[19]"
+    fake = leaking(f"os.mkdir({str(Path(place).parent)!r} + f'/penny-{{os.getpid()}}-' + {start})")
     try:
         with pytest.raises(AssertionError, match="control groups left behind"):
             fake.assert_nothing_left()
     finally:
-        for path in processes.cgroups_of(fake.pid):
+        for path in fake.cgroups():
             os.rmdir(path)
     fake.assert_nothing_left()
 

@@ -50,7 +50,7 @@ def cpu_is_held(server):
 def per_cents(server):
     """What the kernel holds the jails of this server to, by its own word."""
     found = set()
-    for group in map(Path, processes.cgroups_of(server.pid)):
+    for group in map(Path, server.cgroups()):
         if not group.name.startswith("s"):  # it holds the jails
             continue
         for name in ("cpu.cfs_quota_us", "cpu.max"):

@@ -293,7 +293,7 @@ def test_groups_of_ended_sessions_go_although_the_zygote_has_died(make_server):
         pytest.skip("no control group can be made here")
 
     def deserted():
-        return [path for path in processes.cgroups_of(server.pid) if re.fullmatch(r".*/s[0-9]+", path) and is_deserted(path)]
+        return [path for path in server.cgroups() if re.fullmatch(r".*/s[0-9]+", path) and is_deserted(path)]
 
     def is_deserted(group):
         try:

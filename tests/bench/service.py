@@ -60,7 +60,7 @@ def end(service, sessions, connections=16):
 
 def end_wholly(service, sessions):
     """Deletes sessions. Returns the seconds until the last was answered, and until there is neither a process nor a control group of them; the pool's stay."""
-    places = [place for place in processes.cgroups_of(service.pid) if place.endswith(f"penny-{service.pid}")]
+    places = [place for place in service.cgroups() if place.endswith(service.group_name)]
     start = time.monotonic()
     answered = end(service, sessions)
     groups = lambda: max((sum(name[0] == "s" and name[1:].isdigit() for name in os.listdir(place)) for place in places), default=0)  # noqa: E731

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from . import tiers
+from . import processes, tiers
 from .server import BUILD, ROOT, free_port
 
 
@@ -13,9 +13,10 @@ def doctor(*args, prefix=(), program=None, **env):
     if BUILD != ROOT / "build":
         base.update({"SANDBOX_PYTHON": str(ROOT / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(ROOT / "policies"), "SANDBOX_PYTHON_LIBRARY": str(ROOT / "runtime/python")})
     process = subprocess.Popen([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**base, **env}, cwd="/")
+    group_name = processes.group_name(process.pid)
     out, err = process.communicate(timeout=60)
     done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
-    done.pid = process.pid
+    done.group_name = group_name
     return done
 
 

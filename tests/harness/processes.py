@@ -121,6 +121,12 @@ def mounts():
     return set(Path("/proc/self/mounts").read_text().splitlines()) if _has_own_mounts else set()
 
 
-def cgroups_of(pid):
-    """What there is of the control groups that the service with this supervisor makes."""
-    return {path for path, _, _ in os.walk("/sys/fs/cgroup") if f"penny-{pid}" in path.split("/")}
+def group_name(pid):
+    """What the control groups of the service are called whose supervisor this is: its pid, which others have had before it, and when it was started, in ticks."""
+    start = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return f"penny-{pid}-{start}"
+
+
+def cgroups_of(name):
+    """What there is of the control groups of this name, and below them."""
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup") if name in path.split("/")}

@@ -124,6 +124,7 @@ class Server:
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/", start_new_session=True,
                                             pass_fds=self.pass_fds)
         RUNNING[self.process.pid] = self
+        self.group_name = processes.group_name(self.process.pid)
         return self
 
     def start(self):
@@ -158,6 +159,9 @@ class Server:
             if part in processes.command(pid):
                 return pid
         return None
+
+    def cgroups(self):
+        return processes.cgroups_of(self.group_name)
 
     def zygote_pid(self):
         return self._child("penny-zygote")
@@ -207,7 +211,7 @@ class Server:
         processes.reap(RUNNING)
         mounts = processes.mounts() - self.mounts_before
         assert not mounts, f"mounts left behind: {mounts}"
-        groups = processes.cgroups_of(self.pid)
+        groups = self.cgroups()
         assert not groups, f"control groups left behind: {groups}\n{self.log()[-2000:]}"
         log = self.log()
         assert not any(mark in log for mark in SANITIZER), log[-6000:]

@@ -24,7 +24,7 @@ def landlock_abi():
 
 
 def groups(server):
-    return GROUPS / f"penny-{server.pid}"
+    return GROUPS / server.group_name
 
 
 def test_only_version_2_is_here():
@@ -242,7 +242,7 @@ def test_a_group_that_was_delegated_to_an_ordinary_user(make_server):
         session = server.client.session()
         server.client.execute("1", session)
         inits = [p for p in processes.descendants(server.pid) if processes.name(p) == "penny-init"]
-        assert f"/user.service/penny-{server.pid}/s" in Path(f"/proc/{inits[0]}/cgroup").read_text()
+        assert f"/user.service/{server.group_name}/s" in Path(f"/proc/{inits[0]}/cgroup").read_text()
 
 
 def test_a_read_only_view_of_the_groups_is_no_obstacle_for_root(make_server):
