@@ -66,10 +66,11 @@ def _copy_tree(copy):
     subprocess.run(["chmod", "-R", "a+rX", str(copy)], check=True)
 
 
+@lru_cache(maxsize=None)
 def _shared_copy():
     """One copy for all processes of a run (run.py names and removes it); the first that needs it makes it. Alone, one of our own."""
     named = os.environ.get("PENNY_TEST_TREE")
-    copy = Path(named or f"{tempfile.gettempdir()}/penny-test-tree-{os.getpid()}")
+    copy = Path(named or tempfile.mkdtemp(prefix="penny-test-tree-"))
     copy.mkdir(mode=0o755, exist_ok=True)
     with open(copy / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
