@@ -1,17 +1,25 @@
 """deploy/kubernetes and deploy/cluster: what they name exists, and what belongs together is the same. (Schemas, and the proxies themselves:
 make cluster-test.)"""
 
+import hashlib
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 import yaml
 
-from harness import BUILD, ROOT
+from harness import BUILD, ROOT, free_port, tiers, until
 from harness.kustomize import PROGRAM, build
 
+sys.path.insert(0, str(ROOT / "tests/container"))
+import lines  # noqa: E402
+
 PLACES = sorted(path.parent for path in (ROOT / "deploy/kubernetes").rglob("kustomization.yaml"))
+KEY = "penny_alice_0123456789abcdef"
 NAMES = [str(place.relative_to(ROOT / "deploy/kubernetes")) for place in PLACES]
 
 
@@ -101,7 +109,60 @@ def test_a_pod_says_what_it_requires_of_its_isolation(objects):
         assert required == "none" and restricted
     else:
         assert required == ("full" if not restricted else "namespace" if local else "process")
-        assert restricted or (local and pod["hostUsers"] is False and set(can["capabilities"]["add"]) == {"SYS_ADMIN", "SETUID", "SETGID"})
+        [flags, _] = lines.LINES["Full"]
+        assert restricted or (local and set(can["capabilities"]["add"]) == {flags[i + 1] for i, flag in enumerate(flags) if flag == "--cap-add"}), "as it was tested"
+        # what the API server refuses: Unmasked without a user namespace; and what could never be full: there sessions' users are not to be had
+        assert "procMount" not in can and "hostUsers" not in pod
+
+
+def volumes(pod, container, directory, group):
+    """{mountPath: directory} of the pod's volumes, as the kubelet makes them: they are root's, and the pod's group may write them. A Secret's files are links."""
+    places = {}
+    for mount in container["volumeMounts"]:
+        [volume] = [v for v in pod["volumes"] if v["name"] == mount["name"]]
+        place = places[mount["mountPath"]] = directory / f"volume-{mount['name']}"
+        place.mkdir()
+        if "secret" in volume:
+            (place / "..data").mkdir()
+            for item in volume["secret"]["items"]:
+                file = place / "..data" / item["key"]
+                file.write_text(f"alice:{hashlib.sha256(KEY.encode()).hexdigest()}\n")
+                (place / item["path"]).symlink_to(f"..data/{item['key']}")
+                os.chown(file, -1, group)
+                file.chmod(volume["secret"]["defaultMode"])
+        else:
+            os.chown(place, -1, group)
+            place.chmod(0o2777)
+    return places
+
+
+def test_a_pod_starts(objects, make_server, client):
+    """With its user's rights, capabilities, settings and volumes (the image and the runtime's own filter are container-test's): it serves, in the tier it requires."""
+    _, pod, container = instance(objects)
+    can, environment = container["securityContext"], {one["name"]: one.get("value") for one in container["env"]}
+    tier = {"full": "root", "namespace": "user"}.get(environment["SANDBOX_REQUIRE_ISOLATION"], "process")
+    reason = "only root starts others" if os.geteuid() != 0 else tiers.tier_reason(tier)
+    if reason:
+        pytest.skip(reason)
+    server = make_server(tier=tier)
+    group = 0 if tier == "root" else tiers.uid(tier)
+    if tier == "root":
+        environment["SANDBOX_REQUIRE_ISOLATION"] = client.health()["isolation"]["level"]  # of root on this very machine
+    places = volumes(pod, container, server.directory, group)
+    for name, value in environment.items():
+        below = [path for path in places if f"{value}/".startswith(f"{path}/")]
+        server.env[name] = str(places[below[0]]) + value[len(below[0]):] if below else value
+    server.env.update(SANDBOX_INSTANCE="penny-sandbox-1", SANDBOX_PORT=None, SANDBOX_OPERATOR_KEY=None, TMPDIR=str(places["/tmp"]), SANDBOX_POOL_SIZE="1")
+    kept = ",".join(["-all", "+dac_override", *(f"+{name.lower()}" for name in can["capabilities"].get("add", []))])  # a container's group has an owner who may write it, a machine's perhaps not
+    server.args = ["--no-new-privs", f"--bounding-set={kept}", str(server.executable)] if tier == "root" else []
+    server.executable = shutil.which("setpriv") if tier == "root" else server.executable
+    server.args.append(f"--port={free_port()}")
+    server.launch(int(server.args[-1].partition("=")[2]))
+    until(server.answers, "the pod's readiness probe is content", 60)
+    made = server.client.post("/api/v1/execute", {"code": "print(6 * 7)"}, headers={"X-API-Key": KEY, "Host": "penny-sandbox.default.svc.cluster.local:8080"})
+    assert made.status == 200 and made.json["output"]["stdout"] == "42\n" and made.json["sessionId"].startswith("0001"), made
+    assert server.client.get("/api/v1/sessions").status == 401
+    assert server.client.get("/metrics", headers={"X-API-Key": KEY, "Host": "10.1.2.3:3003"}).status == 200, "as Prometheus asks, and the probes: by the pod's address"
 
 
 def test_the_proxies_know_the_same_things():
