@@ -17,34 +17,47 @@
 
 enum { SANDBOX_ID = 1000 };
 
-/* Root of a container may lack CAP_SETUID: find out in a child. */
-static bool can_set_uid(uid_t uid)
+/* Root of a container may lack CAP_SETUID, or have no such user: find out in a child. Returns 0 or errno. */
+static int try_uid(uid_t uid)
 {
     int   status = 0;
     pid_t pid    = fork();
     if (pid < 0)
-        return false;
+        return errno;
     if (pid == 0)
-        _exit(setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0);
+        _exit(setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ? errno : 0);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
+}
+
+/* The last of them: where there are few, the first may be there and others not. */
+static int try_uids(const struct policy *policy)
+{
+    int refused = try_uid(policy->uid_base);
+    return refused != 0 ? refused : try_uid(policy->uid_base + policy->uid_count - 1);
 }
 
 int jail_user_prepare(struct jail *jail, struct err *err)
 {
-    const struct policy *policy = jail->policy;
+    const struct policy *policy  = jail->policy;
+    unsigned             last    = (unsigned)(policy->uid_base + policy->uid_count - 1);
+    int                  refused = 0;
 
     (void)err;
     jail->map_uid = geteuid();
     jail->map_gid = getegid();
-    if (getuid() == 0 && policy->uid_count > 0 && can_set_uid(policy->uid_base)) {
-        jail->unique_uid = true;
-        jail_active(jail, LAYER_HOST_UID, "one per session, %u to %u", (unsigned)policy->uid_base,
-                    (unsigned)(policy->uid_base + policy->uid_count - 1));
-        return 0;
-    }
-    jail_inactive(jail, LAYER_HOST_UID, "the server was not started as root: all sessions are its own user on the host");
+    if (getuid() != 0)
+        jail_inactive(jail, LAYER_HOST_UID, "the server was not started as root: all sessions are its own user on the host");
+    else if (policy->uid_count == 0)
+        jail_inactive(jail, LAYER_HOST_UID, "process.uidCount of resources.json is 0: all sessions are the server's own user on the host");
+    else if ((refused = try_uids(policy)) != 0)
+        jail_inactive(jail, LAYER_HOST_UID,
+                      "root here can't become the users %u to %u (%s): all sessions are the server's own user on the host",
+                      (unsigned)policy->uid_base, last, strerror(refused));
+    else
+        jail_active(jail, LAYER_HOST_UID, "one per session, %u to %u", (unsigned)policy->uid_base, last);
+    jail->unique_uid = jail->report[LAYER_HOST_UID].active;
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "doctor_capacity.h"
 #include "doctor_finding.h"
+#include "doctor_given.h"
 #include "doctor_host.h"
 #include "doctor_probe.h"
 #include "log.h"
@@ -60,6 +61,7 @@ static void look_at_policies(const struct config *config, json_t *findings, json
         doctor_isolation(config, report, findings);
     (void)json_object_set_new(result, "capacity", doctor_capacity(&policies, report, findings));
     (void)json_object_set_new(result, "isolation", report != NULL ? report : json_null());
+    doctor_given(config, policies.packages.enabled, findings);
     policies_done(&policies);
 }
 

@@ -159,20 +159,37 @@ static const char *advice_on_user_namespace(void)
         return "sysctl -w kernel.unprivileged_userns_clone=1, or start it as root";
     if (doctor_read_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
         return "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or start it as root";
-    return "in a container: --security-opt seccomp=unconfined --cap-add SYS_ADMIN; else --user-namespaces=on";
+    return "in a container: --security-opt seccomp=deploy/container/seccomp.json (deploy/container/README.md has its flags, also for "
+           "AppArmor)";
 }
 
-static const char *advice_on(const char *layer)
+static const char *advice_on_host_uid(void)
+{
+    if (geteuid() != 0)
+        return "start it as root: the server process gives that up at once";
+    return "in a container: --cap-add SETUID --cap-add SETGID; in a user namespace: process.uidBase and uidCount in resources.json, among "
+           "the "
+           "users of /proc/self/uid_map";
+}
+
+static const char *advice_on_control_groups(void)
+{
+    if (access("/run/systemd/system", F_OK) == 0)
+        return "start it by systemd: systemctl start penny-sandbox, or: systemd-run --pty -p Delegate=yes penny-sandbox";
+    return "in a container: the flags for full of deploy/container/README.md; else as root, or by a manager that delegates a control group";
+}
+
+static const char *advice_on(const struct config *config, const char *layer)
 {
     if (strcmp(layer, "userNamespace") == 0)
-        return advice_on_user_namespace();
+        return config->allow_user_namespaces ? advice_on_user_namespace() : "--user-namespaces=on";
     if (strstr(layer, "Namespace") != NULL || strcmp(layer, "readOnlyRoot") == 0 || strcmp(layer, "workspace") == 0 ||
         strcmp(layer, "proc") == 0)
         return "comes with userNamespace";
     if (strcmp(layer, "hostUid") == 0)
-        return "start it as root: the server process gives that up at once";
+        return advice_on_host_uid();
     if (strncmp(layer, "cgroup", 6) == 0)
-        return "start it by systemd: systemctl start penny-sandbox, or: systemd-run --pty -p Delegate=yes penny-sandbox";
+        return advice_on_control_groups();
     if (strcmp(layer, "landlock") == 0)
         return "boot with lsm=landlock,... on the kernel's command line (CONFIG_SECURITY_LANDLOCK)";
     return "a kernel with CONFIG_SECCOMP_FILTER";
@@ -213,7 +230,7 @@ void doctor_isolation(const struct config *config, const json_t *report, json_t 
     {
         bool        active = json_is_true(json_object_get(layer, "active"));
         const char *detail = json_string_value(json_object_get(layer, active ? "detail" : "reason"));
-        doctor_find(findings, name, active ? DOCTOR_OK : DOCTOR_WEAK, advice_on(name), "%s", detail != NULL ? detail : "");
+        doctor_find(findings, name, active ? DOCTOR_OK : DOCTOR_WEAK, advice_on(config, name), "%s", detail != NULL ? detail : "");
     }
     look_at_visits(report, findings);
 }

@@ -89,18 +89,25 @@ static int make_anywhere(struct package_dir *dir, struct err *err)
     return err_errno(err, "cannot make a package directory in %s", temporary);
 }
 
-static int make_named(struct package_dir *dir, const char *wanted, struct err *err)
+int package_dir_look(const char *wanted, struct err *err)
 {
     struct stat st;
-    char       *absolute;
-    dir->ours    = false;
-    dir->lock_fd = -1;
-    if (mkdir(wanted, 0755) < 0 && errno != EEXIST)
-        return err_errno(err, "cannot make the package directory %s", wanted);
     if (stat(wanted, &st) < 0)
         return err_errno(err, "cannot use the package directory %s", wanted);
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
         return err_set(err, EPERM, "the package directory %s must be a directory of ours that nobody else can write", wanted);
+    return 0;
+}
+
+static int make_named(struct package_dir *dir, const char *wanted, struct err *err)
+{
+    char *absolute;
+    dir->ours    = false;
+    dir->lock_fd = -1;
+    if (mkdir(wanted, 0755) < 0 && errno != EEXIST)
+        return err_errno(err, "cannot make the package directory %s", wanted);
+    if (package_dir_look(wanted, err) < 0)
+        return -1;
     absolute = realpath(wanted, NULL);
     if (absolute == NULL || strlen(absolute) >= sizeof dir->path) {
         free(absolute);

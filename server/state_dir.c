@@ -34,18 +34,25 @@ static int make_anywhere(struct state_dir *dir, struct err *err)
     return err_errno(err, "cannot make a state directory in %s", temporary);
 }
 
-static int make_named(struct state_dir *dir, const char *wanted, struct err *err)
+int state_dir_look(const char *wanted, struct err *err)
 {
     struct stat st;
-    dir->ours = false;
-    if (mkdir(wanted, 0700) < 0 && errno != EEXIST)
-        return err_errno(err, "cannot make the state directory %s", wanted);
     if (stat(wanted, &st) < 0)
         return err_errno(err, "cannot use the state directory %s", wanted);
     /* 0711 is what a zygote without mount namespaces has made of it, for sessions to pass through */
-    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 066) != 0 || chmod(wanted, 0700) < 0)
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 066) != 0)
         return err_set(err, EPERM, "the state directory %s must be a directory of ours with mode 0700", wanted);
     return 0;
+}
+
+static int make_named(struct state_dir *dir, const char *wanted, struct err *err)
+{
+    dir->ours = false;
+    if (mkdir(wanted, 0700) < 0 && errno != EEXIST)
+        return err_errno(err, "cannot make the state directory %s", wanted);
+    if (state_dir_look(wanted, err) < 0)
+        return -1;
+    return chmod(wanted, 0700) == 0 ? 0 : err_errno(err, "cannot use the state directory %s", wanted);
 }
 
 int state_dir_make(struct state_dir *dir, const char *wanted, struct err *err)

@@ -15,6 +15,9 @@ struct state_dir {
 /* Makes `wanted` (mode 0700) where it does not exist, or a fresh directory under /run or $TMPDIR when wanted is "". Returns 0 or -1. */
 int state_dir_make(struct state_dir *dir, const char *wanted, struct err *err);
 
+/* Whether it would take this directory, which is there. Returns 0, or -1 with err. */
+int state_dir_look(const char *wanted, struct err *err);
+
 /* Removes the directory if it is ours, and what is in it. Follows no link and crosses no mount. */
 void state_dir_remove(struct state_dir *dir);
 

@@ -3,9 +3,16 @@
 import json
 import os
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
-from harness import free_port, processes, until, write_policies
-from harness.doctor import compare_with_health, doctor, finding
+import pytest
+
+from harness import BUILD, free_port, processes, until, write_policies
+from harness.doctor import compare_with_health, doctor, environment, finding
+
+SMALL = Path(__file__).parents[1] / "harness/small_user_namespace.py"
 
 
 def test_it_says_of_the_jail_what_the_service_says(server):
@@ -45,7 +52,49 @@ def test_isolation_that_is_required_and_not_there():
     report = json.loads(done.stdout)
     assert done.returncode == 2
     assert finding(report, "isolation") | {"advice": None} == {"name": "isolation", "status": "failed", "found": "process; required is full", "advice": None}
-    assert "turned off by configuration" in finding(report, "userNamespace")["found"] and finding(report, "userNamespace")["advice"]
+    assert "turned off by configuration" in finding(report, "userNamespace")["found"] and finding(report, "userNamespace")["advice"] == "--user-namespaces=on"
+
+
+def test_files_and_directories_that_a_service_would_not_start_with(tmp_path):
+    """Each against what a service says that is started with it; and nothing is made by looking."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "keys").write_text(f"alice:{'0' * 64}\n")
+    (tmp_path / "wrong").write_text("no line of keys\n")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    before = sorted(tmp_path.iterdir())
+    good = [f"--keys-file={tmp_path}/keys", f"--audit-log={tmp_path}/audit", f"--state-dir={tmp_path}/state/", f"--package-dir={tmp_path}/packages"]
+    report = json.loads(doctor("--json", *good).stdout)
+    names = ("keys", "auditLog", "stateDirectory", "packageDirectory")
+    assert [finding(report, name)["status"] for name in names] == ["ok"] * 4, report["findings"]
+    wrong = {"keys": ["--keys-file=/no/such/file", f"--keys-file={tmp_path}/wrong"], "certificate": [f"--tls-cert={tmp_path}/keys --tls-key={tmp_path}/keys"],
+             "auditLog": ["--audit-log=/no/such/place"], "stateDirectory": [f"--state-dir={tmp_path}/open", "--state-dir=/no/such/place"],
+             "packageDirectory": [f"--package-dir={tmp_path}/open"]}
+    for name, options in wrong.items():
+        for option in options:
+            done = doctor("--json", *option.split())
+            found = finding(json.loads(done.stdout), name)
+            assert done.returncode == 2 and found["status"] == "failed" and found["advice"], done
+            refused = subprocess.run([BUILD / "penny-sandbox", "--port=0", *option.split()], capture_output=True, text=True, timeout=60, cwd="/", env=environment())
+            assert refused.returncode == 1 and found["found"].rpartition(": ")[2] in refused.stderr, (found, refused)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_root_of_a_small_user_namespace_is_told_which_users_to_take(make_server):
+    """As root of a container with 65,536 users has it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root hands out users")
+    server = make_server(tier="user")  # for its place and its copy of the tree, which others may read, too
+    few = write_policies(server.directory / "policies", resources={"process": {"uidBase": 10000, "uidCount": 50000}})
+    inside = [sys.executable, str(SMALL)]
+    options = {"prefix": inside, "program": server.build / "penny-sandbox", "SANDBOX_PYTHON": str(server.tree / "build/venv/bin/python"),
+               "SANDBOX_POLICY_DIR": str(server.tree / "policies"), "SANDBOX_PYTHON_LIBRARY": str(server.tree / "runtime/python")}
+    if subprocess.run([*inside, "true"], capture_output=True).returncode != 0:
+        pytest.skip("the kernel gives no user namespace here")
+    usual = finding(json.loads(doctor("--json", **options).stdout), "hostUid")
+    assert usual["status"] == "weak" and "can't become the users 1900000000 to" in usual["found"] and "uidBase" in usual["advice"], usual
+    report = json.loads(doctor("--json", **(options | {"SANDBOX_POLICY_DIR": str(few)})).stdout)
+    assert finding(report, "hostUid")["found"] == "one per session, 10000 to 59999", report["findings"]
 
 
 def test_addresses():

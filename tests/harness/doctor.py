@@ -8,11 +8,15 @@ from . import processes, tiers
 from .server import BUILD, ROOT, free_port
 
 
-def doctor(*args, prefix=(), program=None, **env):
-    base = {"PATH": "/usr/bin:/bin", "SANDBOX_PORT": str(free_port())}
+def environment():
+    env = {"PATH": "/usr/bin:/bin", "SANDBOX_PORT": str(free_port())}
     if BUILD != ROOT / "build":
-        base.update({"SANDBOX_PYTHON": str(ROOT / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(ROOT / "policies"), "SANDBOX_PYTHON_LIBRARY": str(ROOT / "runtime/python")})
-    process = subprocess.Popen([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**base, **env}, cwd="/")
+        env.update({"SANDBOX_PYTHON": str(ROOT / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(ROOT / "policies"), "SANDBOX_PYTHON_LIBRARY": str(ROOT / "runtime/python")})
+    return env
+
+
+def doctor(*args, prefix=(), program=None, **env):
+    process = subprocess.Popen([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment(), **env}, cwd="/")
     group_name = processes.group_name(process.pid)
     out, err = process.communicate(timeout=60)
     done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
