@@ -71,7 +71,7 @@ def show_figure(figure, is_main=False):
     """Sends a figure, unless it is empty or has been sent as it is now. Returns whether it did."""
     if not _has_content(figure) or _is_sent(figure):
         return False
-    _send(figure, *_render(figure), is_main)
+    _send(figure, lambda: _render(figure), is_main)
     return True
 
 
@@ -113,36 +113,39 @@ def _prepare_figure(module):
     def savefig(self, fname, *args, **keywords):
         global is_saving
         known, is_saving = _is_sent(self), True
+        start = fname.tell() if type(fname) is io.BytesIO else 0
         try:
             original(self, fname, *args, **keywords)
         finally:
             is_saving = False
         if keywords.get("format") not in ("rgba", "raw"):  # those are the frames of an animation
-            _saved(self, fname, known)
+            _saved(self, lambda: _read_back(fname, start, keywords.get("dpi")) or _render(self), known)
 
     module.Figure.savefig = savefig
 
 
-def _saved(figure, target, known):
+def _saved(figure, draw, known):
     if not known and _has_content(figure):
-        _send(figure, *(_read_back(target) or _render(figure)))
+        _send(figure, draw)
     elif known:
         figure.stale = False  # saving alone has changed nothing
 
 
-def _read_back(target):
-    """(format, bytes, dpi) of a file that the program has just saved, when it can be sent as it is."""
-    if not isinstance(target, (str, os.PathLike)):
+def _read_back(target, start, dpi):
+    """(format, bytes, dpi) of what the program has just saved to a file or, from `start`, into memory, when it can be sent as it is: to draw takes longer."""
+    if type(target) is io.BytesIO:
+        data = bytes(target.getbuffer()[start : target.tell()])
+    elif isinstance(target, (str, os.PathLike)) and os.path.isfile(target) and os.path.getsize(target) <= limits["maxPlotSize"]:
+        with open(target, "rb") as file:
+            data = file.read()
+    else:
         return None
-    path = os.fspath(target)
-    kind = os.path.splitext(path)[1][1:].lower() if isinstance(path, str) else ""
-    if kind not in ("png", "svg") or not os.path.isfile(path) or os.path.getsize(path) > limits["maxPlotSize"]:
-        return None
-    with open(path, "rb") as file:
-        data = file.read()
-    if kind == "png" and not _fits(data):
-        return None
-    return kind, data, None
+    dpi = dpi if isinstance(dpi, (int, float)) else None
+    if data.startswith(b"\x89PNG\r\n\x1a\n") and _fits(data):
+        return "png", data, dpi
+    if data.startswith(b"<?xml") and b"<svg" in data[:1000] and len(data) <= limits["maxPlotSize"]:
+        return "svg", data, dpi
+    return None
 
 
 def _size(data):
@@ -190,17 +193,20 @@ def _render(figure):
     return kind, data, dpi
 
 
-def _send(figure, kind, data, dpi, is_main=False):
+def _send(figure, draw, is_main=False):
+    """Draw: gives (format, bytes, dpi), and is asked only for what there is room for in this run."""
     global _cell, _count
-    _sent[figure] = True
-    figure.stale = False
     if _cell != _penny.execution_count():
         _cell, _count = _penny.execution_count(), 0
+    drawn = draw() if _count < limits["maxPlots"] else None
     _count += 1
-    if _count > limits["maxPlots"]:
+    _sent[figure] = True
+    figure.stale = False
+    if drawn is None:
         if _count == limits["maxPlots"] + 1:
             sys.stderr.write(f"Only the first {limits['maxPlots']} plots of a run are sent.\n")
         return
+    kind, data, dpi = drawn
     plot = {
         "id": str(uuid.uuid4()),
         "format": kind,

@@ -54,6 +54,41 @@ def test_savefig(worker, drive):
     (plot,) = r.plots
     assert base64.b64decode(plot["data"]) == (drive.workspace / "saved.png").read_bytes()
     assert [k for k, _ in r.order] == [PLOT, STDOUT]
+    assert plot["metadata"]["dpi"] == 50
+
+
+@pytest.mark.parametrize("kind, start", [("png", b""), ("png", b"before"), ("svg", b"before")])
+def test_savefig_into_memory(worker, kind, start):
+    """What the program has is what is shown, and it is drawn once."""
+    r = worker.run(HEAD + f"""
+import io, base64
+file = io.BytesIO({start!r})
+file.seek(0, 2)
+plt.plot([1, 2])
+plt.savefig(file, format={kind!r}, dpi=50)
+file.write(b'after')
+print(base64.b64encode(file.getvalue()).decode())""")
+    (plot,) = r.plots
+    assert base64.b64decode(r.stdout) == start + base64.b64decode(plot["data"]) + b"after"
+    assert (plot["format"], plot["metadata"]["dpi"]) == (kind, 50)
+
+
+def test_what_is_past_the_limit_is_not_drawn(worker):
+    r = worker.run(HEAD + """
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+import functools
+drawn, draw = [], FigureCanvasAgg.print_png
+@functools.wraps(draw)
+def print_png(self, *args, **keywords):
+    drawn.append(1)
+    return draw(self, *args, **keywords)
+FigureCanvasAgg.print_png = print_png
+for i in range(25):
+    if i == 20: before = len(drawn)
+    plt.figure(); plt.plot([i]); plt.savefig('x.pdf'); plt.close()
+FigureCanvasAgg.print_png = draw
+print(before >= 20, len(drawn) - before)""")
+    assert len(r.plots) == 20 and r.stdout == "True 0\n", r.error
 
 
 @pytest.mark.parametrize(
