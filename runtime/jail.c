@@ -138,9 +138,9 @@ int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err
 
     if (jail_cgroup_prepare(jail, err) < 0 ||    /* needs the host's view of /sys/fs/cgroup */
         jail_namespace_prepare(jail, err) < 0 || /* from here on the zygote may be in a user namespace of its own */
-        jail_user_prepare(jail, err) < 0 || jail_root_prepare(jail, err) < 0 || jail_workspace_prepare(jail, err) < 0 ||
-        jail_rlimit_prepare(jail, err) < 0 || jail_capability_prepare(jail, err) < 0 || jail_landlock_prepare(jail, err) < 0 ||
-        jail_network_prepare(jail, err) < 0 || jail_seccomp_prepare(jail, err) < 0)
+        jail_user_prepare(jail, err) < 0 || jail_root_prepare(jail, err) < 0 || jail_user_reach(jail, err) < 0 ||
+        jail_workspace_prepare(jail, err) < 0 || jail_rlimit_prepare(jail, err) < 0 || jail_capability_prepare(jail, err) < 0 ||
+        jail_landlock_prepare(jail, err) < 0 || jail_network_prepare(jail, err) < 0 || jail_seccomp_prepare(jail, err) < 0)
         return -1;
     visit_prepare(jail);
     return require(jail, err);

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,15 +19,17 @@
 
 enum { SANDBOX_ID = 1000 };
 
-/* Root of a container may lack CAP_SETUID, or have no such user: find out in a child. Returns 0 or errno. */
-static int try_uid(uid_t uid)
+/* Root of a container may lack CAP_SETUID, or have no such user: find out in a child. With a path: whether that user can read what is there. Returns 0 or errno. */
+static int try_uid(uid_t uid, const char *path)
 {
     int   status = 0;
     pid_t pid    = fork();
     if (pid < 0)
         return errno;
-    if (pid == 0)
-        _exit(setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ? errno : 0);
+    if (pid == 0) {
+        bool failed = setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0;
+        _exit(failed || (path != NULL && access(path, R_OK | X_OK) < 0) ? errno : 0);
+    }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     return WIFEXITED(status) ? WEXITSTATUS(status) : EAGAIN;
@@ -34,8 +38,8 @@ static int try_uid(uid_t uid)
 /* The last of them: where there are few, the first may be there and others not. */
 static int try_uids(const struct policy *policy)
 {
-    int refused = try_uid(policy->uid_base);
-    return refused != 0 ? refused : try_uid(policy->uid_base + policy->uid_count - 1);
+    int refused = try_uid(policy->uid_base, NULL);
+    return refused != 0 ? refused : try_uid(policy->uid_base + policy->uid_count - 1, NULL);
 }
 
 int jail_user_prepare(struct jail *jail, struct err *err)
@@ -58,6 +62,47 @@ int jail_user_prepare(struct jail *jail, struct err *err)
     else
         jail_active(jail, LAYER_HOST_UID, "one per session, %u to %u", (unsigned)policy->uid_base, last);
     jail->unique_uid = jail->report[LAYER_HOST_UID].active;
+    return 0;
+}
+
+/* The first directory on the way that is closed to others: to read, the last of them; to go through, those before it. NULL: none is by its mode. */
+static const char *closed_directory(char *path)
+{
+    struct stat st;
+    for (char *end = path; *end != '\0';) {
+        char   kept;
+        mode_t needed;
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        kept   = *end;
+        *end   = '\0';
+        needed = kept == '\0' ? S_IROTH | S_IXOTH : S_IXOTH;
+        if (stat(path, &st) < 0 || (st.st_mode & needed) != needed)
+            return path;
+        *end = kept;
+    }
+    return NULL;
+}
+
+int jail_user_reach(const struct jail *jail, struct err *err)
+{
+    const char *const needed[] = {jail->python_base, jail->venv, jail->library, jail->layers};
+    char              path[PATH_MAX];
+
+    if (!jail->unique_uid || jail->has_root) /* in a root of ours they are mounted where everybody reaches them */
+        return 0;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        int         refused = needed[i][0] == '\0' ? ENOENT : try_uid(jail->policy->uid_base, needed[i]);
+        const char *closed;
+        if (refused == 0 || refused == ENOENT)
+            continue;
+        (void)snprintf(path, sizeof path, "%s", needed[i]);
+        closed = closed_directory(path);
+        return err_set(
+            err, refused,
+            "sessions, which are users of their own here, can't read %.80s (%s): open %.80s to others (chmod o+rx) or move it all to /opt",
+            needed[i], strerror(refused), closed != NULL ? closed : needed[i]);
+    }
     return 0;
 }
 

@@ -1,10 +1,12 @@
 """What /health says of the walls is what a program inside finds, and what the host sees from outside."""
 
 import os
+import shutil
 
 import pytest
 
 from harness import ServerFailed, processes, tiers, until
+from harness.server import ROOT
 
 EXPECTED = {"root": "full", "user": "namespace", "process": "process"}
 NAMESPACES = {"userNamespace": "user", "pidNamespace": "pid", "mountNamespace": "mnt", "ipcNamespace": "ipc", "utsNamespace": "uts",
@@ -199,3 +201,27 @@ print(done, bool(os.statvfs('/proc/self/exe').f_flag & os.ST_RDONLY))
     done, is_read_only = inside(code).rsplit(maxsplit=1)
     assert done == "[]"
     assert is_read_only == str(layers["readOnlyRoot"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_in_a_chroot(make_server, workplace):
+    """The kernel makes no user namespaces there. Sessions are users of their own even so, and what they can't read is said before one is made."""
+    place = workplace / "chroot"
+    closed, root = place / "closed", place / "root"
+    root.mkdir(parents=True)
+    shutil.copytree(ROOT / "runtime/python", closed / "python")
+    closed.chmod(0o700)
+    server = make_server(env={"SANDBOX_PYTHON_LIBRARY": str(closed / "python")})
+    start = place / "start"
+    start.write_text(f'#!/bin/sh\nexec unshare -m --propagation private sh -c \'mount --rbind / {root} && exec /usr/sbin/chroot {root} {server.executable} "$@"\' sh "$@"\n')
+    start.chmod(0o755)
+    server.executable = start
+    with pytest.raises(ServerFailed, match=f"can't read {closed}/python .Permission denied.: open {closed} to others"):
+        server.start()
+    closed.chmod(0o755)
+    server.start()
+    health = server.client.health()["isolation"]
+    layers = {name: layer["active"] for name, layer in health["layers"].items()}
+    assert health["level"] == "process" and layers["hostUid"] and not layers["userNamespace"], health
+    assert server.client.stdout("import numpy, os\nprint(numpy.arange(3).sum(), os.getuid() > 65535)", server.client.session()) == "3 True\n"
+    server.stop()
