@@ -91,7 +91,7 @@ void compat_e2b_stream(struct http_request *request, struct server *server, cons
                        struct execution *execution, const struct compat_e2b_teller *teller, void *state)
 {
     struct reader      *reader = reader_new(server, sandbox, execution, teller, state);
-    struct watcher_sink sink   = {on_write, on_end, reader};
+    struct watcher_sink sink   = {on_write, on_end, reader, NULL};
     struct err          err    = {.message = "no memory for the stream"};
 
     event_log_flush(session_log(session));

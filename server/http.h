@@ -142,7 +142,9 @@ void http_stream_set_callbacks(struct http_stream *stream, size_t low_water, voi
 size_t http_stream_write(struct http_stream *stream, const void *data, size_t length);
 size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *moved_from);
 size_t http_stream_pending(const struct http_stream *stream);
-void   http_stream_end(struct http_stream *stream); /* finishes and frees */
-void   http_stream_cut(struct http_stream *stream); /* frees, and ends the connection so that the client sees an answer that is not whole */
+/* The next write is the last one: the end of the answer goes with it. http_stream_end() must follow it, without another write. */
+void http_stream_last(struct http_stream *stream);
+void http_stream_end(struct http_stream *stream); /* finishes and frees */
+void http_stream_cut(struct http_stream *stream); /* frees, and ends the connection so that the client sees an answer that is not whole */
 
 #endif

@@ -78,7 +78,8 @@ struct http_stream {
     struct http_connection *connection;
     bool                    chunked, silent, above; /* silent: HEAD */
     bool                    sized;
-    uint64_t                left; /* to be written, when sized */
+    bool                    is_last, is_finished; /* the next write is the last; the end of the answer went with it */
+    uint64_t                left;                 /* to be written, when sized */
     size_t                  low_water;
     void (*on_drain)(void *arg);
     void (*on_gone)(void *arg);

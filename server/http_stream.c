@@ -96,6 +96,19 @@ static void count_out(struct http_stream *stream, size_t *length)
     stream->left -= *length;
 }
 
+/* What a chunk ends with; the last one: with the end of the answer. */
+static struct iovec chunk_end(struct http_stream *stream)
+{
+    static char END[]   = "\r\n0\r\n\r\n";
+    stream->is_finished = stream->is_last;
+    return (struct iovec){END, stream->is_last ? sizeof END - 1 : 2};
+}
+
+void http_stream_last(struct http_stream *stream)
+{
+    stream->is_last = stream->chunked;
+}
+
 size_t http_stream_write(struct http_stream *stream, const void *data, size_t length)
 {
     char         head[20];
@@ -108,10 +121,10 @@ size_t http_stream_write(struct http_stream *stream, const void *data, size_t le
         return http_connection_pending(stream->connection);
     vectors[0] = (struct iovec){head, chunk_head(head, length)};
     vectors[1] = (struct iovec){(void *)data, length};
-    vectors[2] = (struct iovec){(void *)"\r\n", 2};
-    if (stream->chunked)
+    if (stream->chunked) {
+        vectors[2] = chunk_end(stream);
         http_connection_write(stream->connection, vectors, 3, false);
-    else
+    } else
         http_connection_write(stream->connection, vectors + 1, 1, false);
     return after_write(stream);
 }
@@ -134,8 +147,10 @@ size_t http_stream_write_buffer(struct http_stream *stream, struct evbuffer *mov
         evbuffer_drain(moved_from, length);
         return http_connection_pending(stream->connection);
     }
-    if (stream->chunked)
-        evbuffer_add(moved_from, "\r\n", 2);
+    if (stream->chunked) {
+        struct iovec end = chunk_end(stream);
+        evbuffer_add(moved_from, end.iov_base, end.iov_len);
+    }
     http_connection_write_buffer(stream->connection, &vector, stream->chunked ? 1 : 0, moved_from);
     return after_write(stream);
 }
@@ -156,7 +171,7 @@ void http_stream_end(struct http_stream *stream)
         http_inner_end(stream, true);
         return;
     }
-    if (stream->chunked && !stream->silent && !connection->broken)
+    if (stream->chunked && !stream->is_finished && !stream->silent && !connection->broken)
         http_connection_write(connection, &vector, 1, false);
     if (stream->sized && stream->left > 0 && !stream->silent)
         connection->broken = true;

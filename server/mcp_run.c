@@ -126,7 +126,7 @@ static void on_end(bool whole, void *arg)
 /* From the event after `after` on, or from the first one. */
 static void watch(struct mcp_call *call, struct execution *execution, const char *after)
 {
-    struct watcher_sink sink = {on_write, on_end, call};
+    struct watcher_sink sink = {on_write, on_end, call, NULL};
     struct err          err  = {.message = "no memory for the stream"};
     char                id[MCP_EVENT_ID_BYTES];
 

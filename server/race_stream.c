@@ -147,7 +147,7 @@ static int watch(struct race_stream *stream, struct watcher_hub *hub, struct exe
 {
     for (size_t i = 0; i < stream->count; i++) {
         struct channel     *channel = &stream->channels[i];
-        struct watcher_sink sink    = {on_write, on_end, channel};
+        struct watcher_sink sink    = {on_write, on_end, channel, NULL};
         *channel                    = (struct channel){.stream = stream, .index = i};
         channel->watcher            = watcher_new(hub, execution_track(executions[i]), WATCHER_NDJSON, NULL, &sink, err);
         if (channel->watcher == NULL)

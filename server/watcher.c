@@ -87,7 +87,8 @@ static void set_ready(struct watcher *watcher, bool ready)
         add_timer(hub->turn, 0);
     } else {
         TAILQ_REMOVE(&hub->ready, watcher, in_ready);
-        hub->ready_count--;
+        if (--hub->ready_count == 0)
+            (void)evtimer_del(hub->turn);
     }
 }
 
@@ -183,6 +184,8 @@ static void write_event(struct watcher *watcher, const struct event_view *event,
     if (watcher->is_gone)
         return;
     watcher->next_seq = event->seq + 1;
+    if (event_kind_is_terminal(event->kind) && watcher->sink.last != NULL)
+        watcher->sink.last(watcher->sink.arg);
     if (watcher->format == WATCHER_SSE)
         write_bytes(watcher, base, event->sse_length, owner);
     else
@@ -282,6 +285,14 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     }
     if (!TAILQ_EMPTY(&hub->ready))
         add_timer(hub->turn, 0);
+}
+
+void watcher_catch_up(struct watcher *watcher)
+{
+    if (!watcher->is_ready)
+        return;
+    set_ready(watcher, false);
+    catch_up(watcher);
 }
 
 void watcher_on_drain(struct watcher *watcher)

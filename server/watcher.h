@@ -41,6 +41,7 @@ struct watcher_sink {
      * watcher is freed right after; don't. */
     void (*end)(bool whole, void *arg);
     void *arg;
+    void (*last)(void *arg); /* the next write is the terminal event, and `end` comes right after it; may be NULL */
 };
 
 /* `silence_ms`: WATCHER_SILENCE_MS, unless a test is in a hurry. Returns NULL with err filled when the timers can't be made. */
@@ -54,6 +55,9 @@ size_t              watcher_hub_count(const struct watcher_hub *hub);
  */
 struct watcher *watcher_new(struct watcher_hub *hub, struct event_track *track, enum watcher_format format, const char *after,
                             const struct watcher_sink *sink, struct err *err);
+/* Sends at once what is in the log, as far as one turn goes: so it leaves in one write with what its reader has held back. The watcher may be
+ * gone after it, as after any event. */
+void watcher_catch_up(struct watcher *watcher);
 /* The reader has left. The sink is not called any more. NULL is fine. */
 void watcher_free(struct watcher *watcher);
 /* What was waiting in the sink is below WATCHER_LOW_BYTES again. */

@@ -58,6 +58,11 @@ static size_t on_write(const char *data, size_t length, struct bytes_shared *own
     return http_stream_write(reader->stream, data, length);
 }
 
+static void on_last(void *arg)
+{
+    http_stream_last(((struct reader *)arg)->stream);
+}
+
 static void on_end(bool whole, void *arg)
 {
     struct reader *reader = arg;
@@ -105,7 +110,7 @@ int watcher_http_start(struct watcher_hub *hub, struct event_track *track, struc
 {
     enum watcher_format format = watcher_http_format(request);
     struct reader      *reader = new_reader(on_left, arg, err);
-    struct watcher_sink sink   = {on_write, on_end, reader};
+    struct watcher_sink sink   = {on_write, on_end, reader, on_last};
 
     if (reader == NULL)
         return -1;
@@ -118,5 +123,6 @@ int watcher_http_start(struct watcher_hub *hub, struct event_track *track, struc
     http_request_add_header(request, "X-Accel-Buffering", "no");
     reader->stream = http_stream_begin(request, 200, format == WATCHER_SSE ? "text/event-stream" : "application/x-ndjson");
     http_stream_set_callbacks(reader->stream, WATCHER_LOW_BYTES, on_drain, on_gone, reader);
+    watcher_catch_up(reader->watcher); /* which may be the end of it */
     return 0;
 }

@@ -68,7 +68,7 @@ static double append_all(const char *text, size_t piece, size_t per_flush, size_
     size_t              copied = 0;
     double              start;
     for (int i = 0; i < watchers; i++)
-        (void)watcher_new(hub, track, WATCHER_SSE, NULL, &(struct watcher_sink){sink_write, sink_end, &copied}, NULL);
+        (void)watcher_new(hub, track, WATCHER_SSE, NULL, &(struct watcher_sink){sink_write, sink_end, &copied, NULL}, NULL);
     start = now_s();
     for (size_t done = 0; done < total; done += piece) {
         (void)event_track_text(track, EVENT_KIND_OUT, text, piece, NULL);

@@ -79,6 +79,8 @@ static void stream(struct http_request *request)
     http_stream_write(out, "one\n", 4);
     http_stream_write(out, "", 0);
     evbuffer_add(buffer, "two\n", 4);
+    if (http_request_query(request, "last") != NULL)
+        http_stream_last(out);
     http_stream_write_buffer(out, buffer);
     evbuffer_free(buffer);
     http_stream_end(out);

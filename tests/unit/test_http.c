@@ -188,6 +188,12 @@ static void test_streams(void **state)
     assert_null(strstr(answer, "Content-Security-Policy"));
     assert_non_null(strstr(answer, "\r\n\r\n4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"));
     free(answer);
+    answer = peer_converse("GET /stream?last=1 HTTP/1.1\r\n" H "\r\nGET /n HTTP/1.1\r\n" H "Connection: close\r\n\r\n", 1000);
+    assert_non_null(strstr(answer, "\r\n\r\n4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"));
+    free(answer);
+    answer = peer_converse("GET /stream?last=1 HTTP/1.0\r\n\r\n", 1000);
+    assert_int_equal(strcmp(strstr(answer, "\r\n\r\n"), "\r\n\r\none\ntwo\n"), 0);
+    free(answer);
     answer = peer_converse("GET /stream HTTP/1.0\r\n\r\n", 1000);
     assert_null(strstr(answer, "Transfer-Encoding"));
     assert_non_null(strstr(answer, "\r\n\r\none\ntwo\n"));

@@ -60,7 +60,7 @@ static void on_end(bool whole, void *arg)
 
 static void start(struct reader *reader, enum watcher_format format, const char *after)
 {
-    struct watcher_sink sink   = {on_write, on_end, reader};
+    struct watcher_sink sink   = {on_write, on_end, reader, NULL};
     size_t              before = reader->got.length;
     reader->ended              = 0;
     reader->watcher            = watcher_new(hub, track, format, after, &sink, NULL);

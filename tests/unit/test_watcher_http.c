@@ -17,11 +17,11 @@ struct http_request {
 struct http_stream {
     struct bytes got;
     char         type[64];
-    size_t       low_water, pending, moved;
+    size_t       low_water, pending, moved, before_last;
     void (*on_drain)(void *arg);
     void (*on_gone)(void *arg);
     void *arg;
-    int   begun, ended;
+    int   begun, ended, lasts;
 };
 
 static struct http_stream stream;
@@ -75,6 +75,12 @@ size_t http_stream_write_buffer(struct http_stream *s, struct evbuffer *moved_fr
     (void)http_stream_write(s, evbuffer_pullup(moved_from, -1), length);
     (void)evbuffer_drain(moved_from, length);
     return s->pending;
+}
+
+void http_stream_last(struct http_stream *s)
+{
+    s->lasts++;
+    s->before_last = s->got.length;
 }
 
 void http_stream_end(struct http_stream *s)
@@ -178,6 +184,23 @@ static void a_stream_ends_after_the_terminal_event(void **state)
     assert_memory_equal(stream.got.data + stream.got.length - 3, "}\n\n", 3);
 }
 
+static void what_is_there_goes_with_the_head_and_the_end_with_the_last_event(void **state)
+{
+    (void)state;
+    say(10);
+    start((struct http_request){0});
+    assert_non_null(memmem(stream.got.data, stream.got.length, "-1\nevent: stdout", 16));
+    assert_int_equal(stream.lasts, 0);
+    complete();
+    assert_int_equal(stream.lasts, 1);
+    assert_memory_equal(stream.got.data + stream.before_last, "id: ", 4);
+    assert_non_null(memmem(stream.got.data + stream.before_last, stream.got.length - stream.before_last, "event: complete", 15));
+    assert_int_equal(stream.ended, 1);
+    start((struct http_request){0}); /* all of it, and its end, before the loop has turned */
+    assert_int_equal(stream.lasts, 2);
+    assert_int_equal(stream.ended, 2);
+}
+
 static void it_goes_on_after_the_id_given(void **state)
 {
     (void)state;
@@ -258,9 +281,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(the_format_is_what_accept_prefers),      TEST(a_stream_ends_after_the_terminal_event),
-        TEST(it_goes_on_after_the_id_given),          TEST(a_client_that_leaves_is_told_of_and_forgotten),
-        TEST(big_events_of_two_are_moved_not_copied), TEST(a_full_client_is_drained_first),
+        TEST(the_format_is_what_accept_prefers),
+        TEST(a_stream_ends_after_the_terminal_event),
+        TEST(what_is_there_goes_with_the_head_and_the_end_with_the_last_event),
+        TEST(what_is_there_goes_with_the_head_and_the_end_with_the_last_event),
+        TEST(it_goes_on_after_the_id_given),
+        TEST(a_client_that_leaves_is_told_of_and_forgotten),
+        TEST(big_events_of_two_are_moved_not_copied),
+        TEST(a_full_client_is_drained_first),
         TEST(a_track_that_goes_ends_the_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
