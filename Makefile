@@ -109,7 +109,7 @@ help:
 	@echo 'make run     set up, build, and serve on 127.0.0.1:3003 (SANDBOX_HOST, SANDBOX_PORT; build/penny-sandbox --help lists all)'
 	@echo 'make test    set up, build, and run every test: unit, TypeScript, browser, runtime, API, jail'
 	@echo 'make check   what CI holds: format, walk, -Werror with gcc and clang, lint, sanitizers, fuzzers, tests'
-	@echo 'make bench   measure, beside what people use today (ten minutes; BENCH=quick: one); build/bench.json; make bench-readme puts it into README'
+	@echo 'make bench   measure, beside what people use today (ten minutes; BENCH=quick: two); build/bench.json; make bench-readme puts it into README'
 	@echo 'make build   only build       make venv   only the virtual environment      make fmt    format the C files'
 	@echo 'make install PREFIX=$(PREFIX), SYSCONFDIR, DESTDIR: programs, Python libraries, page, policies, manual, unit; make uninstall'
 	@echo 'make deb     the Debian package, in build/deb                make deb-test  install, run, upgrade and purge it in a clean root, run it in a virtual machine'
@@ -287,7 +287,7 @@ $(FUZZERS:%=%.run): %.run:
 	$(Q)deploy/setup.sh fuzz $* tests/fuzz $(FUZZ_SECONDS)
 
 # Beside the service: packages that only `make bench` measures, and the libraries of the sessions for the alternatives' interpreters.
-# One run, at most BENCH_SECONDS; BENCH=quick takes about one minute. README's table and pictures: make bench-readme, or BENCH_README=1 to
+# One run, at most BENCH_SECONDS; BENCH=quick takes about two minutes. README's table and pictures: make bench-readme, or BENCH_README=1 to
 # have them made of this very run.
 BENCH         ?= full
 BENCH_SECONDS ?= 580

@@ -1,7 +1,7 @@
 """make bench: what the service takes, as ratios to what the machine itself takes, beside what people use today.
 
 One run: everything in it is measured on the same machine in the same minutes, within --seconds. Prints a table; figures in build/bench.json, pictures
-in build/bench-*.svg. Nothing here is asserted: a number is a finding, not a test. What could not be measured is named, with the reason.
+in build/bench.svg and build/bench-scale.svg. Nothing here is asserted: a number is a finding, not a test. What could not be measured is named, with the reason.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import chart  # noqa: E402
+import crowd  # noqa: E402
 import kernels  # noqa: E402
 import limits  # noqa: E402
 import machine  # noqa: E402
@@ -29,10 +30,12 @@ from measure import Clock, say  # noqa: E402
 from one_shot import Absent  # noqa: E402
 
 STEPS = {"full": (1, 10, 100, 1000, 5000), "quick": (1, 10, 100)}
+FRESH = ((PRINT, 100), (INCREMENT, 100), (DESCRIBE, 30), (PLOT, 10))
 CHURN = {"full": 100_000, "quick": 1000}
 CHURN_SECONDS = {"full": 270, "quick": 6}
 FORKS_SECONDS = 60
-RESERVE = {"full": 150, "quick": 45}  # seconds that the alternatives are left
+CROWD = {"full": crowd.STEPS, "quick": crowd.STEPS[:2]}
+RESERVE = {"full": 190, "quick": 45}  # seconds that the alternatives are left
 
 
 class Bench:
@@ -72,8 +75,11 @@ class Bench:
         mine = self.found["service"]
         mine["layers"] = service.layers(running)
         mine["warm"] = service.first_output(running, self.scale(300), service.POOL)
-        mine["fresh"] = {cell: service.fresh(running, cell, self.scale(n)) for cell, n in ((PRINT, 100), (DESCRIBE, 30), (PLOT, 10))}
+        mine["fresh"] = {cell: service.fresh(running, cell, self.scale(n)) for cell, n in FRESH}
         mine["kept"] = {cell: service.kept(running, cell, self.scale(n)) for cell, n in ((PRINT, 5000), (INCREMENT, 20000), (DESCRIBE, 200), (PLOT, 20))}
+        mine["kept_by_python"] = {cell: service.kept_by_python(running, cell, self.scale(n)) for cell, n in ((PRINT, 2000), (INCREMENT, 2000), (DESCRIBE, 100), (PLOT, 20))}
+        service.at_rest(running)
+        mine["crowd"] = crowd.kept(lambda: service.Kept(running), CROWD[self.variant], self.scale(1600))
         mine["increment_16"] = service.increments(running, 16, self.scale(60000))
         mine["memory"] = service.idle_memory(running, 200 if self.variant == "full" else 50)
 
@@ -88,7 +94,9 @@ class Bench:
         mine["checkpoints_1"], mine["checkpoints_16"] = service.checkpoints(running, 1, self.scale(10000)), service.checkpoints(running, 16, self.scale(30000))
 
     def cold(self, running):
-        self.found["service"]["cold"] = service.first_output(running, self.scale(150), 0)
+        mine = self.found["service"]
+        mine["cold"] = service.first_output(running, self.scale(150), 0)
+        mine["fresh_cold"] = {cell: service.fresh(running, cell, self.scale(n), 0) for cell, n in FRESH}
 
     def churn(self, running):
         seconds = max(5, min(CHURN_SECONDS[self.variant], self.clock.left - RESERVE[self.variant]))
@@ -106,7 +114,15 @@ class Bench:
         if why:
             self.found["missing"][kind.name] = why
             return None
-        return self.phase(kind.name, module.measure, kind, self.workplace, self.scale, needs=25 if self.variant == "full" else 10)
+        return self.phase(kind.name, module.measure, kind, self.workplace, self.scale, CROWD[self.variant], needs=35 if self.variant == "full" else 10)
+
+    def name_limit_of_crowd(self):
+        steps = {a["name"]: a["crowd"][-1] for a in self.found["alternatives"].values() if "crowd" in a}
+        if steps:
+            sizes = [s["bytes_each"] for s in steps.values()]
+            self.found["missing"][f"more than {CROWD[self.variant][-1]} sessions of an alternative"] = (
+                f"at {min(sizes) / 2**20:.0f} to {max(sizes) / 2**20:.0f} MB each, 1,000 would take {min(sizes) * 1000 / 2**30:.0f} to {max(sizes) * 1000 / 2**30:.0f} GB of the "
+                f"{self.found['machine']['memory_bytes'] / 2**30:.0f} here, and a hundred most of a minute to start")
 
     def measure(self):
         found, place, full = self.found, self.workplace, self.variant == "full"
@@ -126,6 +142,7 @@ class Bench:
         for module in (one_shot, kernels):
             for name, kind in module.KINDS.items():
                 found["alternatives"][name] = self.alternative(module, kind) or {"name": kind.name, "note": kind.note}
+        self.name_limit_of_crowd()
         found["model"] = self.phase("the model beside what was measured", model.measure, found, needs=0)
         found["seconds"] = round(self.clock.used, 1)
         return found

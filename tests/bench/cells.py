@@ -13,6 +13,7 @@ CODE = {
 ONE_SHOT = {**CODE, INCREMENT: "x = 0\nx += 1\nprint(x)",
             PLOT: CODE[PLOT].replace("plt.show()", "import sys\nfig.savefig(sys.stdout.buffer, format='png')")}
 KEPT_SETUP = IMPORTS + "x = 0"
+FRESH = {**CODE, INCREMENT: ONE_SHOT[INCREMENT]}  # in a new session there is no x yet
 LINES = 1_000_000
 MANY_LINES = f"for i in range({LINES}): print(i)"
 IDLE = IMPORTS + "import sys\nprint('ready', flush=True)\nsys.stdin.read()"

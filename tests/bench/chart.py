@@ -12,6 +12,7 @@ from table import contenders, duration, get, megabytes  # noqa: E402
 
 # Colours that can be read on white and on black: README is shown on both, and the picture has no ground of its own.
 INK, OURS, LIMIT = "#7d8590", "#2f81f7", "#3fb950"
+COLOURS = (OURS, "#58a6ff")  # ours, ours without a pool
 OTHERS = ("#d29922", "#db6d28", "#f85149", "#a371f7", "#db61a2", "#8b949e")
 STYLE = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
          "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "savefig.transparent": True, "svg.hashsalt": "penny"}
@@ -42,7 +43,7 @@ def _bars(axes, title, bars, write):
 
 def _panel(found, kind, cell):
     everyone = contenders(found)
-    colours = dict(zip([name for name, _ in everyone], (OURS, *OTHERS)))
+    colours = dict(zip([name for name, _ in everyone], (*COLOURS, *OTHERS)))
     return [(name, get(figures, kind, cell, "p50_us"), colours[name]) for name, figures in everyone]
 
 
@@ -53,14 +54,18 @@ def _limit(found, name, label):
 def beside(found, path):
     """One panel for each cell."""
     everyone = contenders(found)
-    memory = [(name, get(f, "memory", "idle_bytes") or get(f, "memory_bytes"), colour) for (name, f), colour in zip(everyone, (OURS, *OTHERS))]
+    bare = get(found, "forks") or []
+    memory = [("limit: a bare fork", bare[-1].get("bytes_each"), LIMIT)] if bare else []
+    memory += [("Penny Sandbox, idle", get(found, "service", "memory", "idle_bytes"), COLOURS[1])]
+    memory += [(name, get(f, "memory_bytes"), colour) for (name, f), colour in zip(everyone, (*COLOURS, *OTHERS))]
+    by_c = [("Penny Sandbox, client in C", get(found, "service", "kept", INCREMENT, "p50_us"), OURS)]
     panels = [
         (f"new session, {NAMES[PRINT]}", _limit(found, "fork", "limit: a bare fork") + _panel(found, "fresh", PRINT), duration),
-        (f"kept session, {NAMES[INCREMENT]}", _limit(found, "ping_1", "limit: bare libevhtp") + _panel(found, "kept", INCREMENT), duration),
+        (f"kept session, {NAMES[INCREMENT]}", _limit(found, "ping_1", "limit: bare libevhtp") + by_c + _panel(found, "kept", INCREMENT), duration),
         (f"new session, {NAMES[DESCRIBE]}", _panel(found, "fresh", DESCRIBE), duration),
         (f"kept session, {NAMES[DESCRIBE]}", _panel(found, "kept", DESCRIBE), duration),
         (f"new session, {NAMES[PLOT]}", _panel(found, "fresh", PLOT), duration),
-        ("memory of an idle session, libraries imported", memory, megabytes),
+        ("memory of a session that has imported the libraries", memory, megabytes),
     ]
     figure, grid = plt.subplots(3, 2, figsize=(10, 7.6), layout="constrained")
     for axes, (title, bars, write) in zip(grid.flat, panels):
@@ -81,12 +86,16 @@ def _sessions(axes, memory, steps, bare):
         _line(axes, bare, "forks", lambda f: f["increment"]["p50_us"], LIMIT, "limit: x += 1 in bare forks", "--o")
     axes.set(xscale="log", yscale="log", xlabel="sessions alive", ylabel="microseconds")
     _line(memory, steps, "sessions", lambda s: s["idle_bytes_each"] / 2**20, OURS, "memory of each")
+    if bare and "bytes_each" in bare[0]:
+        _line(memory, bare, "forks", lambda f: f["bytes_each"] / 2**20, LIMIT, "a bare fork, after cells", "--o")
     memory.set(xscale="log", xlabel="sessions alive", ylabel="MB", ylim=(0, None))
 
 
-def _connections(axes, rate, steps, predicted):
+def _connections(axes, rate, steps, predicted, bare):
     _line(axes, steps, "connections", lambda s: s["p50_us"], OURS, "x += 1, median")
     _line(axes, steps, "connections", lambda s: s["p99_us"], OURS, "x += 1, p99", ":o")
+    if bare:
+        _line(axes, bare, "connections", lambda s: s["p50_us"], LIMIT, "limit: bare libevhtp, median", "--o")
     axes.set(xscale="log", yscale="log", xlabel="connections at once", ylabel="microseconds")
     _line(rate, steps, "connections", lambda s: s["per_second"], OURS, "measured")
     if predicted:
@@ -99,7 +108,7 @@ def scale(found, path):
     if found["sessions"]:
         _sessions(a, b, found["sessions"], get(found, "forks"))
     if get(found, "concurrency"):
-        _connections(c, d, found["concurrency"], get(found, "model", "points"))
+        _connections(c, d, found["concurrency"], get(found, "model", "points"), get(found, "limits", "ping"))
     for axes in (a, b, c, d):
         axes.grid(alpha=0.25, color=INK)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

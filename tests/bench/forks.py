@@ -22,9 +22,9 @@ import pandas  # noqa: E402, F401
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measure import summary  # noqa: E402
+from measure import SAMPLE, memory_bytes, summary  # noqa: E402
 
-SAMPLE, CELLS, WARM, LEAST_FREE_KB = 500, 2000, 2, 3 << 20
+CELLS, WARM, LEAST_FREE_KB = 2000, 2, 3 << 20
 
 
 def _serve(read_fd, write_fd):
@@ -90,6 +90,7 @@ def _free_kb():
 
 
 def _measure(forks, counts, maker, most, end):
+    before = memory_bytes()
     for count in counts:
         while len(forks) < count and len(forks) * 2 + 64 < most and _free_kb() > LEAST_FREE_KB and time.monotonic() < end:
             if not _add(forks, maker):
@@ -97,8 +98,9 @@ def _measure(forks, counts, maker, most, end):
         if len(forks) < count:
             return
         sample = forks[:: max(1, count // SAMPLE)][:SAMPLE]
-        _cells(sample, WARM * len(sample))
-        print(json.dumps({"forks": count, "increment": summary(_cells(sample, CELLS))}), flush=True)
+        for fork in (forks, sample):
+            _cells(fork, WARM * len(fork))
+        print(json.dumps({"forks": count, "bytes_each": (memory_bytes() - before) / count, "increment": summary(_cells(sample, CELLS))}), flush=True)
 
 
 def main(counts, seconds):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 from harness import free_port, until
 
 import cells
-from measure import memory_bytes, summary, timed
+from crowd import kept
+from measure import middle, summary, timed
 from one_shot import CONFIG, Absent
 
 CODE = cells.CODE
@@ -41,7 +43,14 @@ class Output:
         return "".join(self.text), self.has_png
 
 
-class Kernel:
+class Session:
+    def run(self, code):
+        """Returns (text printed, whether there was a PNG) when the kernel is idle again."""
+        self.begin(code)
+        return self.finish()
+
+
+class Kernel(Session):
     """A session of ipykernel, driven by its own client over ZeroMQ on loopback."""
 
     def __init__(self):
@@ -53,13 +62,14 @@ class Kernel:
         self.client.start_channels()
         self.client.wait_for_ready(timeout=SECONDS)
 
-    def run(self, code):
-        """Returns (text printed, whether there was a PNG) when the kernel is idle again."""
-        output = Output(self.client.execute(code))
-        while not output.is_idle:
-            output.take(self.client.get_iopub_msg(timeout=SECONDS))
+    def begin(self, code):
+        self.output = Output(self.client.execute(code))
+
+    def finish(self):
+        while not self.output.is_idle:
+            self.output.take(self.client.get_iopub_msg(timeout=SECONDS))
         self.client.get_shell_msg(timeout=SECONDS)
-        return output.result()
+        return self.output.result()
 
     def close(self):
         self.client.stop_channels()
@@ -100,23 +110,30 @@ def _answers(url):
         return False
 
 
-class ServerKernel:
+class ServerKernel(Session):
     """A kernel of jupyter-server: started over HTTP, spoken to over a WebSocket."""
+
+    acknowledges_at_once = False  # no client does by itself
 
     def __init__(self, port):
         import websocket
 
         self.url = f"http://127.0.0.1:{port}/api/kernels"
         self.id = _call("POST", self.url, {"name": "python3"})["id"]
-        self.socket = websocket.create_connection(f"ws://127.0.0.1:{port}/api/kernels/{self.id}/channels", timeout=SECONDS, sockopt=((6, 1, 1),))
+        self.socket = websocket.create_connection(f"ws://127.0.0.1:{port}/api/kernels/{self.id}/channels", timeout=SECONDS, sockopt=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),))
 
-    def run(self, code):
+    def begin(self, code):
         request = uuid.uuid4().hex
         header = {"msg_id": request, "msg_type": "execute_request", "username": "", "session": request, "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
         self.socket.send(json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}))
-        output = Output(request)
+        self.output = Output(request)
+
+    def finish(self):
+        output = self.output
         while not (output.is_replied and output.is_idle):
+            if self.acknowledges_at_once:  # holds until the kernel thinks otherwise, so each time
+                self.socket.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             output.take(json.loads(self.socket.recv()))
         return output.result()
 
@@ -170,8 +187,8 @@ class E2B(Alternative):
 
 # ---- the same cells for each ----
 
-def _answer(session, cell):
-    took, (text, png) = timed(session.run, CODE[cell])
+def _answer(session, cell, code=CODE):
+    took, (text, png) = timed(session.run, code[cell])
     cells.check(cell, text, png)
     return took
 
@@ -180,7 +197,7 @@ def _fresh(kind, cell):
     start = time.perf_counter()
     session = kind.open()
     try:
-        _answer(session, cell)
+        _answer(session, cell, cells.FRESH)
         return (time.perf_counter() - start) * 1e6
     finally:
         session.close()
@@ -193,36 +210,39 @@ def _kept(session, rounds):
     return {cell: summary(_answer(session, cell) for _ in range(n)) for cell, n in rounds.items()}
 
 
-def _memory(kind, count):
-    before = memory_bytes()
-    sessions = [kind.open() for _ in range(count)]
-    try:
-        for session in sessions:
-            session.run(cells.KEPT_SETUP)
-        return (memory_bytes() - before) / count
-    finally:
-        for session in sessions:
-            session.close()
-
-
 def _lines(session):
     took, (text, _) = timed(session.run, cells.MANY_LINES)
     assert text.count("\n") == cells.LINES, f"{text.count(chr(10))} lines"
     return cells.LINES / took * 1e6
 
 
-def measure(kind_class, workplace, scale):
+def _increments_acknowledged(session, rounds):
+    """`x += 1` where TCP makes nothing wait; None where there is no TCP of a client's own."""
+    if not hasattr(session, "acknowledges_at_once"):
+        return None
+    session.acknowledges_at_once = True
+    figure = summary(_answer(session, cells.INCREMENT) for _ in range(rounds))
+    session.acknowledges_at_once = False
+    return figure
+
+
+def _one(kind, scale):
+    """What one kept session does."""
+    session = kind.open()
+    try:
+        kept = _kept(session, {cells.PRINT: scale(200), cells.INCREMENT: scale(200), cells.DESCRIBE: scale(50), cells.PLOT: scale(10)})
+        return {"kept": kept, "acknowledged": _increments_acknowledged(session, scale(200)), "lines_per_second": middle([_lines(session) for _ in range(3)])}
+    finally:
+        session.close()
+
+
+def measure(kind_class, workplace, scale, steps):
     kind = kind_class(workplace)
     try:
-        fresh = {cell: summary(_fresh(kind, cell) for _ in range(scale(n))) for cell, n in ((cells.PRINT, 5), (cells.DESCRIBE, 3), (cells.PLOT, 3))}
-        memory = _memory(kind, 3)
-        session = kind.open()
-        try:
-            kept = _kept(session, {cells.PRINT: scale(200), cells.INCREMENT: scale(200), cells.DESCRIBE: scale(50), cells.PLOT: scale(10)})
-            lines = _lines(session)
-        finally:
-            session.close()
-        return {"name": kind.name, "note": kind.note, "fresh": fresh, "kept": kept, "memory_bytes": memory, "lines_per_second": lines}
+        rounds = {cells.PRINT: 5, cells.INCREMENT: 5, cells.DESCRIBE: 3, cells.PLOT: 3}
+        fresh = {cell: summary(_fresh(kind, cell) for _ in range(scale(n))) for cell, n in rounds.items()}
+        crowd = kept(kind.open, steps, scale(160))
+        return {"name": kind.name, "note": kind.note, "fresh": fresh, "crowd": crowd, "memory_bytes": crowd[-1]["bytes_each"], **_one(kind, scale)}
     finally:
         kind.close()
 

@@ -4,26 +4,26 @@ import subprocess
 
 from harness import free_port
 
-from measure import LIMITS, PING, load, run, summary
+from measure import CONNECTIONS, LIMITS, PING, load, middle, run, summary
 
 
 def _stream(rounds=3):
-    best = min((tuple(map(float, run(LIMITS, "stream", "1000000").split())) for _ in range(rounds)))
-    return {"lines_per_second": best[2] / best[0] * 1e6, "bytes_per_second": best[1] / best[0] * 1e6}
+    us, size, lines = middle([tuple(map(float, run(LIMITS, "stream", "1000000").split())) for _ in range(rounds)])
+    return {"lines_per_second": lines / us * 1e6, "bytes_per_second": size / us * 1e6}
 
 
 def _ping(count):
-    """Bare libevhtp, over one connection and over 16."""
+    """Bare libevhtp, over as many connections as the service has."""
     port = free_port()
-    found = {}
+    found = []
     with subprocess.Popen([PING, str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ping:
         assert ping.stdout.readline() == b"ready\n", "the bare server did not start"
-        for connections in (1, 16):
+        for connections in CONNECTIONS:
             times, _, seconds, refused = load(port, ['POST /ping {"code":"x += 1"}'], count, connections)
             assert not refused, refused
-            found[f"ping_{connections}"] = {**summary(times), "per_second": len(times) / seconds}
+            found.append({"connections": connections, **summary(times), "per_second": len(times) / seconds})
         ping.stdin.close()
-    return found
+    return {"ping": found, **{f"ping_{p['connections']}": p for p in found if p["connections"] in (1, 16)}}
 
 
 def measure(scale):

@@ -1,5 +1,6 @@
 """What all measurements are made with: a clock with an end, summaries, memory, and the programs in C that cost next to nothing."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from harness import BUILD
 
 CLIENT, LIMITS, PING = (str(BUILD / "bench" / name) for name in ("client", "limits", "ping"))
+CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SAMPLE = 500  # of many sessions, those in which cells run by turns
 MEMORY = ("AnonPages", "PageTables", "Slab", "KernelStack", "Shmem")
 
 
@@ -39,6 +42,11 @@ def say(what):
 def summary(values_us):
     values = sorted(values_us)
     return {"n": len(values), "p50_us": statistics.median(values), "p99_us": values[min(len(values) - 1, int(len(values) * 0.99))]}
+
+
+def middle(values):
+    """The median, as one of them."""
+    return sorted(values)[len(values) // 2]
 
 
 def timed(function, *arguments, **named):
@@ -102,6 +110,33 @@ def run_us(pid):
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e3
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+class Spent:
+    """Processor time of this process and of all that it starts, dead or alive: by a control group of their own (version 1, root), else the whole machine's."""
+
+    def __enter__(self):
+        self.place = Path(f"/sys/fs/cgroup/cpuacct/penny-bench-{os.getpid()}")
+        try:
+            self.place.mkdir()
+            self._move(self.place)
+        except OSError:
+            self.place = None
+        return self
+
+    def _move(self, place):
+        (place / "cgroup.procs").write_text(str(os.getpid()))
+
+    def us(self):
+        if self.place:
+            return int((self.place / "cpuacct.usage").read_text()) / 1e3
+        user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+        return (user + nice + system + irq + softirq) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+    def __exit__(self, *_):
+        if self.place:
+            self._move(self.place.parent)
+            self.place.rmdir()
 
 
 def huge_bytes(pid):

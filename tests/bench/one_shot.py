@@ -10,7 +10,8 @@ from pathlib import Path
 from harness import BUILD
 
 import cells
-from measure import memory_bytes, summary, timed
+from crowd import at_once
+from measure import memory_bytes, middle, summary, timed
 
 VENV = BUILD / "venv-bench"
 PYTHON = str(VENV / "bin/python")
@@ -125,12 +126,31 @@ def _lines(kind):
     return lines / (time.perf_counter() - start)
 
 
-def measure(kind_class, workplace, scale):
+class Request:
+    """A program that runs, to be begun and waited for."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def begin(self, code):
+        self.process = subprocess.Popen(self.kind.command(code), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+
+    def finish(self):
+        cells.check(cells.PRINT, self.process.communicate(timeout=60)[0].decode())
+
+
+def _crowd(kind, count, rounds):
+    return {"sessions": count, "bytes_each": _memory(kind, count), "at_once": at_once([Request(kind) for _ in range(count)], cells.CODE[cells.PRINT], max(2, rounds // count))}
+
+
+def measure(kind_class, workplace, scale, steps):
     kind = kind_class(workplace)
     rounds = {cells.PRINT: scale(20), cells.INCREMENT: scale(20), cells.DESCRIBE: scale(7), cells.PLOT: scale(5)}
     _answer(kind, cells.PLOT)  # the files are in the cache
-    return {"name": kind.name, "note": kind.note, "fresh": {cell: summary(_answer(kind, cell) for _ in range(n)) for cell, n in rounds.items()},
-            "memory_bytes": _memory(kind, 5), "lines_per_second": _lines(kind)}
+    fresh = {cell: summary(_answer(kind, cell) for _ in range(n)) for cell, n in rounds.items()}
+    crowd = [_crowd(kind, count, scale(48)) for count in steps]
+    return {"name": kind.name, "note": kind.note, "fresh": fresh, "crowd": crowd, "memory_bytes": crowd[-1]["bytes_each"],
+            "lines_per_second": middle([_lines(kind) for _ in range(3)])}
 
 
 KINDS = {"python": Bare, "bubblewrap": Bubblewrap, "runc": Runc}

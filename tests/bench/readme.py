@@ -12,9 +12,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import chart  # noqa: E402
+import measure  # noqa: E402
+import service  # noqa: E402
 import table  # noqa: E402
 from cells import INCREMENT, PRINT  # noqa: E402
 from harness import ROOT  # noqa: E402
+from model import FITTED_AT  # noqa: E402
 from table import duration, get  # noqa: E402
 
 BEGIN, END = "<!-- bench: made by make bench-readme -->", "<!-- /bench -->"
@@ -23,13 +26,19 @@ RESULT, PAGE = HERE / "measured.json", HERE / "measured.md"
 PICTURES = {"bench.svg": HERE / "measured.svg", "bench-scale.svg": HERE / "measured-scale.svg"}
 
 
+SESSIONS = (f"Made over 4 connections; what goes beyond the {service.POOL} kept ready is made while the client waits. Cells run over one connection, in {measure.SAMPLE} of them at most, evenly chosen; "
+            "the first one in a session that has rested, then `x += 1` by turns. Bare forks: of an interpreter that has imported the same libraries, over pipes, without server and jail.")
+CONNECTIONS = "`x += 1`, a session for each connection, beside bare libevhtp, which answers the same requests with a few bytes."
+
+
 def _picture(name, says, seen_from):
     return f"![{says}]({PICTURES[name].relative_to(seen_from)})"
 
 
 def _notes(found):
     notes = [f"{a['name']}: {a['note']}" for a in found["alternatives"].values() if "fresh" in a]
-    return "Median / 99th percentile. " + "; ".join(notes) + ". Every interpreter has the same versions of the same libraries."
+    return ("Median / 99th percentile; where fewer than 100 were made (each number is in measured.json) the second is the slowest. All are driven by clients in Python, which read the answer whole. A new session of ours "
+            f"is one of {service.POOL} that are kept ready; \"no pool\": none is. \"-\": no session is kept. " + "; ".join(notes) + ". Every interpreter has the same versions of the same libraries.")
 
 
 def _arithmetic(found):
@@ -37,21 +46,31 @@ def _arithmetic(found):
     steps, model, points = get(found, "sessions"), get(found, "model"), get(found, "concurrency")
     if not (steps and model and points):
         return ""
-    last, costs = steps[-1], model["costs_us"]
+    last, costs, used = steps[-1], model["costs_us"], get(found, "all_used")
     cell = costs["server"] + costs["worker"]
     cores = {p["cores"]: p["per_second"] for p in model["more_cores"]}
     placed = {p["machines"]: p["fullest"] for p in model["placement"]}
+    worst = max(zip(model["points"], points), key=lambda pair: abs(pair[0]["per_second"] / pair[1]["per_second"] - 1))[1]["connections"]
     return (
         "**Beyond one machine.** "
         f"With {last['sessions']:,} sessions alive one takes {table.megabytes(last['idle_bytes_each'])}, so a GB holds {2**30 / last['idle_bytes_each']:,.0f} idle ones; what they load themselves comes on top. "
-        f"A short cell takes {duration(cell)} of processor time ({duration(costs['server'])} in the server, {duration(costs['worker'])} in the session), so a core carries {1e6 / cell:,.0f} of them a second: "
-        f"as many people who run one every ten seconds as {10e6 / cell:,.0f}. Memory is used up first. The server is one loop: "
-        f"however many cores there are, an instance does not go beyond {1e6 / costs['server']:,.0f} such cells a second; a machine with more to give runs a second instance. "
+        f"A short cell in a session that is busy takes {duration(cell)} of processor time ({duration(costs['server'])} in the server, {duration(costs['worker'])} in the session), so a core carries {1e6 / cell:,.0f} of them a second. "
+        f"{_people(found['machine'], used) if used and 'cpu_us' in used else ''}The server is one loop: "
+        f"however many cores there are, an instance does not go beyond {1e6 / costs['server']:,.0f} short cells a second; a machine with more to give runs a second instance. "
         "Instances share nothing: no database, no bus, no lock. A session lives where it was made, and its requests go there; so M instances do M times the work of one, and what is lost is only that "
         f"sessions do not spread evenly. Placed at random, 1,000 to each, the fullest of 10 has {placed[10]:.2f} times the mean and the fullest of 100 {placed[100]:.2f} times: leave that much room. "
-        f"What goes past this run is computed: `tests/bench/model.py` simulates the loop of clients, server and workers on k cores from processor times measured at 16 connections. "
-        f"On the {found['machine']['cores']} cores here it meets the measured rates from 1 to 256 connections within {model['median_error']:.0%} in the median and {model['worst_error']:.0%} at worst; "
-        f"for 4, 8 and 16 cores it says {cores[4]:,.0f}, {cores[8]:,.0f} and {cores[16]:,.0f} cells a second.")
+        f"What goes past this run is computed: `tests/bench/model.py` simulates the loop of clients, server and workers on k cores from processor times measured at {FITTED_AT} connections. "
+        f"On the {found['machine']['cores']} cores here it meets the measured rates from 1 to 256 connections within {model['median_error']:.0%} in the median and {model['worst_error']:.0%} at worst (at {worst}); "
+        f"it knows no caches, so it says too much where many take turns. For 4, 8 and 16 cores it says {cores[4]:,.0f}, {cores[8]:,.0f} and {cores[16]:,.0f} cells a second.")
+
+
+def _people(machine, used):
+    """Those who run a cell every ten seconds: each finds its session in no cache, and is followed by a copy of the state."""
+    size, count = used["all_bytes"] / used["sessions"], 10e6 / used["cpu_us"]
+    by_memory, by_cores = machine["memory_bytes"] / size, count * machine["cores"]
+    return (f"A person's cell costs more: among {used['sessions']:,} that have all run cells it finds its session in no cache, and a copy of the state follows it: {duration(used['cpu_us'])} of processor time "
+            f"with the client's, so a core carries {count:,.0f} people who run one every ten seconds; and with that copy a session takes {table.megabytes(size)}, so a GB holds {2**30 / size:,.0f}. "
+            f"Here, memory would do for {by_memory:,.0f} such people and the cores for {by_cores:,.0f}: {'memory' if by_memory < by_cores else 'processor time'} is used up first. ")
 
 
 def _summary(found):
@@ -59,14 +78,16 @@ def _summary(found):
     if not alternatives:
         return ""
     mine = found["service"]
-    fresh = {a["name"]: a["fresh"][PRINT]["p50_us"] / mine["fresh"][PRINT]["p50_us"] for a in alternatives}
-    kept = {a["name"]: a["kept"][INCREMENT]["p50_us"] / mine["kept"][INCREMENT]["p50_us"] for a in alternatives if "kept" in a}
-    memory = {a["name"]: a["memory_bytes"] / mine["memory"]["idle_bytes"] for a in alternatives}
+    fresh, cold = ({a["name"]: a["fresh"][PRINT]["p50_us"] / mine[kind][PRINT]["p50_us"] for a in alternatives} for kind in ("fresh", "fresh_cold"))
+    kept = {a["name"]: a["kept"][INCREMENT]["p50_us"] / mine["kept_by_python"][INCREMENT]["p50_us"] for a in alternatives if "kept" in a}
+    kept |= {f"{a['name']} with a client that acknowledges at once": a["acknowledged"]["p50_us"] / mine["kept_by_python"][INCREMENT]["p50_us"] for a in alternatives if a.get("acknowledged")}
+    memory = {a["name"]: a["memory_bytes"] / mine["memory"]["imported_bytes"] for a in alternatives}
 
     def factors(ratios):
         return ", ".join(f"{name} {ratio:,.0f}" for name, ratio in ratios.items())
 
-    return f"As factors of ours: a new session's first answer {factors(fresh)}; `x += 1` in a kept one {factors(kept)}; memory {factors(memory)}."
+    return (f"As factors of ours: a new session's first answer {factors(fresh)}, where none is kept ready {factors(cold)}; `x += 1` in a kept one {factors(kept)}; "
+            f"memory, after the same cell, {factors(memory)}.")
 
 
 def _opening(found):
@@ -77,7 +98,7 @@ def block(found):
     """README's part: who is beside whom, what is remarkable, how it grows."""
     parts = [
         _opening(found), _picture("bench.svg", "Bars: each job here, beside the alternatives and the machine's limit", ROOT), table.markdown(table.beside(found)), _notes(found),
-        _summary(found), "\n".join(f"- {fact}" for fact in [*table.rows_as_facts(found), *table.facts(found)]),
+        _summary(found), "Beside the machine's limits, by a client in C that costs next to nothing:", "\n".join(f"- {fact}" for fact in [*table.rows_as_facts(found), *table.facts(found)]),
         _picture("bench-scale.svg", "Lines: latency, memory and rate as sessions and connections become more", ROOT), _arithmetic(found),
         f"All rows of this run: [measured.md]({PAGE.relative_to(ROOT)}).",
     ]
@@ -88,9 +109,10 @@ def page(found):
     """All rows of the run."""
     parts = [
         "# What `make bench` measured", _opening(found), "Made by `make bench-readme` from measured.json.",
-        "## Beside the alternatives", table.markdown(table.beside(found)), _notes(found), "## Beside the machine's limits", table.markdown(table.ours(found)),
-        "\n".join(f"- {fact}" for fact in table.facts(found)), "## Sessions", table.markdown(table.sessions(found)),
-        "## Connections", table.markdown(table.connections(found)), _picture("bench-scale.svg", "Lines: latency, memory and rate", HERE),
+        "## Beside the alternatives", table.markdown(table.beside(found)), _notes(found),
+        "## As there are more of them" if table.crowd(found) else "", table.markdown(table.crowd(found)), "## Beside the machine's limits", table.markdown(table.ours(found)),
+        "\n".join(f"- {fact}" for fact in table.facts(found)), "## Sessions", SESSIONS, table.markdown(table.sessions(found)),
+        "## Connections", CONNECTIONS, table.markdown(table.connections(found)), _picture("bench-scale.svg", "Lines: latency, memory and rate", HERE),
         "## Not measured" if found["missing"] else "", "\n".join(f"- {line}" for line in table.missing(found)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

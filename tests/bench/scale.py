@@ -2,14 +2,14 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
-from measure import Refused, load, memory_bytes, run, say, summary
+from measure import CONNECTIONS, SAMPLE, Refused, Spent, load, memory_bytes, run, say, summary
 
-from service import at_limit, at_pool, at_rest, at_rest_of_copies, at_shed, end_wholly, execute, increments, resident, server
+from service import at_limit, at_pool, at_rest, at_rest_of_copies, at_shed, copies, end_wholly, execute, increments, resident, server
 
-CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SAMPLE, CHUNK = 500, 500
+CHUNK = 500
 FORKS = Path(__file__).resolve().parent / "forks.py"
 
 
@@ -47,25 +47,36 @@ def _figures(service, have, times, seconds, nothing, before, is_limit):
             "rested": summary(rested), "increment": summary(one), "resident_bytes": resident(service)}
 
 
-def _all_of_them(service, count, nothing):
-    """Not a sample: as many once more, and a few cells in each. What a cell takes by turns in all of them, what they take in all, how long their end takes."""
+def _at_rest(service, spent):
+    """Processor time that is spent in a second when nothing is wanted, this program's looking on included."""
+    before, start = spent.us(), time.monotonic()
+    at_rest_of_copies(service)
+    return (spent.us() - before) / (time.monotonic() - start)
+
+
+def _all_of_them(service, count, nothing, spent):
+    """Not a sample: as many once more, and a few cells in each. What a cell takes by turns in all of them, also of processor time with the copy that follows
+    (the client's is in it, what is spent at rest is not), what they take in all, how long their end takes."""
     have = []
     _add(service, have, count, lambda: True)
     for cell in ("x = 0", "x += 1"):
         load(service.port, [execute(cell, s) for s in have], len(have), 4)
     at_rest_of_copies(service)
-    whole = memory_bytes() - nothing
+    whole, copied, rest = memory_bytes() - nothing, copies(service), _at_rest(service, spent)
+    took, start = spent.us(), time.monotonic()
     times, _, _, refused = load(service.port, [execute("x += 1", s) for s in have], len(have), 1)
     if refused:
         raise Refused(refused)
+    at_rest_of_copies(service)
+    took, copied = (spent.us() - took - rest * (time.monotonic() - start)) / len(have), (copies(service) - copied) / len(have)
     seconds, gone = end_wholly(service, have)
-    return {"sessions": len(have), "increment": summary(times), "all_bytes": whole, "deleted_seconds": seconds, "gone_seconds": gone}
+    return {"sessions": len(have), "increment": summary(times), "all_bytes": whole, "cpu_us": took, "copies": copied, "deleted_seconds": seconds, "gone_seconds": gone}
 
 
 def sessions(found, workplace, steps, clock, reserve):
     """Sessions alive at once, step by step, for as long as there is time and place; then all deleted. Fills found["sessions"] and found["deleted"]."""
     have, why, nothing = [], None, memory_bytes()
-    with server(workplace, "many") as service:
+    with Spent() as spent, server(workplace, "many") as service:
         at_rest(service)
         before = memory_bytes()
         for n in steps:
@@ -81,7 +92,7 @@ def sessions(found, workplace, steps, clock, reserve):
         at_rest(service)
         if len(have) > SAMPLE:
             say(f"cells in each of {len(have):,}")
-            found["all_used"] = _all_of_them(service, len(have), nothing)
+            found["all_used"] = _all_of_them(service, len(have), nothing, spent)
             at_rest(service)
 
 

@@ -1,6 +1,7 @@
 """The tables of a run, made of its JSON alone: as text for the terminal, as Markdown for README."""
 
 from cells import DESCRIBE, INCREMENT, NAMES, PLOT, PRINT
+from measure import SAMPLE
 
 NONE = "-"
 
@@ -43,8 +44,11 @@ def get(found, *path):
 # ---- beside the alternatives ----
 
 def contenders(found):
-    """(heading, figures) of the service and of each alternative that ran."""
-    return [("Penny Sandbox", get(found, "service") or {})] + [(a["name"], a) for a in get(found, "alternatives").values() if "fresh" in a]
+    """(heading, figures) of the service, of the service without sessions kept ready, and of each alternative that ran. Clients of the same kind for all."""
+    mine = get(found, "service") or {}
+    memory = get(mine, "memory") or {}
+    return [("Penny Sandbox", {**mine, "kept": mine.get("kept_by_python"), "memory_bytes": memory.get("imported_bytes"), "lines_per_second": get(mine, "throughput", "lines_per_second_by_python")}),
+            ("Penny Sandbox, no pool", {"fresh": mine.get("fresh_cold")})] + [(a["name"], a) for a in get(found, "alternatives").values() if "fresh" in a]
 
 
 def _cells(found, kind, cell):
@@ -54,13 +58,23 @@ def _cells(found, kind, cell):
 def beside(found):
     """The same cells for all."""
     everyone = contenders(found)
-    memory = [get(figures, "memory", "idle_bytes") or get(figures, "memory_bytes") for _, figures in everyone]
-    lines = [get(figures, "throughput", "lines_per_second") or get(figures, "lines_per_second") for _, figures in everyone]
+    idle = [get(figures, "memory", "idle_bytes") or get(figures, "memory_bytes") for _, figures in everyone]
     return [["median / p99", *(name for name, _ in everyone)],
-            *[[f"new session, {NAMES[c]}", *_cells(found, "fresh", c)] for c in (PRINT, DESCRIBE, PLOT)],
-            *[[f"kept session, {NAMES[c]}", *_cells(found, "kept", c)] for c in (PRINT, INCREMENT, DESCRIBE, PLOT)],
-            ["memory of an idle session, libraries imported", *(megabytes(m) if m else NONE for m in memory)],
-            ["printed lines a second", *(millions(n) if n else NONE for n in lines)]]
+            *[[f"{kind} session, {NAMES[c]}", *_cells(found, key, c)] for kind, key in (("new", "fresh"), ("kept", "kept")) for c in (PRINT, INCREMENT, DESCRIBE, PLOT)],
+            ["memory of an idle session, libraries there", *(megabytes(m) if m else NONE for m in idle)],
+            ["the same after the cell that imports them", *(megabytes(m) if m else NONE for m in (get(figures, "memory_bytes") for _, figures in everyone))],
+            ["printed lines a second", *(millions(n) if n else NONE for n in (get(figures, "lines_per_second") for _, figures in everyone))]]
+
+
+def crowd(found):
+    """As many as the alternatives get: memory, and how many cells a second when all run at once, each driven by a client in Python."""
+    everyone = [(name, {c["sessions"]: c for c in figures["crowd"]}) for name, figures in contenders(found) if get(figures, "crowd")]
+    counts = sorted({n for _, steps in everyone for n in steps})
+    return [["", *(name for name, _ in everyone)],
+            *[[f"{n} alive: memory of each", *(megabytes(c[n]["bytes_each"]) if n in c else NONE for _, c in everyone)] for n in counts],
+            *[[f"{n} alive: x += 1 by turns", *(times(get(c.get(n), "by_turns")) for _, c in everyone)] for n in counts],
+            *[[f"{n} at once: x += 1, where a session is kept, else print(1)", *(f"{c[n]['at_once']['per_second']:,.0f}/s" if n in c else NONE for _, c in everyone)]
+              for n in counts]] if everyone else []
 
 
 # ---- beside the limits ----
@@ -98,9 +112,8 @@ def _session_rows(rows, found):
 def _cycle_rows(rows, found):
     cycles = get(found, "service", "cycles")
     if cycles:
-        whole = {"p50_us": sum(cycles[part]["p50_us"] for part in ("create", "run", "delete")), "p99_us": max(cycles[part]["p99_us"] for part in ("create", "run", "delete"))}
-        rows.append([f"create, print(1), delete: {cycles['cycles']:,} times over 16 connections", f"{duration(whole['p50_us'])} / -",
-                     ratio(whole["p50_us"], get(found, "limits", "fork", "p50_us")) + " a fork" if get(found, "limits", "fork") else "", _rate(cycles, " cycles/s")])
+        _row(rows, f"create, print(1), delete: {cycles['cycles']:,} times over 16 connections", get(cycles, "whole"), get(found, "limits", "fork", "p50_us"), "a fork",
+             _rate(cycles, " cycles/s"))
 
 
 def _big_rows(rows, found):
@@ -119,8 +132,8 @@ def ours(found):
 def _throughput_facts(found):
     rate, limit = get(found, "service", "throughput"), get(found, "limits", "stream")
     if rate and limit:
-        yield (f"streamed to one reader: {millions(rate['lines_per_second'])} short lines/s (a C program into a bare pipe: {millions(limit['lines_per_second'])}), "
-               f"{rate['text_bytes_per_second'] / 1e6:,.0f} MB/s of text in lines of 1 KB")
+        yield (f"streamed to one reader: {millions(rate['lines_per_second'])} short lines/s, {rate['lines_per_second'] / limit['lines_per_second']:.0%} of what a C program prints into a bare pipe "
+               f"({millions(limit['lines_per_second'])}); {rate['text_bytes_per_second'] / 1e6:,.0f} MB/s of text in lines of 1 KB")
     seen = get(found, "service", "watchers")
     if seen:
         yield (f"{seen['watchers']:,} watchers of one execution: the last one has its first event {duration(seen['last_watcher_first_event_us'])} after the first one, "
@@ -134,7 +147,7 @@ def _flatness_facts(found):
     if len(both) > 1:
         first, last = both[0], both[-1]
         count = last["sessions"]
-        yield (f"x += 1 by turns in any of {count:,} sessions takes {ratio(last['increment']['p50_us'], first['increment']['p50_us'])} the median of one alone; in one of {count:,} bare forks of an "
+        yield (f"x += 1 by turns in {min(count, SAMPLE):,} of {count:,} sessions takes {ratio(last['increment']['p50_us'], first['increment']['p50_us'])} the median of one alone; in as many of {count:,} bare forks of an "
                f"interpreter over pipes, without server and jail, {ratio(bare[count]['p50_us'], bare[first['sessions']]['p50_us'])} ({duration(bare[first['sessions']]['p50_us'])} and "
                f"{duration(bare[count]['p50_us'])}): caches and page tables that were left cold")
 
@@ -151,7 +164,9 @@ def _history(memory):
 def _session_facts(found):
     memory = get(found, "service", "memory")
     if memory:
-        yield f"memory of a session: {megabytes(memory['idle_bytes'])} idle, {megabytes(memory['used_bytes'])} after a cell, with the copy of its state ({memory['sessions']:,} alive){_history(memory)}"
+        imported = f", {megabytes(memory['imported_bytes'])} after the cell that imports the libraries" if "imported_bytes" in memory else ""
+        yield (f"memory of a session: {megabytes(memory['idle_bytes'])} idle, {megabytes(memory['used_bytes'])} after a cell, with the copy of its state{imported} "
+               f"({memory['sessions']:,} alive){_history(memory)}")
     huge = get(found, "service", "big", "gigabyte_huge_bytes")
     if huge is not None:
         yield f"of the session that holds 1 GB the kernel had {megabytes(huge)} in huge pages"
@@ -162,6 +177,8 @@ def _session_facts(found):
     if each:
         yield (f"a cell by turns in each of {each['sessions']:,} sessions that all have run cells: {times(each['increment'])}; they take {gigabytes(each['all_bytes'])} in all, "
                f"kernel, copies of their states and service included; deleted in {each['deleted_seconds']:.2f} s, nothing left after {each['gone_seconds']:.2f} s")
+        if "cpu_us" in each:
+            yield f"such a cell and what follows it, a copy of the state for {each['copies']:.0%} of them, takes {duration(each['cpu_us'])} of processor time, the client's included"
     gone = get(found, "deleted")
     if gone and gone["sessions"]:
         wholly = f", neither a process nor a control group left after {gone['gone_seconds']:.2f} s" if "gone_seconds" in gone else ""
@@ -174,9 +191,16 @@ def _session_facts(found):
         yield f"memory of the service's own processes: {megabytes(first)} after the first tenth of {cycles['cycles']:,} sessions made and deleted{cut}, {megabytes(last)} after the last"
 
 
+def _alternative_facts(found):
+    for name, figures in contenders(found):
+        if waited := get(figures, "acknowledged"):
+            yield (f"{name} sends several small messages for each cell, and TCP lets one wait until the client has acknowledged the last (Nagle's algorithm and delayed acknowledgement): "
+                   f"x += 1 takes {duration(figures['kept'][INCREMENT]['p50_us'])} so; with a client that acknowledges each at once, as none does by itself, {times(waited)}")
+
+
 def facts(found):
     """What is a sentence and not a row."""
-    lines = [*_throughput_facts(found), *_session_facts(found)]
+    lines = [*_throughput_facts(found), *_session_facts(found), *_alternative_facts(found)]
     for n in (1, 16):
         if kept := get(found, "service", f"checkpoints_{n}"):
             lines.append(f"x += 1 with checkpoints adaptive, {n} connection{'s' if n > 1 else ''}: {kept['ratio']:.0%} of the rate without any")
@@ -185,7 +209,7 @@ def facts(found):
 
 def rows_as_facts(found):
     """The rows beside the limits that README shows, a line each."""
-    wanted = ("new session to first", "x += 1, 16", "request to first event", "a burst", "create, print", "checkpoint of", "rollback of", "fork of")
+    wanted = ("new session to first", "x += 1, ", "request to first event", "a burst", "create, print", "checkpoint of", "rollback of", "fork of")
     for name, median, beside_limit, rate in ours(found)[1:]:
         if name.startswith(wanted):
             yield f"{name}: {median}" + (f", {beside_limit}" if beside_limit else "") + (f", {rate}" if rate else "")
@@ -194,18 +218,23 @@ def rows_as_facts(found):
 # ---- scale ----
 
 def sessions(found):
-    steps, bare = get(found, "sessions"), {f["forks"]: f["increment"] for f in get(found, "forks") or []}
-    return [["sessions alive", "create", "a cell in one that rested", "x += 1 by turns", "in as many bare forks", "memory each", "the service's own", "in all"],
-            *[[f"{s['sessions']:,}", times(s["create"]), times(s.get("rested")), times(s["increment"]), times(bare.get(s["sessions"])), megabytes(s["idle_bytes_each"]),
+    steps, bare = get(found, "sessions"), {f["forks"]: f for f in get(found, "forks") or []}
+    return [["sessions alive", "create", "a cell in one that rested", "x += 1 by turns", "in as many bare forks", "memory each", "a bare fork's, after cells", "the service's own", "in all"],
+            *[[f"{s['sessions']:,}", times(s["create"]), times(s.get("rested")), times(s["increment"]), times(get(bare.get(s["sessions"]), "increment")), megabytes(s["idle_bytes_each"]),
+               megabytes(bare[s["sessions"]]["bytes_each"]) if get(bare.get(s["sessions"]), "bytes_each") else NONE,
                megabytes(sum(s["resident_bytes"].values())), gigabytes(s["all_bytes"]) if "all_bytes" in s else NONE] for s in steps]] if steps else []
 
 
 def connections(found):
     steps = get(found, "concurrency")
-    predicted = {p["connections"]: p for p in get(found, "model", "points") or []}
-    return [["connections", "x += 1", "rate", "the model says"],
-            *[[f"{s['connections']}", times(s), f"{s['per_second']:,.0f}/s", f"{predicted[s['connections']]['per_second']:,.0f}/s" if s["connections"] in predicted else ""]
-              for s in steps]] if steps else []
+    predicted, bare = ({p["connections"]: p for p in get(found, *path) or []} for path in (("model", "points"), ("limits", "ping")))
+
+    def row(s):
+        n, limit = s["connections"], bare.get(s["connections"])
+        return [f"{n}", times(s), f"{s['per_second']:,.0f}/s", times(limit), *((f"{limit['per_second']:,.0f}/s", f"{s['per_second'] / limit['per_second']:.0%}") if limit else (NONE, NONE)),
+                f"{predicted[n]['per_second']:,.0f}/s" if n in predicted else NONE]
+
+    return [["connections", "x += 1", "rate", "bare libevhtp", "its rate", "ours of it", "the model says"], *map(row, steps)] if steps else []
 
 
 def machine(found):
@@ -236,6 +265,6 @@ def markdown(rows):
 
 
 def text(found):
-    parts = [machine(found), aligned(beside(found)), aligned(ours(found)), "\n".join(facts(found)), aligned(sessions(found)), aligned(connections(found)),
+    parts = [machine(found), aligned(beside(found)), aligned(crowd(found)), aligned(ours(found)), "\n".join(facts(found)), aligned(sessions(found)), aligned(connections(found)),
              "\n".join(missing(found)), f"variant {found['variant']}, {found['seconds']:.0f} s"]
     return "\n\n".join(part for part in parts if part)
