@@ -24,7 +24,7 @@ struct package_dir {
 
 /* Makes `wanted` where it does not exist, or a fresh directory under /var/tmp, $TMPDIR or /run when wanted is "", where it first
  * removes what services of ours that were killed have left. Returns 0 or -1. */
-int  package_dir_make(struct package_dir *dir, const char *wanted, struct err *err);
+int package_dir_make(struct package_dir *dir, const char *wanted, struct err *err);
 /* Whether it would take this directory, which is there. Returns 0, or -1 with err. */
 int  package_dir_look(const char *wanted, struct err *err);
 void package_dir_remove(struct package_dir *dir); /* if it is ours; what installations have left behind in any case */
