@@ -110,8 +110,11 @@ static void install(struct import *import, struct session *session)
     static const struct session_packages_events events   = {NULL, on_packages};
     struct json_check                           check    = JSON_CHECK_INIT;
     json_t                                     *packages = session_packages_read(&check, import->manifest);
+    const json_t                               *wrong    = json_array_get(check.errors, 0);
     struct err                                  err      = {0};
 
+    if (wrong != NULL)
+        api_import_add_omitted(import, "package", "", json_string_value(json_object_get(wrong, "message")));
     if (json_array_size(packages) == 0) {
         json_check_done(&check);
         api_import_begin_part(import);

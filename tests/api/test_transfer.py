@@ -273,6 +273,14 @@ def test_what_is_no_archive_is_refused_and_leaves_no_session(client, name):
     until(lambda: {s["id"] for s in client.get("/api/v1/sessions?limit=100&status=active").json["sessions"]} <= before, "no session is left")
 
 
+@pytest.mark.parametrize("packages", ["numpy", [1], ["six", "-r x"], [f"package-{i}" for i in range(51)]], ids=["text", "a number", "no name", "too many"])
+def test_packages_that_are_not_even_tried_are_named_as_left_out(client, packages):
+    made = bring(client, made_up(("files/a", b"A"), first=manifest(packages=packages)))
+    [left] = made["imported"]["omitted"]
+    assert (left["kind"], left["at"]) == ("package", "import") and "packages" in left["reason"], left
+    assert made["imported"]["files"] == 1
+
+
 def test_settings_are_held_to_the_policy(client):
     assert bring(client, made_up(first=manifest(session={"resources": {"memory": 1 << 50}})), status=400)["code"] == "VALIDATION_ERROR"
     assert client.request("POST", "/api/v1/sessions/import", WHOLE, {"Content-Type": "text/plain"}).status == 415
