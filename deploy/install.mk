@@ -1,5 +1,6 @@
 # What `make install` puts where. Included by the Makefile; PREFIX, SYSCONFDIR and DESTDIR may be given on the command line.
 PREFIX     ?= /usr/local
+override PREFIX := $(patsubst %/,%,$(PREFIX))
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR    ?= $(if $(filter /usr,$(PREFIX)),/lib/systemd/system,$(PREFIX)/lib/systemd/system)
 

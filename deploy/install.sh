@@ -11,6 +11,13 @@ $PREFIX/share/man/man1/penny-sandbox.1 $PREFIX/share/man/man5/penny-sandbox-envi
 $PREFIX/share/bash-completion/completions/penny-sandbox $PREFIX/share/zsh/vendor-completions/_penny-sandbox
 $PREFIX/share/fish/vendor_completions.d/penny-sandbox.fish"
 
+# They stand in the unit, the manual and the program as they are.
+for place in "$BIN" "$LIB" "$SHARE" "$CONF" "$UNIT"; do
+    case $place in
+    *[!A-Za-z0-9/._+-]* | [!/]*) echo "PREFIX, SYSCONFDIR and UNITDIR must be absolute, of letters, digits and ._+-: $place is not" >&2 && exit 1 ;;
+    esac
+done
+
 put() { install -D -m "$1" "$2" "$DESTDIR$3"; }
 
 # The program's places stand where a file says @BIN@, @LIB@, @CONF@.

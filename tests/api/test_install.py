@@ -18,9 +18,13 @@ FILES = ("usr/bin/penny-sandbox", "usr/lib/penny-sandbox/penny-zygote", "usr/lib
          "usr/share/fish/vendor_completions.d/penny-sandbox.fish")
 
 
-def make(target, stage):
-    done = subprocess.run(["make", "-C", str(ROOT), target, "PREFIX=/usr", f"DESTDIR={stage}", "VENV_OPTIONS=--none"], capture_output=True, text=True, timeout=110,
+def run_make(target, *places):
+    return subprocess.run(["make", "-C", str(ROOT), target, *places, "VENV_OPTIONS=--none"], capture_output=True, text=True, timeout=110,
                           env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))})
+
+
+def make(target, stage, prefix="/usr"):
+    done = run_make(target, f"PREFIX={prefix}", f"DESTDIR={stage}")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -59,6 +63,20 @@ def test_install_and_uninstall_below_a_destdir(tmp_path):
 
     out = make("uninstall", tmp_path)
     assert files(tmp_path) == {"etc/penny-sandbox/policies/resources.json"} and "was changed and stays" in out, out
+
+
+def test_a_prefix_that_ends_in_a_slash_and_a_destdir_with_a_space(tmp_path):
+    stage = tmp_path / "a stage"
+    make("install-files", stage, "/usr/")
+    assert set(FILES) <= files(stage)
+    make("uninstall", stage, "/usr/")
+    assert files(stage) == set()
+
+
+@pytest.mark.parametrize("place", ["PREFIX=opt/penny", "PREFIX=/opt/a b", "PREFIX=/opt/a&b", "SYSCONFDIR=etc"])
+def test_a_place_that_could_not_be_written_into_the_unit_is_refused(tmp_path, place):
+    done = run_make("install-files", place, f"DESTDIR={tmp_path}/")
+    assert done.returncode != 0 and "must be absolute" in done.stderr and files(tmp_path) == set(), done
 
 
 def test_a_copy_of_the_libraries(tmp_path):
