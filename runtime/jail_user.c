@@ -98,10 +98,8 @@ int jail_user_reach(const struct jail *jail, struct err *err)
             continue;
         (void)snprintf(path, sizeof path, "%s", needed[i]);
         closed = closed_directory(path);
-        return err_set(
-            err, refused,
-            "sessions, which are users of their own here, can't read %.80s (%s): open %.80s to others (chmod o+rx) or move it all to /opt",
-            needed[i], strerror(refused), closed != NULL ? closed : needed[i]);
+        return err_set(err, refused, "sessions, users of their own here, can't read %.60s: open %.60s to others (chmod o+rx)", needed[i],
+                       closed != NULL ? closed : needed[i]);
     }
     return 0;
 }

@@ -164,6 +164,10 @@ static int start(struct zygote *zygote, struct err *err)
     zygote->policy = map_policy(err);
     if (zygote->policy == NULL || prepare_signals(zygote, err) < 0)
         return EXIT_FAILED;
+    if (chdir("/") < 0) { /* modules that lie where we are would be taken for a user's own */
+        (void)err_errno(err, "chdir /");
+        return EXIT_FAILED;
+    }
     if (jail_prepare(&zygote->jail, zygote->policy, err) < 0)
         status = jail_level(&zygote->jail) < zygote->policy->require_isolation ? EXIT_REFUSED : EXIT_FAILED;
     else if (start_in_jail(zygote, err) < 0)

@@ -56,7 +56,8 @@ static int receive(int socket_fd, json_t **ret_report, char *ret_python, size_t 
         (void)err_set(err, message.error, "%s", message.text);
     else
         result = read_report(fd, ret_report, err);
-    (void)snprintf(ret_python, room, "%.*s", (int)strcspn(message.text, " "), message.text);
+    if (message.error == 0)
+        (void)snprintf(ret_python, room, "%.*s", (int)strcspn(message.text, " "), message.text);
     fdio_close(&fd);
     return result;
 }

@@ -128,7 +128,7 @@ class UserModules:
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        if cls.scope is None:
+        if cls.scope is None or name.partition(".")[0] == __package__:
             return None
         home = os.getcwd()
         places = [home] if path is None else [p for p in path if os.path.abspath(p).startswith(home + os.sep)]

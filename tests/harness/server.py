@@ -97,7 +97,7 @@ class Server:
         self.env, self.args, self.pass_fds = dict(env or {}), list(args), pass_fds
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.state = self.directory / "state"
+        self.state, self.cwd = self.directory / "state", "/"
         self.log_path = self.directory / "server.log"
         self.tree, self.build = _readable_tree(self.tier)
         self.executable = executable or self.build / "penny-sandbox"
@@ -122,7 +122,7 @@ class Server:
         self.mounts_before = processes.mounts()
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*tiers.prefix(self.tier), str(self.executable), *self.args], env=self._environment(),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd="/", start_new_session=True,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=self.cwd, start_new_session=True,
                                             pass_fds=self.pass_fds)
         RUNNING[self.process.pid] = self
         self.group_name = processes.group_name(self.process.pid)

@@ -1,11 +1,13 @@
 """What /health says of the walls is what a program inside finds, and what the host sees from outside."""
 
+import json
 import os
 import shutil
 
 import pytest
 
 from harness import ServerFailed, processes, tiers, until
+from harness.doctor import doctor, finding
 from harness.server import ROOT
 
 EXPECTED = {"root": "full", "user": "namespace", "process": "process"}
@@ -50,6 +52,18 @@ def test_each_tier_gives_its_level(tier_server):
 def test_every_layer_is_active_or_says_why_not(tier_server):
     for name, layer in tier_server.client.health()["isolation"]["layers"].items():
         assert layer["detail"] if layer["active"] else len(layer["reason"]) > 10, name
+
+
+@pytest.mark.parametrize("tier", tiers.TIERS)
+def test_where_it_was_started_does_not_matter(make_server, tier):
+    """From the checkout, as by `make run`: what lies there is not taken for a program of the user's."""
+    if tiers.tier_reason(tier):
+        pytest.skip(f"tier {tier}: {tiers.tier_reason(tier)}")
+    server = make_server(tier=tier, env={"SANDBOX_PROFILE": "standard"})
+    server.cwd = server.tree
+    server.start()
+    assert server.client.stdout("import pandas as pd\nprint(pd.DataFrame({'a': [1]}).a.sum())") == "1\n"
+    server.stop()
 
 
 def test_namespaces_are_the_sessions_own(tier_server, layers, inside):
@@ -216,8 +230,10 @@ def test_root_in_a_chroot(make_server, workplace):
     start.write_text(f'#!/bin/sh\nexec unshare -m --propagation private sh -c \'mount --rbind / {root} && exec /usr/sbin/chroot {root} {server.executable} "$@"\' sh "$@"\n')
     start.chmod(0o755)
     server.executable = start
-    with pytest.raises(ServerFailed, match=f"can't read {closed}/python .Permission denied.: open {closed} to others"):
+    with pytest.raises(ServerFailed, match=f"can't read {closed}/python: open {closed} to others"):
         server.start()
+    report = json.loads(doctor("--json", program=start, SANDBOX_PYTHON_LIBRARY=str(closed / "python")).stdout)
+    assert f"open {closed} to others" in finding(report, "isolation")["found"] and finding(report, "python")["status"] == "ok"
     closed.chmod(0o755)
     server.start()
     health = server.client.health()["isolation"]

@@ -164,3 +164,20 @@ def test_other_policies(make_drive, tmp_path, document, refused, allowed):
     for code in allowed:
         r = worker.run(code)
         assert r.status == "ok", (code, r.error)
+
+
+def test_the_runtimes_own_modules_are_never_a_users(worker):
+    """Also not for who goes to where they lie."""
+    r = worker.run("""
+import os
+from penny_runtime import import_hook
+place, home = os.path.dirname(import_hook.__file__), os.getcwd()
+os.chdir(os.path.dirname(place))
+import_hook.UserModules.scope, scope = {}, import_hook.UserModules.scope
+try:
+    print(import_hook.UserModules.find_spec('penny_runtime.values', [place]), import_hook.UserModules.find_spec('values', [place]) is not None)
+finally:
+    import_hook.UserModules.scope = scope
+    os.chdir(home)
+""")
+    assert r.stdout == "None True\n", r.error
