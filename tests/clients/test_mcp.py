@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 
 import pytest
 
-from harness import BUILD, ROOT, Server, processes, until
+from harness import BUILD, ROOT, Server, node, processes, until
 
 PLACE = ROOT / "tests/clients/mcp"
 KEY = "key-of-an-agent-0123456789"
@@ -22,12 +21,7 @@ def keyed(workplace):
 
 
 def run(script, *arguments, env=()):
-    if not shutil.which("node") or not (PLACE / "node_modules").exists():
-        pytest.skip("node, or the SDKs from npm, are not installed (deploy/setup.sh modules tests/clients/mcp)")
-    if script == "stateless.mjs" and int(subprocess.run(["node", "-p", "process.versions.node"], capture_output=True, text=True, check=True).stdout.split(".")[0]) < 20:
-        pytest.skip("this SDK needs node 20")
-    ran = subprocess.run(["node", PLACE / script, *arguments], capture_output=True, text=True, timeout=120, env={**os.environ, **dict(env)})
-    assert (ran.returncode, ran.stdout) == (0, "all\n"), ran.stderr
+    node.run(PLACE / script, *arguments, least=(20,) if script == "stateless.mjs" else (18,), env=env)
 
 
 @pytest.mark.parametrize("script,way", [("sessions.mjs", "http with a key"), ("sessions.mjs", "stdio"), ("sessions.mjs", "stdio to a server"), ("stateless.mjs", "http"), ("stateless.mjs", "stdio")])
