@@ -1,5 +1,5 @@
 /*
- * doctor_capacity.c: what an idle session needs is measured (`make bench`, README): the figures here are those, rounded up. What it may
+ * doctor_capacity.c: what an idle session needs is measured (`make bench`): the figures here are those, rounded up. What it may
  * need is the policy's; so there are two answers, and a machine with both in mind lies between them.
  */
 #define _GNU_SOURCE

@@ -15,7 +15,7 @@ import pytest
 from harness import BUILD, ROOT
 
 DOCUMENTS = ("README.md", "deploy/OPERATOR.md", "clients/README.md", "CONTRIBUTING.md")  # those of parts are run by the parts' tests
-OTHERS = ("ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md", "clients/COMPATIBILITY.md", "clients/examples/README.md", "clients/python/README.md", "web/README.md")
+OTHERS = ("FEATURES.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md", "clients/COMPATIBILITY.md", "clients/examples/README.md", "clients/python/README.md", "web/README.md")
 ADDRESS = "127.0.0.1:3003"  # in the documents
 EXIT_CODES = {"penny-sandbox doctor": (0, 1)}  # where the machine that tests may be less than perfect
 NOTEBOOK = {"cells": [{"cell_type": "code", "source": "6 * 7", "metadata": {}, "outputs": [], "execution_count": None}], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
@@ -64,6 +64,12 @@ def test_a_block_of_commands(code, place, server):
 
 def test_there_are_blocks():
     assert len(list(blocks())) >= 8
+
+
+def test_the_readme_is_read_in_five_minutes():
+    """By who reads 250 words a minute and looks at commands, tables and pictures; the rest has pages of its own."""
+    text = re.sub(r"(?ms)^```.*?^```|^\|[^\n]*$|!?\[[^]]*\]\([^)]*\.svg\)|\]\([^)]*\)|<!--.*?-->", " ", (ROOT / "README.md").read_text())
+    assert len(re.findall(r"\w[\w'/.,:-]*", text)) <= 1250
 
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, *OTHERS])

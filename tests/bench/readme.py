@@ -95,12 +95,11 @@ def _opening(found):
 
 
 def block(found):
-    """README's part: who is beside whom, what is remarkable, how it grows."""
+    """README's part: who is beside whom, and how it grows; README is read in five minutes (tests/api/test_documents.py counts), the rest has a page."""
     parts = [
-        _opening(found), _picture("bench.svg", "Bars: each job here, beside the alternatives and the machine's limit", ROOT), table.markdown(table.beside(found)), _notes(found),
-        _summary(found), "Beside the machine's limits, by a client in C that costs next to nothing:", "\n".join(f"- {fact}" for fact in [*table.rows_as_facts(found), *table.facts(found)]),
-        _picture("bench-scale.svg", "Lines: latency, memory and rate as sessions and connections become more", ROOT), _arithmetic(found),
-        f"All rows of this run: [measured.md]({PAGE.relative_to(ROOT)}).",
+        _opening(found), _picture("bench.svg", "Bars: each job here, beside the alternatives and the machine's limit", ROOT), table.markdown(table.beside(found)), _summary(found),
+        _picture("bench-scale.svg", "Lines: latency, memory and rate as sessions and connections become more", ROOT),
+        f"What the alternatives are, each limit of the machine, thousands of sessions, and what goes beyond one machine: [all rows of this run]({PAGE.relative_to(ROOT)}).",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -113,7 +112,7 @@ def page(found):
         "## As there are more of them" if table.crowd(found) else "", table.markdown(table.crowd(found)), "## Beside the machine's limits", table.markdown(table.ours(found)),
         "\n".join(f"- {fact}" for fact in table.facts(found)), "## Sessions", SESSIONS, table.markdown(table.sessions(found)),
         "## Connections", CONNECTIONS, table.markdown(table.connections(found)), _picture("bench-scale.svg", "Lines: latency, memory and rate", HERE),
-        "## Not measured" if found["missing"] else "", "\n".join(f"- {line}" for line in table.missing(found)),
+        _arithmetic(found), "## Not measured" if found["missing"] else "", "\n".join(f"- {line}" for line in table.missing(found)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -207,14 +207,6 @@ def facts(found):
     return lines
 
 
-def rows_as_facts(found):
-    """The rows beside the limits that README shows, a line each."""
-    wanted = ("new session to first", "x += 1, ", "request to first event", "a burst", "create, print", "checkpoint of", "rollback of", "fork of")
-    for name, median, beside_limit, rate in ours(found)[1:]:
-        if name.startswith(wanted):
-            yield f"{name}: {median}" + (f", {beside_limit}" if beside_limit else "") + (f", {rate}" if rate else "")
-
-
 # ---- scale ----
 
 def sessions(found):
