@@ -30,10 +30,11 @@ int jail_capability_enter(const struct jail *jail, struct err *err)
 
     (void)jail;
     if (has_setpcap()) { /* an ordinary process has an idle bounding set it can't change; no_new_privs makes it moot */
-        for (int i = 0; prctl(PR_CAPBSET_READ, i, 0, 0, 0) >= 0; i++) {
-            if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
-                return err_errno(err, "capability %d", i);
-        }
+        int i = 0;
+        while (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
+            i++;
+        if (i == 0 || errno != EINVAL) /* EINVAL: the kernel knows no more of them */
+            return err_errno(err, "capability %d", i);
     }
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
         return err_errno(err, "ambient capabilities");

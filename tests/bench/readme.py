@@ -78,6 +78,8 @@ def _summary(found):
     if not alternatives:
         return ""
     mine = found["service"]
+    if not all(get(mine, kind) for kind in ("fresh", "fresh_cold", "kept_by_python", "memory")):
+        return ""
     fresh, cold = ({a["name"]: a["fresh"][PRINT]["p50_us"] / mine[kind][PRINT]["p50_us"] for a in alternatives} for kind in ("fresh", "fresh_cold"))
     kept = {a["name"]: a["kept"][INCREMENT]["p50_us"] / mine["kept_by_python"][INCREMENT]["p50_us"] for a in alternatives if "kept" in a}
     kept |= {f"{a['name']} with a client that acknowledges at once": a["acknowledged"]["p50_us"] / mine["kept_by_python"][INCREMENT]["p50_us"] for a in alternatives if a.get("acknowledged")}

@@ -20,7 +20,7 @@ EXECUTE, STREAM = "/api/v1/execute", "/api/v1/execute/stream"
 
 
 def server(workplace, name, **env):
-    return Server(Path(workplace) / name, env={"SANDBOX_POOL_SIZE": str(POOL), "MAX_CONCURRENT_SESSIONS": "9000", "LOG_LEVEL": "warn", **env})
+    return Server(Path(workplace) / name, env={"SANDBOX_POOL_SIZE": str(POOL), "LOG_LEVEL": "warn", **env})
 
 
 def body(code, session=None, **fields):
