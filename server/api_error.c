@@ -48,6 +48,20 @@ static void reply_moved(struct http_request *request, const struct ended_session
     bytes_done(&target);
 }
 
+/* Behind a router that is what the clients of an instance that was killed meet, once there is a new one in its place. */
+static void reply_unknown(struct http_request *request, const char *given)
+{
+    char message[MESSAGE_MAX];
+    if (id_own_instance() == ID_NO_INSTANCE)
+        (void)snprintf(message, sizeof message, "Session '%.*s' not found", GIVEN_MAX, given);
+    else
+        (void)snprintf(message, sizeof message,
+                       "Session '%.*s' not found: instance %d has none of this id, and has had none in the last hour; what it had when it "
+                       "was killed is lost",
+                       GIVEN_MAX, given, id_own_instance());
+    http_reply_error(request, 404, "SESSION_NOT_FOUND", message, NULL, 0);
+}
+
 void api_error_no_session(struct http_request *request, const struct sessions *sessions, const char *given)
 {
     struct id                   id;
@@ -57,8 +71,7 @@ void api_error_no_session(struct http_request *request, const struct sessions *s
     if (ended == NULL && api_error_elsewhere(request, given))
         return;
     if (ended == NULL || (ended->owner != api_caller(request) && !api_is_operator(request))) {
-        (void)snprintf(message, sizeof message, "Session '%.*s' not found", GIVEN_MAX, given);
-        http_reply_error(request, 404, "SESSION_NOT_FOUND", message, NULL, 0);
+        reply_unknown(request, given);
         return;
     }
     json_time_text(ended->ended_ms, when);

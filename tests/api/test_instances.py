@@ -79,7 +79,8 @@ def test_ids_say_whose_they_are(here):
     assert answer.status == 421 and "without an id" in answer.json["message"]
     assert here.alice.execute("1", "0042" + "0" * 4 + "-0000-4000-8000-000000000000")["success"], "a chosen id of its own"
     assert here.alice.get("/api/v1/sessions/deadbeef-0000-4000-8000-000000000000").status == 404
-    assert here.alice.get("/api/v1/sessions/0042" + session[4:-1] + ("0" if session[-1] != "0" else "1")).status == 404
+    unknown = here.alice.get("/api/v1/sessions/0042" + session[4:-1] + ("0" if session[-1] != "0" else "1"))
+    assert unknown.status == 404 and "what it had when it was killed is lost" in unknown.json["message"], unknown
 
 
 def test_only_an_operator_empties_and_moves(here):

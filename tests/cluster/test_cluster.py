@@ -350,4 +350,5 @@ def test_one_is_killed_and_only_its_sessions_are_lost(cluster, make_server):
     cluster.instances[2] = cluster.start(make_server, 2, port)
     until(cluster.instances[2].answers, "a new one answers", 60)
     until(lambda: client.get(f"/api/v1/sessions/{sessions[2]}").status == 404, "the new one does not know what the old one had", 30)
+    assert "is lost" in client.get(f"/api/v1/sessions/{sessions[2]}").json["message"], "and says so"
     until(lambda: of(client.session()) == 2, "it gets new sessions", 30)
