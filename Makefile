@@ -23,7 +23,7 @@ SERVER_UP       := output outcome result result_read event event_fit event_log e
 SERVER_COMMON   := json json_look json_said json_slice decimal text bytes base64 table id log
 # Commands beside the service: they are its clients.
 SERVER_COMMAND  := command_run command_drain command_options command_line command_notebook command_terminal command_end command_output command_service command_private \
-                   command_mcp mcp_stdio mcp_stdio_call private_server http_call command_doctor doctor_finding doctor_probe doctor_host doctor_given doctor_capacity
+                   command_mcp mcp_stdio mcp_stdio_call private_server http_call command_doctor doctor_finding doctor_probe doctor_host doctor_given doctor_capacity doctor_group
 SERVER_WALK     := $(SERVER_START) $(SERVER_COMMAND) $(SERVER_HTTP) $(SERVER_ROUTE) $(SERVER_API) $(SERVER_SESSION) $(SERVER_DOWN) $(SERVER_UP) $(SERVER_COMMON)
 # What crosses the wall between the processes: the only files that both sides use.
 SHARED_WALK  := err fdio

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "doctor_finding.h"
+#include "doctor_group.h"
 
 enum {
     LIBRARIES_BYTES       = 400 << 20, /* zygote, server, and what the kernel keeps for itself */
@@ -23,10 +24,12 @@ enum {
     CONTROL_GROUPS_MAX    = 65000,     /* the kernel numbers memory groups with 16 bits */
 };
 
+static const char GROUPS[] = "/proc/self/cgroup", GROUP_MOUNTS[] = "/sys/fs/cgroup";
+
 struct limit {
     const char *name;
     int64_t     sessions;
-    char        advice[120];
+    char        advice[160];
 };
 
 static int64_t at_least(int64_t a, int64_t b)
@@ -41,7 +44,8 @@ static int64_t smaller(int64_t a, int64_t b)
 
 static int64_t by_memory(int64_t bytes)
 {
-    return at_least((doctor_meminfo("MemAvailable") - LIBRARIES_BYTES) / bytes, 0);
+    int64_t available = smaller(doctor_meminfo("MemAvailable"), doctor_group_memory(GROUPS, GROUP_MOUNTS));
+    return at_least((available - LIBRARIES_BYTES) / bytes, 0);
 }
 
 /* The supervisor raises the soft limit to the hard one. */
@@ -61,10 +65,12 @@ static int64_t by_processes(struct limit *limit)
     struct rlimit nproc = {0};
     int64_t       most  = smaller(doctor_read_number("/proc/sys/kernel/pid_max"), doctor_read_number("/proc/sys/kernel/threads-max"));
     (void)getrlimit(RLIMIT_NPROC, &nproc);
+    most = smaller(most, doctor_group_processes(GROUPS, GROUP_MOUNTS));
     if (geteuid() != 0 && nproc.rlim_max != RLIM_INFINITY)
         most = smaller(most, (int64_t)nproc.rlim_max);
     (void)snprintf(limit->advice, sizeof limit->advice,
-                   "sysctl -w kernel.pid_max=4194304 kernel.threads-max=4194304 (LimitNPROC=, TasksMax=); there are %lld", (long long)most);
+                   "sysctl -w kernel.pid_max=4194304 kernel.threads-max=4194304 (LimitNPROC=, TasksMax=, --pids-limit); there are %lld",
+                   (long long)most);
     return most / SESSION_PROCESSES;
 }
 
@@ -73,7 +79,7 @@ static size_t fill_limits(const struct policies *policies, bool visits, struct l
     size_t n = 0;
     memset(limits, 0, 8 * sizeof *limits);
     limits[n] = (struct limit){"memory", by_memory(visits ? SESSION_BYTES : SESSION_BYTES_FORKED),
-                               "more memory, or a smaller quotas.global.maxConcurrentSessions"};
+                               "more memory (MemoryMax=, --memory), or a smaller quotas.global.maxConcurrentSessions"};
     n++;
     limits[n].name     = "descriptors";
     limits[n].sessions = by_descriptors(&limits[n]);
