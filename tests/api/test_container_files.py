@@ -1,5 +1,6 @@
 """What ships for containers, as far as it can be held without making one (make container-test does that)."""
 
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,8 @@ from harness import ROOT
 sys.path.insert(0, str(ROOT / "tests/container"))
 import lines  # noqa: E402
 import oci  # noqa: E402
+
+COMPOSE = ROOT / "deploy/compose.yaml"
 
 
 def test_the_profile_that_ships_is_the_one_its_program_writes():
@@ -24,9 +27,16 @@ def test_pennys_line_is_the_one_of_its_document():
     assert arguments == []
 
 
+def test_compose_with_keys_is_what_is_left_when_the_signs_are_taken_away():
+    composed = yaml.safe_load(re.sub(r"(?m)^( *)# ( *(?:SANDBOX_\w+: |secrets:|keys:|file: ).*)$", r"\1\2", COMPOSE.read_text()))
+    service = composed["services"]["penny-sandbox"]
+    assert set(service["secrets"]) == set(composed["secrets"]) == {service["environment"]["SANDBOX_KEYS_FILE"].removeprefix("/run/secrets/")}
+    assert composed["secrets"]["keys"] == {"file": "./keys"} and service["environment"]["SANDBOX_ALLOWED_HOSTS"] and service["environment"]["SANDBOX_DRAIN"] == "20s"
+
+
 def test_compose_has_the_flags_of_the_line_without_privilege():
     composed, shown = oci.Line(lines.LINES["compose"][0]), oci.Line(lines.LINES["Without any privilege"][0])
     for field in ("dropped", "added", "options", "tmpfs", "read_only", "memory", "cpus", "pids", "user"):
         assert getattr(composed, field) == getattr(shown, field), field
-    service = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]["penny-sandbox"]
+    service = yaml.safe_load(COMPOSE.read_text())["services"]["penny-sandbox"]
     assert service["ports"] == ["127.0.0.1:3003:3003"], "nobody else may come in until there are keys"
