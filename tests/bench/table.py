@@ -133,7 +133,7 @@ def _throughput_facts(found):
     rate, limit = get(found, "service", "throughput"), get(found, "limits", "stream")
     if rate and limit:
         yield (f"streamed to one reader: {millions(rate['lines_per_second'])} short lines/s, {rate['lines_per_second'] / limit['lines_per_second']:.0%} of what a C program prints into a bare pipe "
-               f"({millions(limit['lines_per_second'])}); {rate['text_bytes_per_second'] / 1e6:,.0f} MB/s of text in lines of 1 KB")
+               f"({millions(limit['lines_per_second'])}); {rate['text_bytes_per_second'] / 1e6:,.0f} MB/s of text in lines of 1 KB (the output limit raised to 1 GB)")
     seen = get(found, "service", "watchers")
     if seen:
         yield (f"{seen['watchers']:,} watchers of one execution: the last one has its first event {duration(seen['last_watcher_first_event_us'])} after the first one, "
@@ -169,7 +169,7 @@ def _session_facts(found):
                f"({memory['sessions']:,} alive){_history(memory)}")
     huge = get(found, "service", "big", "gigabyte_huge_bytes")
     if huge is not None:
-        yield f"of the session that holds 1 GB the kernel had {megabytes(huge)} in huge pages"
+        yield f"of the session that holds 1 GB (the memory limit raised to 8) the kernel had {megabytes(huge)} in huge pages"
     steps = get(found, "sessions")
     if steps and "all_bytes" in steps[-1]:
         yield f"{steps[-1]['sessions']:,} sessions alive: {gigabytes(steps[-1]['all_bytes'])} in all, kernel and service included"
