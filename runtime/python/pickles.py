@@ -4,7 +4,9 @@ One pickler writes all variables, each as a pickle of its own that may refer to 
 later costs that one and what hangs on it, not all.
 """
 
+import functools
 import importlib
+import io
 import pickle
 import pickletools
 import sys
@@ -26,6 +28,10 @@ _makers = frozenset(
 )
 
 
+_cached = functools._lru_cache_wrapper
+_become_others = {memoryview: "a view of memory", io.TextIOWrapper: "an open file"}  # cloudpickle: bytes, io.StringIO
+
+
 def main_names():
     return sys.modules["__main__"].__dict__
 
@@ -41,6 +47,16 @@ class Pickler(cloudpickle.Pickler):
     def persistent_id(self, value):
         return MAIN if value is self._main else None
 
+    def reducer_override(self, value):
+        """What cloudpickle would make something else of without a word, or only name, is refused or taken along."""
+        kind = type(value)
+        if kind in _become_others:
+            raise pickle.PicklingError(f"{_become_others[kind]} can't be taken along")
+        if kind is _cached and value.__module__ == "__main__":
+            parameters = value.cache_parameters()
+            return _cached, (value.__wrapped__, parameters["maxsize"], parameters["typed"])
+        return super().reducer_override(value)
+
     def _dynamic_function_reduce(self, func):
         reduced = super()._dynamic_function_reduce(func)
         if func.__globals__ is self._main:
@@ -53,6 +69,10 @@ def make_function(code, names, name=None, defaults=None, closure=None):
     _judge_code(code)
     names["__builtins__"] = main_names()["__builtins__"]
     return types.FunctionType(code, names, name, defaults, closure)
+
+
+def make_cached(function, maxsize, typed):
+    return functools.lru_cache(maxsize=maxsize, typed=typed)(function)
 
 
 def set_function(function, state):
@@ -101,6 +121,7 @@ _instead = {
     (_by_value, "_function_setstate"): set_function,
     (_by_value, "_builtin_type"): builtin_type,
     (_by_value, "subimport"): find_module,
+    ("functools", "_lru_cache_wrapper"): make_cached,
     ("types", "FunctionType"): make_function,
     ("types", "LambdaType"): make_function,
     ("builtins", "getattr"): get_attribute,

@@ -153,6 +153,36 @@ def test_a_busy_session_is_not_exported_and_one_that_is_over_is_gone(client):
     assert client.get(f"/api/v1/sessions/{session}/export").status == 410
 
 
+CACHED = """
+import functools
+@functools.lru_cache(maxsize=2, typed=True)
+def twice(n): return n * factor
+class Tree:
+    @functools.cache
+    def depth(self): return 3
+factor, tree = 2, Tree()
+twice(1)
+"""
+
+
+@pytest.mark.parametrize("profile", ["open", "standard"])
+def test_functions_with_a_cache_move(client, profile):
+    session = client.session(policy=profile)
+    client.stdout(CACHED, session)
+    made = bring(client, export(client, session))
+    assert made["imported"]["omitted"] == [], made["imported"]
+    assert client.stdout("factor = 5\nprint(twice(1), twice.cache_parameters(), twice.__name__, tree.depth())", made["id"]) == "5 {'maxsize': 2, 'typed': True} twice 3\n"
+
+
+def test_what_would_become_something_else_is_left_out_and_named(client):
+    session = client.session()
+    client.stdout("open('f', 'w').write('x')\nreads, view = open('f'), memoryview(b'xyz')\ninside = [view]\nkept = 1", session)
+    manifest = json.loads(entries(export(client, session))["manifest.json"])
+    reasons = {one["name"]: one["reason"] for one in manifest["omitted"]}
+    assert set(reasons) == {"reads", "view", "inside"} and "an open file" in reasons["reads"] and "a view of memory" in reasons["view"], reasons
+    assert [one["name"] for one in manifest["variables"]] == ["kept"]
+
+
 def test_code_that_fights_being_pickled(client):
     session = client.session()
     client.stdout("class Exits:\n    def __reduce__(s): raise SystemExit(3)\n"
