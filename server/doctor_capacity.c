@@ -74,9 +74,16 @@ static int64_t by_processes(struct limit *limit)
     return most / SESSION_PROCESSES;
 }
 
-static size_t fill_limits(const struct policies *policies, bool visits, struct limit limits[8])
+static bool holds(const json_t *isolation, const char *layer)
 {
-    size_t n = 0;
+    return json_is_true(json_object_get(json_object_get(json_object_get(isolation, "layers"), layer), "active"));
+}
+
+/* What sessions here have none of runs out for nobody. */
+static size_t fill_limits(const struct policies *policies, const json_t *isolation, struct limit limits[8])
+{
+    bool   visits = json_is_true(json_object_get(json_object_get(isolation, "visits"), "active"));
+    size_t n      = 0;
     memset(limits, 0, 8 * sizeof *limits);
     limits[n] = (struct limit){"memory", by_memory(visits ? SESSION_BYTES : SESSION_BYTES_FORKED),
                                "more memory (MemoryMax=, --memory), or a smaller quotas.global.maxConcurrentSessions"};
@@ -87,11 +94,12 @@ static size_t fill_limits(const struct policies *policies, bool visits, struct l
     limits[n].name     = "processes";
     limits[n].sessions = by_processes(&limits[n]);
     n++;
-    if (doctor_read_number("/proc/sys/user/max_user_namespaces") >= 0)
+    if (holds(isolation, "userNamespace") && doctor_read_number("/proc/sys/user/max_user_namespaces") >= 0)
         limits[n++] = (struct limit){"userNamespaces", doctor_read_number("/proc/sys/user/max_user_namespaces"),
                                      "sysctl -w user.max_user_namespaces=100000"};
-    limits[n++] = (struct limit){"controlGroups", CONTROL_GROUPS_MAX, "more machines"};
-    if (geteuid() == 0 && policies->uid_count > 0)
+    if (holds(isolation, "cgroupMemory"))
+        limits[n++] = (struct limit){"controlGroups", CONTROL_GROUPS_MAX, "more machines"};
+    if (holds(isolation, "hostUid"))
         limits[n++] = (struct limit){"hostUsers", policies->uid_count, "a larger process.uidCount in resources.json"};
     return n;
 }
@@ -99,8 +107,7 @@ static size_t fill_limits(const struct policies *policies, bool visits, struct l
 json_t *doctor_capacity(const struct policies *policies, const json_t *isolation, json_t *findings)
 {
     struct limit       limits[8];
-    bool               visits = json_is_true(json_object_get(json_object_get(isolation, "visits"), "active"));
-    size_t             count = fill_limits(policies, visits, limits), least = 0;
+    size_t             count = fill_limits(policies, isolation, limits), least = 0;
     int64_t            full = by_memory((int64_t)at_least((int64_t)policies->memory_per_session_bytes, 1));
     json_t            *all  = json_object();
     enum doctor_status status;

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from harness import BUILD, free_port, processes, until, write_policies
+from harness import BUILD, free_port, processes, tiers, until, write_policies
 from harness.doctor import compare_with_health, doctor, environment, finding
+from harness.server import readable_tree
 
 SMALL = Path(__file__).parents[1] / "harness/small_user_namespace.py"
 
@@ -80,15 +81,21 @@ def test_files_and_directories_that_a_service_would_not_start_with(tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def of_others():
+    """The program and its files where an ordinary user can read them."""
+    tree, build = readable_tree("user")
+    return {"program": build / "penny-sandbox", "SANDBOX_PYTHON": str(tree / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(tree / "policies"),
+            "SANDBOX_PYTHON_LIBRARY": str(tree / "runtime/python")}
+
+
 def test_root_of_a_small_user_namespace_is_told_which_users_to_take(make_server):
     """As root of a container with 65,536 users has it."""
     if os.geteuid() != 0:
         pytest.skip("only root hands out users")
-    server = make_server(tier="user")  # for its place and its copy of the tree, which others may read, too
-    few = write_policies(server.directory / "policies", resources={"process": {"uidBase": 10000, "uidCount": 50000}})
+    place = make_server(tier="user").directory  # which others may read, too
+    few = write_policies(place / "policies", resources={"process": {"uidBase": 10000, "uidCount": 50000}})
     inside = [sys.executable, str(SMALL)]
-    options = {"prefix": inside, "program": server.build / "penny-sandbox", "SANDBOX_PYTHON": str(server.tree / "build/venv/bin/python"),
-               "SANDBOX_POLICY_DIR": str(server.tree / "policies"), "SANDBOX_PYTHON_LIBRARY": str(server.tree / "runtime/python")}
+    options = of_others() | {"prefix": inside}
     if subprocess.run([*inside, "true"], capture_output=True).returncode != 0:
         pytest.skip("the kernel gives no user namespace here")
     usual = finding(json.loads(doctor("--json", **options).stdout), "hostUid")
@@ -115,6 +122,17 @@ def test_how_many_sessions_fit(tmp_path):
     few = json.loads(doctor("--json", prefix=["prlimit", "--nofile=1000:1000"]).stdout)
     assert few["capacity"] | {"limits": None, "atFullMemory": None} == {"sessions": 266, "limitedBy": "descriptors", "limits": None, "atFullMemory": None}
     assert finding(few, "capacity")["status"] == "weak" and "LimitNOFILE" in finding(few, "capacity")["advice"]
+
+
+def test_without_user_namespaces_none_are_needed():
+    """So a service starts there; those that the kernel gives out are not what runs out."""
+    inside = [*tiers.prefix("user"), "unshare", "--user", "--map-root-user"]
+    without = [*inside, "sh", "-c", 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$0" "$@"']
+    if subprocess.run([*without, "true"], capture_output=True).returncode != 0:
+        pytest.skip("the kernel gives no user namespace here")
+    report = json.loads(doctor("--json", prefix=without, **of_others()).stdout)
+    assert "max_user_namespaces" in finding(report, "userNamespace")["advice"], report["findings"]
+    assert "userNamespaces" not in report["capacity"]["limits"] and report["capacity"]["sessions"] > 0 and report["status"] == "weak", report
 
 
 def test_a_person_reads_lines():

@@ -82,7 +82,7 @@ def _shared_copy():
     return copy
 
 
-def _readable_tree(tier):
+def readable_tree(tier):
     """The checkout, or a copy of it where this tier's user can't read that; and the build directory in it."""
     can = subprocess.run([*tiers.prefix(tier), "test", "-r", str(BUILD / "penny-zygote"), "-a", "-r", str(ROOT / "policies")])
     if can.returncode == 0:
@@ -99,7 +99,7 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state, self.cwd = self.directory / "state", "/"
         self.log_path = self.directory / "server.log"
-        self.tree, self.build = _readable_tree(self.tier)
+        self.tree, self.build = readable_tree(self.tier)
         self.executable = executable or self.build / "penny-sandbox"
         self.process = self.client = self.port = None
 
