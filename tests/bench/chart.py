@@ -12,6 +12,7 @@ from table import contenders, duration, get, megabytes  # noqa: E402
 
 # Colours that can be read on white and on black: README is shown on both, and the picture has no ground of its own.
 INK, OURS, LIMIT = "#7d8590", "#2f81f7", "#3fb950"
+LIGHT = "#ffadd2"
 COLOURS = (OURS, "#58a6ff")  # ours, ours without a pool
 OTHERS = ("#d29922", "#db6d28", "#f85149", "#a371f7", "#db61a2", "#8b949e")
 STYLE = {"svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK,
@@ -59,9 +60,10 @@ def beside(found, path):
     memory += [("Penny Sandbox, idle", get(found, "service", "memory", "idle_bytes"), COLOURS[1])]
     memory += [(name, get(f, "memory_bytes"), colour) for (name, f), colour in zip(everyone, (*COLOURS, *OTHERS))]
     by_c = [("Penny Sandbox, client in C", get(found, "service", "kept", INCREMENT, "p50_us"), OURS)]
+    no_waiting = [(f"{name}, no waiting of TCP's", get(f, "acknowledged", "p50_us"), LIGHT) for name, f in everyone if get(f, "acknowledged")]
     panels = [
         (f"new session, {NAMES[PRINT]}", _limit(found, "fork", "limit: a bare fork") + _panel(found, "fresh", PRINT), duration),
-        (f"kept session, {NAMES[INCREMENT]}", _limit(found, "ping_1", "limit: bare libevhtp") + by_c + _panel(found, "kept", INCREMENT), duration),
+        (f"kept session, {NAMES[INCREMENT]}", _limit(found, "ping_1", "limit: bare libevhtp") + by_c + _panel(found, "kept", INCREMENT) + no_waiting, duration),
         (f"new session, {NAMES[DESCRIBE]}", _panel(found, "fresh", DESCRIBE), duration),
         (f"kept session, {NAMES[DESCRIBE]}", _panel(found, "kept", DESCRIBE), duration),
         (f"new session, {NAMES[PLOT]}", _panel(found, "fresh", PLOT), duration),

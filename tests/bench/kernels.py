@@ -241,7 +241,7 @@ def measure(kind_class, workplace, scale, steps):
     try:
         rounds = {cells.PRINT: 5, cells.INCREMENT: 5, cells.DESCRIBE: 3, cells.PLOT: 3}
         fresh = {cell: summary(_fresh(kind, cell) for _ in range(scale(n))) for cell, n in rounds.items()}
-        crowd = kept(kind.open, steps, scale(160))
+        crowd = kept(kind.open, steps, scale(96))
         return {"name": kind.name, "note": kind.note, "fresh": fresh, "crowd": crowd, "memory_bytes": crowd[-1]["bytes_each"], **_one(kind, scale)}
     finally:
         kind.close()
