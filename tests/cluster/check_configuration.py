@@ -41,8 +41,6 @@ def check_kubernetes(directory):
             known({"spec": one["spec"]}, MONITOR, one["kind"])
             continue
         for version in VERSIONS:
-            if one["kind"] == "StatefulSet" and "hostUsers" in str(one) and version < "1.30":
-                continue
             kubernetes_validate.validate(one, version, strict=True)
     print(f"{directory.relative_to(ROOT)}: {len(objects)} objects are right in Kubernetes {', '.join(VERSIONS)}")
 
