@@ -224,7 +224,7 @@ def test_the_processes_have_their_roles(server):
 
 def test_a_state_directory_can_be_used_again_whatever_the_isolation_was(make_server):
     """Without mount namespaces sessions of other users pass through it, so that its mode is another one afterwards."""
-    server = make_server(env={"SANDBOX_USER_NAMESPACES": "off", "SANDBOX_POOL_SIZE": "1"}).start()
+    server = make_server(env={"SANDBOX_USER_NAMESPACES": "off", "SANDBOX_POOL_SIZE": "1"}, for_others=True).start()
     assert server.client.stdout("print(1)") == "1\n"
     server.stop()
     server.env = {**server.env, "SANDBOX_USER_NAMESPACES": "on"}

@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said_with_what_to_do(tmp_path):
 
 
 def test_isolation_that_is_required_and_not_there():
-    done = doctor("--json", "--require-isolation=full", "--user-namespaces=off")
+    done = doctor("--json", "--require-isolation=full", "--user-namespaces=off", for_others=True)
     report = json.loads(done.stdout)
     assert done.returncode == 2
     assert finding(report, "isolation") | {"advice": None} == {"name": "isolation", "status": "failed", "found": "process; required is full", "advice": None}
@@ -136,7 +136,7 @@ def test_without_user_namespaces_none_are_needed():
 
 
 def test_a_person_reads_lines():
-    done = doctor("--user-namespaces=off")
+    done = doctor("--user-namespaces=off", for_others=True)
     lines = done.stdout.splitlines()
     assert done.returncode == 1
     assert any(line.split()[:2] == ["ok", "kernel"] for line in lines)

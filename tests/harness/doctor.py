@@ -5,18 +5,20 @@ import re
 import subprocess
 
 from . import processes, tiers
-from .server import BUILD, ROOT, free_port
+from .server import BUILD, ROOT, free_port, readable_tree
 
 
-def environment():
+def environment(tree=ROOT):
     env = {"PATH": "/usr/bin:/bin", "SANDBOX_PORT": str(free_port())}
     if BUILD != ROOT / "build":
-        env.update({"SANDBOX_PYTHON": str(ROOT / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(ROOT / "policies"), "SANDBOX_PYTHON_LIBRARY": str(ROOT / "runtime/python")})
+        env.update({"SANDBOX_PYTHON": str(tree / "build/venv/bin/python"), "SANDBOX_POLICY_DIR": str(tree / "policies"), "SANDBOX_PYTHON_LIBRARY": str(tree / "runtime/python")})
     return env
 
 
-def doctor(*args, prefix=(), program=None, **env):
-    process = subprocess.Popen([*prefix, str(program or BUILD / "penny-sandbox"), "doctor", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment(), **env}, cwd="/")
+def doctor(*args, prefix=(), program=None, for_others=False, **env):
+    """For others: as of a Server."""
+    tree, build = readable_tree("user") if for_others else (ROOT, BUILD)
+    process = subprocess.Popen([*prefix, str(program or build / "penny-sandbox"), "doctor", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment(tree), **env}, cwd="/")
     group_name = processes.group_name(process.pid)
     out, err = process.communicate(timeout=60)
     done = subprocess.CompletedProcess(process.args, process.returncode, out, err)

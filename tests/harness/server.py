@@ -92,14 +92,15 @@ def readable_tree(tier):
 
 
 class Server:
-    def __init__(self, directory, tier=None, env=None, args=(), executable=None, pass_fds=()):
+    def __init__(self, directory, tier=None, env=None, args=(), executable=None, pass_fds=(), for_others=False):
+        """For others: sessions are users of their own without a root of their own, so that they must be able to read the checkout."""
         self.tier = tier or tiers.natural()
         self.env, self.args, self.pass_fds = dict(env or {}), list(args), pass_fds
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.state, self.cwd = self.directory / "state", "/"
         self.log_path = self.directory / "server.log"
-        self.tree, self.build = readable_tree(self.tier)
+        self.tree, self.build = readable_tree("user" if for_others else self.tier)
         self.executable = executable or self.build / "penny-sandbox"
         self.process = self.client = self.port = None
 

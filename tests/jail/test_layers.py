@@ -225,14 +225,14 @@ def test_root_in_a_chroot(make_server, workplace):
     root.mkdir(parents=True)
     shutil.copytree(ROOT / "runtime/python", closed / "python")
     closed.chmod(0o700)
-    server = make_server(env={"SANDBOX_PYTHON_LIBRARY": str(closed / "python")})
+    server = make_server(env={"SANDBOX_PYTHON_LIBRARY": str(closed / "python")}, for_others=True)
     start = place / "start"
     start.write_text(f'#!/bin/sh\nexec unshare -m --propagation private sh -c \'mount --rbind / {root} && exec /usr/sbin/chroot {root} {server.executable} "$@"\' sh "$@"\n')
     start.chmod(0o755)
     server.executable = start
     with pytest.raises(ServerFailed, match=f"can't read {closed}/python: open {closed} to others"):
         server.start()
-    report = json.loads(doctor("--json", program=start, SANDBOX_PYTHON_LIBRARY=str(closed / "python")).stdout)
+    report = json.loads(doctor("--json", program=start, for_others=True, SANDBOX_PYTHON_LIBRARY=str(closed / "python")).stdout)
     assert f"open {closed} to others" in finding(report, "isolation")["found"] and finding(report, "python")["status"] == "ok"
     closed.chmod(0o755)
     server.start()
