@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import BUILD
+from harness import BUILD, until
 
 CLIENT, LIMITS, PING = (str(BUILD / "bench" / name) for name in ("client", "limits", "ping"))
 CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -116,13 +116,20 @@ class Spent:
     """Processor time of this process and of all that it starts, dead or alive: by a control group of their own (version 1, root), else the whole machine's."""
 
     def __enter__(self):
-        self.place = Path(f"/sys/fs/cgroup/cpuacct/penny-bench-{os.getpid()}")
-        try:
-            self.place.mkdir()
-            self._move(self.place)
-        except OSError:
-            self.place = None
+        self.place = None
+        for _, names, path in (line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()):
+            if "cpuacct" in names.split(","):
+                self._enter(Path(f"/sys/fs/cgroup/cpuacct{path}"))
         return self
+
+    def _enter(self, home):
+        place = home / f"penny-bench-{os.getpid()}"
+        try:
+            place.mkdir()
+            self._move(place)
+            self.place = place
+        except OSError:
+            pass  # not root, or not mounted here: the whole machine's it is
 
     def _move(self, place):
         (place / "cgroup.procs").write_text(str(os.getpid()))
@@ -136,7 +143,14 @@ class Spent:
     def __exit__(self, *_):
         if self.place:
             self._move(self.place.parent)
+            until(self._is_removed, "the group of what was started can be removed", 20)
+
+    def _is_removed(self):
+        try:
             self.place.rmdir()
+        except OSError:  # who has ended is not out of it yet
+            return False
+        return True
 
 
 def huge_bytes(pid):
