@@ -3,7 +3,7 @@
 # ---- The C files, in the order a request walks them -----------------------------------------------------------------
 # The server: what starts it; bytes in; the path of a request; the answers; sessions and executions on the way down to the pipes;
 # then what comes back from the pipes, its events, and the way up to the reader; last what all of them use.
-SERVER_START    := main options config config_help config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd policy_reload \
+SERVER_START    := main footing footing_limits options config config_help config_option config_places policies policy_file policy_syscalls policy_packages policy_network policy_memfd policy_reload \
                    supervisor supervisor_start supervisor_renew watchdog notify child orphans state_dir package_dir installer installer_jail installer_reach installer_layers egress egress_connection egress_head confine listener inherited run server server_start server_supervisor server_end server_files handover keep resume
 SERVER_HTTP     := http http_tls http_connection http_input http_guard http_parse http_request
 SERVER_ROUTE    := route route_access tenants tenants_line tenant route_key route_limit route_match route_table

@@ -69,6 +69,7 @@ static json_t *look(const struct config *config)
 {
     json_t *findings = json_array(), *result = json_object();
     doctor_kernel(findings);
+    doctor_limits(findings);
     look_at_policies(config, findings, result);
     doctor_files(config, findings);
     doctor_addresses(config, findings);

@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "footing.h"
 #include "private_server.h"
 
 enum { FAILED = 125 };
@@ -19,7 +20,8 @@ int command_private_signals(void)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGINT); /* of the terminal: the program that started us decides */
     (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGHUP);
+    if (!footing_outlives_terminal())
+        (void)sigaddset(&set, SIGHUP);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC);

@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "footing.h"
 #include "text.h"
 
 enum { INPUT_BYTES = 65536, LINE_MAX_BYTES = 1000000, VALUE_MAX = 64 * 1024 * 1024 };
@@ -38,6 +39,8 @@ void command_terminal_signals(sigset_t *ret_waiting)
     sigset_t               set;
     (void)sigemptyset(&set);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (numbers[i] == SIGHUP && footing_outlives_terminal())
+            continue;
         (void)sigaddset(&set, numbers[i]);
         (void)sigaction(numbers[i], &action, NULL);
     }

@@ -12,6 +12,7 @@
 
 #include "doctor_finding.h"
 #include "fdio.h"
+#include "footing.h"
 #include "listener.h"
 
 enum { MAPPINGS_WANTED = 65530 };
@@ -32,6 +33,15 @@ void doctor_kernel(json_t *findings)
         doctor_find(findings, "kernel", DOCTOR_WEAK, "use Linux 5.13 or newer, which has Landlock", "Linux %s", name.release);
     else
         doctor_find(findings, "kernel", DOCTOR_OK, NULL, "Linux %s%s%s", name.release, *lsm != '\0' ? ", security modules " : "", lsm);
+}
+
+void doctor_limits(json_t *findings)
+{
+    struct err err = {0};
+    if (footing_limits(&err) < 0)
+        doctor_find(findings, "limits", DOCTOR_FAILED, "ulimit, or Limit...= of its unit", "%s", err.message);
+    else
+        doctor_find(findings, "limits", DOCTOR_OK, NULL, "none of the shell's (ulimit) is in the way");
 }
 
 /* pyvenv.cfg says "version = 3.11.2". */

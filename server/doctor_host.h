@@ -8,6 +8,7 @@
 #include "policies.h"
 
 void doctor_kernel(json_t *findings);
+void doctor_limits(json_t *findings); /* and raises them for what is probed */
 /* `python`: the version that the zygote has linked; "" when it could not say. */
 void doctor_python(const struct config *config, const char *python, json_t *findings);
 void doctor_files(const struct config *config, json_t *findings);

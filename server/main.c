@@ -53,6 +53,7 @@
 #include "command_run.h"
 #include "config.h"
 #include "egress.h"
+#include "footing.h"
 #include "installer.h"
 #include "log.h"
 #include "policies.h"
@@ -103,6 +104,8 @@ int main(int argc, char **argv)
     struct err               err = {0};
     int                      loaded;
 
+    if (footing_settle(&err) < 0)
+        return complain(&err);
     if (argc == 3 && strcmp(argv[1], "key") == 0)
         return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
     if (argc > 1 && strcmp(argv[1], "doctor") == 0)

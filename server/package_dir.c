@@ -86,7 +86,7 @@ static int make_anywhere(struct package_dir *dir, struct err *err)
     if (make_fresh(dir, "/var/tmp") == 0 || make_fresh(dir, temporary) == 0 || make_fresh(dir, "/run") == 0) /* rather a disk than memory */
         return 0;
     dir->path[0] = '\0';
-    return err_errno(err, "cannot make a package directory in %s", temporary);
+    return err_errno(err, "cannot make a package directory in %s (choose a place: TMPDIR, or --package-dir)", temporary);
 }
 
 int package_dir_look(const char *wanted, struct err *err)

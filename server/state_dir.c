@@ -31,7 +31,7 @@ static int make_anywhere(struct state_dir *dir, struct err *err)
         temporary = "/tmp";
     if (make_fresh(dir, temporary) == 0)
         return 0;
-    return err_errno(err, "cannot make a state directory in %s", temporary);
+    return err_errno(err, "cannot make a state directory in %s (choose a place: TMPDIR, or --state-dir)", temporary);
 }
 
 int state_dir_look(const char *wanted, struct err *err)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "fdio.h"
+#include "footing.h"
 #include "inherited.h"
 #include "keep.h"
 #include "listener.h"
@@ -349,10 +350,13 @@ static int make_kept(struct supervisor *s, struct err *err)
 static int prepare(struct supervisor *s, struct err *err)
 {
     struct policy policy;
+    (void)signal(SIGPIPE, SIG_IGN); /* who reads what we print may leave */
+    if (footing_limits(err) < 0)
+        return -1;
     raise_descriptor_limit(s);
     notify_open();
     watchdog_init(&s->watchdog, notify_watchdog_ms(), child_now_ms());
-    s->had_terminal  = has_terminal();
+    s->had_terminal  = !footing_outlives_terminal() && has_terminal();
     s->policy_digest = policy_reload_digest(s->config);
     if (readlink("/proc/self/exe", s->program, sizeof s->program - 1) < 0)
         return err_errno(err, "cannot find the executable");

@@ -1,0 +1,139 @@
+"""However a service is started, in each tier: what its operator's shell, terminal or parent has left it with neither stops it nor reaches a session."""
+
+import os
+import pty
+import signal
+import sys
+
+import pytest
+
+from harness import ServerFailed, tiers, until
+
+# What comes before the program: Python as it may stand in a start script, which then becomes the program.
+START = """#!{python} -I
+import fcntl, os, resource, signal, sys
+{before}
+os.execv({program!r}, [{program!r}, *sys.argv[1:]])
+"""
+
+OF_PYTHON = {"PYTHONHOME": "/none", "PYTHONPATH": "/none", "PYTHONSTARTUP": "/none", "PYTHONWARNINGS": "error", "PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "5",
+             "PYTHONOPTIMIZE": "2", "PYTHONINSPECT": "1", "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0", "PYTHONVERBOSE": "1", "PYTHONDEVMODE": "1"}
+OF_LIBRARIES = {"MPLBACKEND": "TkAgg", "MPLCONFIGDIR": "/none", "OPENBLAS_NUM_THREADS": "8", "MALLOC_ARENA_MAX": "1", "MALLOC_PERTURB_": "7",
+                "http_proxy": "http://127.0.0.1:9", "PIP_INDEX_URL": "http://127.0.0.1:9"}
+OF_THE_SHELL = {"HOME": "", "PATH": "relative:.", "LANG": "xx", "LC_ALL": "tr_TR.UTF-8", "TMPDIR": "relative", "OPERATORS_SECRET": "hunter2"}
+
+ODD = f"os.environ.update({OF_PYTHON | OF_LIBRARIES | OF_THE_SHELL})" + """
+for descriptor in range(100, 300):
+    os.dup2(1, descriptor)
+for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR2):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+for limit, value in ((resource.RLIMIT_FSIZE, 4096), (resource.RLIMIT_STACK, 256 << 10), (resource.RLIMIT_SIGPENDING, 1)):
+    resource.setrlimit(limit, (value, resource.getrlimit(limit)[1]))
+os.close(0)
+os.close(2)
+os.umask(0o777)
+"""
+
+INSIDE = """
+import os, signal, subprocess
+import numpy, matplotlib.pyplot as plt
+def is_open(n):
+    try: return bool(os.fstat(n))
+    except OSError: return False
+descriptors = [n for n in range(1024) if is_open(n)]
+plt.plot(numpy.arange(3)); plt.show()
+open('a', 'w').write('x')
+print(descriptors, sorted(n for n in os.environ if n not in OURS), plt.get_backend(), oct(os.stat('a').st_mode), len(open('a').read()),
+      subprocess.run(['sh', '-c', 'yes | head -1'], capture_output=True).stdout, signal.pthread_sigmask(signal.SIG_BLOCK, []),
+      [n for n in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_IGN])
+"""
+OURS = ("PATH HOME TMPDIR LANG USER TERM MPLBACKEND MPLCONFIGDIR OPENBLAS_NUM_THREADS OMP_NUM_THREADS MKL_NUM_THREADS PENNY_LAYERS VIRTUAL_ENV").split()
+
+
+@pytest.fixture(params=tiers.TIERS)
+def tier(request):
+    if tiers.tier_reason(request.param):
+        pytest.skip(f"tier {request.param}: {tiers.tier_reason(request.param)}")
+    return request.param
+
+
+@pytest.fixture
+def started(make_server, workplace):
+    """started(before, tier=, env=): a server that is not started yet, whose start script does this before."""
+    def make(before, **options):
+        server = make_server(**options)
+        script = server.directory / "start"
+        script.write_text(START.format(python=sys.executable, before=before, program=str(server.executable)))
+        script.chmod(0o755)
+        server.directory.chmod(0o755)
+        server.executable = script
+        return server
+
+    return make
+
+
+def test_what_it_is_started_with_does_not_matter(started, tier):
+    """All at once: the ways in which it went wrong alone were a service that never ended, and a package directory nobody could enter."""
+    server = started(ODD, tier=tier, env={"SANDBOX_POOL_SIZE": "1"})
+    client = server.start().client
+    session = client.session()
+    first = client.execute(f"OURS = {OURS}\n" + INSIDE, session)
+    assert first["output"]["stdout"] == "[0, 1, 2, 3, 4, 5] [] agg 0o100644 1 b'y\\n' set() []\n", first
+    assert len(first["output"]["plots"]) == 1
+    client.expect(201, "POST", f"/api/v1/sessions/{session}/checkpoints")
+    assert client.execute("os._exit(1)", session)["state"] == "rolledBack"
+    assert client.stdout("print(len(OURS))", session) == f"{len(OURS)}\n"
+    before = until(server.server_pid, "the server's number is known")
+    os.kill(before, signal.SIGKILL)
+    until(lambda: server.server_pid() not in (None, before) and server.answers(), "the end of a child is noticed, and another one serves")
+    server.stop()
+
+
+def test_nobody_reads_what_it_prints(started, tier):
+    server = started("signal.signal(signal.SIGPIPE, signal.SIG_DFL)\nr, w = os.pipe()\nos.close(r)\nos.dup2(w, 1)\nos.dup2(w, 2)", tier=tier).launch()
+
+    def serves():
+        assert server.process.poll() is None
+        try:
+            return server.client.get("/ready").status == 200
+        except OSError:
+            return False
+
+    until(serves, "it is ready")
+    assert server.client.stdout("print(1)") == "1\n"
+    server.stop()
+
+
+@pytest.mark.parametrize("limit,value,least,said", [
+    ("RLIMIT_FSIZE", 1 << 20, 512 << 20, "of a file's size \\(ulimit -f\\) is 1024 KB: raise it to 524288 KB"),
+    ("RLIMIT_AS", 1 << 27, 768 << 20, "of address space \\(ulimit -v\\) is 131072 KB: raise it to 786432 KB"),
+    ("RLIMIT_SIGPENDING", 1, 256, "of pending signals \\(ulimit -i\\) is 1: raise it to 256 or more"),
+], ids=["file size", "address space", "signals"])
+def test_a_limit_under_which_it_can_not_live(started, limit, value, least, said):
+    tier = "user" if not tiers.tier_reason("user") else tiers.natural()
+    server = started(f"resource.setrlimit(resource.{limit}, ({value}, {value}))", tier=tier)
+    with pytest.raises(ServerFailed, match=said) as failure:
+        server.start()
+    assert len(failure.value.log.splitlines()) == 1
+    server.executable.write_text(server.executable.read_text().replace(f"{value}, {value}", f"{least}, {least}"))
+    assert server.start().client.stdout("import numpy\nprint(numpy.arange(3).sum())") == "3\n"
+    server.stop()
+
+
+@pytest.mark.parametrize("before,goes_on", [("signal.signal(signal.SIGHUP, signal.SIG_DFL)", False), ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", True)],
+                         ids=["a terminal's", "nohup"])
+def test_the_terminal_is_gone(started, before, goes_on):
+    """It ends with its terminal, unless it was started by nohup: then SIGHUP is but a word to read its files again."""
+    ours, theirs = pty.openpty()
+    terminal = f"import termios\nos.setsid() if os.getsid(0) != os.getpid() else None\nfd = os.open({os.ttyname(theirs)!r}, os.O_RDWR)\nfcntl.ioctl(fd, termios.TIOCSCTTY, 0)\n"
+    server = started(before + "\n" + terminal, tier=tiers.natural()).start()
+    os.close(theirs)
+    os.close(ours)
+    if goes_on:
+        server.signal(signal.SIGHUP)
+        assert server.client.stdout("print(1)") == "1\n"
+        server.stop()
+    else:
+        assert server.wait() == 0
+        server.assert_nothing_left()
