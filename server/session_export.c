@@ -352,24 +352,32 @@ static void on_variables(const struct inspect_reply *said, void *arg)
     }
 }
 
-/* As much as may be, and as the session's memory has room for once more. */
-static uint64_t room_for_variables(const struct exporting *exporting, const struct session *session)
+/* As much as may be, and as the session's memory has room for once more: they are packed into a file of its workspace. *ret_why: of what does not fit. */
+static uint64_t room_for_variables(const struct exporting *exporting, const struct session *session, const char **ret_why)
 {
     const struct policies *policies = server_policies(exporting->server);
     struct session_info    info;
     uint64_t               memory, room = exporting->room;
     session_get_info(session, &info);
-    memory = info.limits.memory_bytes != 0 ? info.limits.memory_bytes : policies->memory_per_session_bytes;
-    memory = memory > info.memory_bytes + MARGIN_BYTES ? memory - info.memory_bytes - MARGIN_BYTES : 0;
-    if (room > memory)
-        room = memory;
-    return room < policies->file_bytes ? room : policies->file_bytes;
+    memory   = info.limits.memory_bytes != 0 ? info.limits.memory_bytes : policies->memory_per_session_bytes;
+    memory   = memory > info.memory_bytes + MARGIN_BYTES ? memory - info.memory_bytes - MARGIN_BYTES : 0;
+    *ret_why = "too large for the archive";
+    if (room > memory) {
+        room     = memory;
+        *ret_why = "the session's memory has no room for it once more, which packing takes";
+    }
+    if (room > policies->file_bytes) {
+        room     = policies->file_bytes;
+        *ret_why = "too large to be packed into one file (storage.maxFileSize)";
+    }
+    return room;
 }
 
 struct exporting *session_export_begin(struct server *server, struct session *session, export_on_end on_end, void *arg, struct err *err)
 {
     struct exporting *exporting = calloc(1, sizeof *exporting);
-    uint64_t          random    = 0;
+    uint64_t          random    = 0, room;
+    const char       *why;
 
     if (exporting != NULL)
         exporting->gathered = calloc(1, sizeof *exporting->gathered);
@@ -386,11 +394,11 @@ struct exporting *session_export_begin(struct server *server, struct session *se
     exporting->room                   = server_policies(server)->archive_bytes;
     exporting->gathered->session      = *session_id(session);
     exporting->gathered->variables_fd = -1;
+    room                              = room_for_variables(exporting, session, &why);
     (void)snprintf(exporting->path, sizeof exporting->path, FILE_UPLOAD_PREFIX "%016" PRIx64, random);
     if (session_inspect(session,
-                        json_pack("{s:s, s:s, s:I}", "op", "export", "path", exporting->path, "room",
-                                  (json_int_t)room_for_variables(exporting, session)),
-                        0, on_variables, exporting, err) < 0) {
+                        json_pack("{s:s, s:s, s:I, s:s}", "op", "export", "path", exporting->path, "room", (json_int_t)room, "why", why), 0,
+                        on_variables, exporting, err) < 0) {
         exporting_free(exporting);
         return NULL;
     }

@@ -17,7 +17,11 @@ NAMES_MAX = 10_000
 
 
 class TooLarge(Exception):
-    pass
+    why = ""  # the same for all of one export
+
+
+class Full(TooLarge):
+    why = "the workspace has no room for it, in which variables are packed"
 
 
 class _Scale:
@@ -34,9 +38,10 @@ class _Scale:
 
 
 def answer(request):
-    """{"op": "export", "path", "room"}: writes the file `path` of the workspace, of at most `room` bytes."""
+    """{"op": "export", "path", "room", "why"}: writes the file `path` of the workspace, of at most `room` bytes; `why` is said of what does not fit."""
     modules, wanted, omitted = _sort(list(pickles.main_names().items()))
     path, room = os.path.join(artifacts.home(), request["path"]), request["room"]
+    TooLarge.why = request["why"]
     sizes = _weigh(wanted, room, omitted)
     try:
         written = _write(path, {name: wanted[name] for name in sizes}, sizes, room, omitted)
@@ -76,7 +81,7 @@ def _omission(name, value, reason):
 
 def _why(error):
     if isinstance(error, TooLarge):
-        return "too large for the archive"
+        return error.why
     if isinstance(error, variables.Deadline):
         return "it took too long"
     if isinstance(error, MemoryError):
@@ -113,7 +118,7 @@ def _write(path, wanted, sizes, room, omitted):
             if not wanted:
                 raise
             largest = max(wanted, key=sizes.get)
-            omitted.append(_omission(largest, wanted.pop(largest), _why(TooLarge() if isinstance(error, OSError) else error)))
+            omitted.append(_omission(largest, wanted.pop(largest), _why(Full() if isinstance(error, OSError) else error)))
 
 
 def _write_all(path, wanted, room):

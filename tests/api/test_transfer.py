@@ -221,6 +221,21 @@ def test_sizes_are_policy(make_server, tmp_path):
         until(lambda: client.health()["sessions"]["active"] == before, "no half session is left")
 
 
+def test_what_has_no_room_says_which_room(make_server, tmp_path):
+    """The archive would take each of them: a file of the workspace, into which they are packed, does not, or the workspace does not."""
+    policies = write_policies(tmp_path / "policies", resources={"storage": {"maxFileSize": 8 << 20, "maxTotalStorage": 12 << 20}})
+    with make_server(args=[f"--policy-dir={policies}"]) as server:
+        for code, reason in (("large = bytes(9 << 20)", "storage.maxFileSize"), ("large = bytes(5 << 20)\nopen('f', 'wb').write(bytes(8 << 20))", "the workspace has no room for it")):
+            if "workspace" in reason and not server.client.health()["isolation"]["layers"]["workspace"]["active"]:
+                continue  # there the disk is its only limit
+            session = server.client.session()
+            server.client.stdout("small = 1\n" + code, session)
+            found = json.loads(entries(export(server.client, session))["manifest.json"])
+            assert [one["name"] for one in found["variables"]] == ["small"], found
+            [left] = [one for one in found["omitted"] if one["name"] == "large"]
+            assert reason in left["reason"], left
+
+
 def test_a_large_session_in_many_parts(client):
     session = client.session()
     client.stdout("import numpy as np\nbig = np.random.default_rng(1).random(2_000_000)\nopen('f.bin', 'wb').write(big.tobytes()[:9_000_000])", session)
