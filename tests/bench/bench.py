@@ -114,7 +114,7 @@ class Bench:
         if why:
             self.found["missing"][kind.name] = why
             return None
-        return self.phase(kind.name, module.measure, kind, self.workplace, self.scale, CROWD[self.variant], needs=35 if self.variant == "full" else 10)
+        return self.phase(kind.name, module.measure, kind, self.workplace, self.scale, CROWD[self.variant], needs=60 if self.variant == "full" else 10)
 
     def name_limit_of_crowd(self):
         steps = {a["name"]: a["crowd"][-1] for a in self.found["alternatives"].values() if "crowd" in a}
