@@ -1,15 +1,20 @@
 #define _GNU_SOURCE
 #include "state_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WALK_FDS = 16 };
+#include "fdio.h"
+
+enum { WALK_FDS = 16, DEPTH_MAX = 256 };
 
 static int make_fresh(struct state_dir *dir, const char *parent)
 {
@@ -55,9 +60,56 @@ static int make_named(struct state_dir *dir, const char *wanted, struct err *err
     return chmod(wanted, 0700) == 0 ? 0 : err_errno(err, "cannot use the state directory %s", wanted);
 }
 
+/* By descriptors, so that no link is followed, whatever somebody does there meanwhile. What can't be removed stays. */
+static void remove_at(int parent_fd, const char *name, int depth)
+{
+    int            fd   = depth < DEPTH_MAX ? openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    DIR           *list = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+
+    if (list == NULL) {
+        fdio_close(&fd);
+        return;
+    }
+    while ((entry = readdir(list)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && unlinkat(fd, entry->d_name, 0) < 0)
+            remove_at(fd, entry->d_name, depth + 1);
+    }
+    (void)closedir(list);
+    (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+/* Sessions' directories (jail_workspace.c), where they are not in memory. */
+static void remove_left(int fd)
+{
+    int            own_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR           *list   = own_fd >= 0 ? fdopendir(own_fd) : NULL;
+    struct dirent *entry;
+
+    while (list != NULL && (entry = readdir(list)) != NULL) {
+        const char *digits = entry->d_name + 1;
+        if (entry->d_name[0] == 's' && *digits != '\0' && digits[strspn(digits, "0123456789")] == '\0')
+            remove_at(fd, entry->d_name, 0);
+    }
+    if (list != NULL)
+        (void)closedir(list);
+    else
+        fdio_close(&own_fd);
+}
+
+static void lock_and_clean(struct state_dir *dir)
+{
+    dir->lock_fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir->lock_fd >= 0 && flock(dir->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        remove_left(dir->lock_fd);
+    else
+        fdio_close(&dir->lock_fd); /* another service is at work there */
+}
+
 int state_dir_make(struct state_dir *dir, const char *wanted, struct err *err)
 {
     char *absolute;
+    dir->lock_fd = -1;
     if (wanted[0] == '\0')
         return make_anywhere(dir, err);
     if (make_named(dir, wanted, err) < 0)
@@ -69,6 +121,7 @@ int state_dir_make(struct state_dir *dir, const char *wanted, struct err *err)
     }
     (void)snprintf(dir->path, sizeof dir->path, "%s", absolute);
     free(absolute);
+    lock_and_clean(dir);
     return 0;
 }
 
@@ -83,7 +136,10 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
 
 void state_dir_remove(struct state_dir *dir)
 {
-    if (dir->ours && dir->path[0] != '\0')
+    if (dir->path[0] == '\0')
+        return;
+    fdio_close(&dir->lock_fd);
+    if (dir->ours)
         (void)nftw(dir->path, remove_entry, WALK_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     dir->path[0] = '\0';
 }

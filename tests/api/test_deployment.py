@@ -165,6 +165,25 @@ def test_a_pod_starts(objects, make_server, client):
     assert server.client.get("/metrics", headers={"X-API-Key": KEY, "Host": "10.1.2.3:3003"}).status == 200, "as Prometheus asks, and the probes: by the pod's address"
 
 
+def test_what_a_killed_service_left_in_its_volume_goes_with_the_next_start(make_server):
+    """Where sessions' files are on the disk: a container that is started again has the former one's volume. Not what a service has that lives."""
+    reason = tiers.tier_reason("process")
+    if reason:
+        pytest.skip(reason)
+    server, beside = make_server(tier="process"), make_server(tier="process")
+    beside.state = server.state
+    server.start()
+    server.client.stdout("open('left', 'w').write('x')\n__import__('os').makedirs('a/b')\n__import__('os').symlink('/', 'a/link')", server.client.session())
+    assert list(server.state.glob("s*/workspace/left"))
+    beside.start()
+    beside.stop()
+    [directory] = [path.parents[1] for path in server.state.glob("s*/workspace/left")]
+    server.kill()
+    assert directory.exists()
+    server.start()
+    assert not directory.exists()
+
+
 def test_the_proxies_know_the_same_things():
     texts = {name: (ROOT / "deploy" / name).read_text() for name in ("cluster/haproxy.cfg", "cluster/nginx.conf", "cluster/envoy.yaml", "kubernetes/base/haproxy.cfg")}
     for name, text in texts.items():
