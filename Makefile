@@ -143,6 +143,7 @@ build/stamps/packages-check: deploy/setup.sh Makefile build/stamps/packages-test
 venv: packages-run
 	$(Q)deploy/setup.sh venv build/venv runtime/requirements.txt $(PYTHON)
 	$(Q)deploy/setup.sh fonts build/venv
+	$(Q)deploy/setup.sh readable build/venv runtime/python
 
 web: packages-run
 	$(Q)deploy/setup.sh web web

@@ -3,6 +3,7 @@
 #   setup.sh packages NAME...                     Debian packages, through apt (and sudo where not root)
 #   setup.sh venv DIRECTORY REQUIREMENTS PYTHON   a virtual environment, rebuilt only when its requirements change
 #   setup.sh fonts DIRECTORY                      matplotlib's font cache inside that environment
+#   setup.sh readable DIRECTORY...               for the sessions of a service that is root's: they are other users, and a checkout made under umask 077 is closed to them
 #   setup.sh modules DIRECTORY                    the packages of its lock file, by npm
 #   setup.sh web DIRECTORY                        the web page, where its sources are
 #   setup.sh browser                              Chromium, for the tests of the page
@@ -66,6 +67,15 @@ fonts() {
     touch "$cache/.made"
 }
 
+readable() {
+    [ "$(id -u)" = 0 ] || return 0
+    for place; do
+        [ -n "$(find "$place" ! -type l ! -perm -004 -print -quit)" ] || continue
+        say OPEN "$place"
+        chmod -R o+rX "$place"
+    done
+}
+
 node_is_new() { command -v npm >/dev/null && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge 18 ]; }
 
 modules() {
@@ -116,6 +126,7 @@ fuzz() {
     grep -E 'number_of_executed_units' "$1.log" | sed 's/^stat::/           /'
 }
 
+umask 022 # see readable
 mkdir -p build
 step=$1
 shift

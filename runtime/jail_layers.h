@@ -11,7 +11,7 @@ int jail_namespace_join(const struct jail *jail, struct err *err);  /* of one wh
 
 /* jail_user.c: who the session is. */
 int jail_user_prepare(struct jail *jail, struct err *err);
-/* Without a root of ours: that a user of its own can read what every session needs. What can't be is said with what to do. */
+/* That a user of its own can read what every session needs. What can't be is said with what to do. */
 int jail_user_reach(const struct jail *jail, struct err *err);
 int jail_user_admit(const struct jail *jail, const struct jail_session *session, pid_t pid, struct err *err);
 int jail_user_enter(const struct jail *jail, const struct jail_session *session, struct err *err);

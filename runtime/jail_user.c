@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,22 +85,38 @@ static const char *closed_directory(char *path)
     return NULL;
 }
 
+/* In a root of ours the directories above don't matter: there it is mounted where everybody comes by. `host_path`: its name outside. */
+static int refuse(const struct jail *jail, const char *host_path, int refused, struct err *err)
+{
+    char        path[PATH_MAX];
+    const char *closed = NULL;
+
+    if (jail->has_root)
+        return err_set(err, refused, "sessions, users of their own here, can't read %.120s: open it to others (chmod -R o+rX)", host_path);
+    (void)snprintf(path, sizeof path, "%s", host_path);
+    closed = closed_directory(path);
+    return err_set(err, refused, "sessions, users of their own here, can't read %.60s: open %.60s to others (chmod o+rx)", host_path,
+                   closed != NULL ? closed : host_path);
+}
+
 int jail_user_reach(const struct jail *jail, struct err *err)
 {
-    const char *const needed[] = {jail->python_base, jail->venv, jail->library, jail->layers};
-    char              path[PATH_MAX];
+    char python[sizeof jail->policy->python];
+    (void)snprintf(python, sizeof python, "%s", jail->policy->python);
 
-    if (!jail->unique_uid || jail->has_root) /* in a root of ours they are mounted where everybody reaches them */
+    const struct {
+        const char *path, *host_path;
+    } needed[] = {{jail->python_base, jail->python_base},
+                  {jail->venv, dirname(dirname(python))},
+                  {jail->library, jail->policy->python_library},
+                  {jail->layers, jail->policy->package_dir}};
+
+    if (!jail->unique_uid)
         return 0;
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
-        int         refused = needed[i][0] == '\0' ? ENOENT : try_uid(jail->policy->uid_base, needed[i]);
-        const char *closed;
-        if (refused == 0 || refused == ENOENT)
-            continue;
-        (void)snprintf(path, sizeof path, "%s", needed[i]);
-        closed = closed_directory(path);
-        return err_set(err, refused, "sessions, users of their own here, can't read %.60s: open %.60s to others (chmod o+rx)", needed[i],
-                       closed != NULL ? closed : needed[i]);
+        int refused = needed[i].path[0] == '\0' ? ENOENT : try_uid(jail->policy->uid_base, needed[i].path);
+        if (refused != 0 && refused != ENOENT)
+            return refuse(jail, jail->has_root ? needed[i].host_path : needed[i].path, refused, err);
     }
     return 0;
 }

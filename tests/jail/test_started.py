@@ -2,12 +2,14 @@
 
 import os
 import pty
+import shutil
 import signal
+import subprocess
 import sys
 
 import pytest
 
-from harness import ServerFailed, tiers, until
+from harness import ROOT, ServerFailed, tiers, until
 
 # What comes before the program: Python as it may stand in a start script, which then becomes the program.
 START = """#!{python} -I
@@ -137,3 +139,35 @@ def test_the_terminal_is_gone(started, before, goes_on):
     else:
         assert server.wait() == 0
         server.assert_nothing_left()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose sessions are users of their own")
+def test_a_checkout_of_root_that_is_closed_to_others(make_server, workplace):
+    """As umask 077 makes one: sessions began, without their fonts and whatever else they read late."""
+    library = workplace / "closed-library"
+    shutil.copytree(ROOT / "runtime/python", library)
+    library.chmod(0o700)
+    server = make_server(tier="root", env={"SANDBOX_PYTHON_LIBRARY": str(library)})
+    with pytest.raises(ServerFailed, match=f"can't read {library}: open"):
+        server.start()
+    library.chmod(0o755)
+    assert server.start().client.expect(200, "GET", "/api/v1/packages")
+    server.stop()
+
+
+def test_what_the_set_up_makes_is_open_to_others(tmp_path):
+    def set_up(*step):
+        subprocess.run([ROOT / "deploy/setup.sh", *step], cwd=tmp_path, umask=0o077, check=True, stdout=subprocess.DEVNULL)
+
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\n[ "$2" != venv ] || { mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; }\n')
+    python.chmod(0o755)
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    set_up("venv", "made", "requirements.txt", python)
+    modes = [(tmp_path / "made" / part).stat().st_mode & 0o777 for part in ("", "bin", "bin/python")]
+    assert modes == [0o755] * 3
+    (tmp_path / "made").chmod(0o700)
+    (tmp_path / "requirements.txt").chmod(0o600)
+    set_up("readable", "made", "requirements.txt")
+    opened = [0o705, 0o604] if os.geteuid() == 0 else [0o700, 0o600]  # another's sessions are himself
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("made", "requirements.txt")] == opened
