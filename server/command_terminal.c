@@ -76,7 +76,7 @@ static int write_out(int fd, const char *data, size_t length)
 static void show(struct terminal_run *run, int fd, const json_t *text)
 {
     if (json_is_string(text) && write_out(fd, json_string_value(text), json_string_length(text)) < 0 && fd == STDOUT_FILENO)
-        run->terminal->broken = true;
+        run->terminal->broken = errno;
 }
 
 static void show_result(struct terminal_run *run, const json_t *bundle)
@@ -86,7 +86,7 @@ static void show_result(struct terminal_run *run, const json_t *bundle)
         return;
     show(run, STDOUT_FILENO, text);
     if (text != NULL && write_out(STDOUT_FILENO, "\n", 1) < 0)
-        run->terminal->broken = true;
+        run->terminal->broken = errno;
 }
 
 static void ask(struct terminal_run *run, const json_t *wanted)
@@ -294,8 +294,8 @@ static int step(struct terminal_run *run, struct err *err)
     int readable = 1, result;
     if (has_signal(run))
         return on_interrupt(run, err) == 0 ? 1 : -1;
-    if (run->terminal->broken)
-        return err_set(err, EPIPE, "nobody reads the output any more");
+    if (run->terminal->broken != 0)
+        return err_set(err, run->terminal->broken, "standard output: %s", strerror(run->terminal->broken));
     if (run->wants_input && (result = answer_input(run, err)) != 0)
         return result < 0 ? -1 : 1;
     if (!http_call_is_buffered(&run->call))

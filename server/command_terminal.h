@@ -16,7 +16,7 @@
 struct command_terminal {
     struct bytes input;
     bool         input_ended;
-    bool         broken;       /* nobody reads our standard output any more */
+    int          broken;       /* errno of our standard output: EPIPE where nobody reads it any more; 0: it takes what comes */
     bool         shows_values; /* the value of a last expression too, as in a notebook */
 };
 

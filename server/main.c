@@ -43,6 +43,7 @@
  * What must not be lost when the server process dies is not in it: the listening sockets are the supervisor's.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -96,35 +97,54 @@ static enum role role_of(const char *argument)
                                                         : ROLE_SUPERVISOR;
 }
 
+/* A command that is not the service's own. Returns its exit code, or -1 when there is none. */
+static int command(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[]   = {{"private", command_private}, {"run", command_run}, {"drain", command_drain}, {"mcp", command_mcp}};
+    struct err err = {0};
+
+    if (argc == 3 && strcmp(argv[1], "key") == 0)
+        return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
+    if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+        return command_doctor(argc - 1, argv + 1);
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 2, argv + 2);
+    return -1;
+}
+
+/* What was printed is written only now, and the disk may be full. */
+static int end_command(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    (void)fprintf(stderr, "penny-sandbox: standard output: %s\n", strerror(errno));
+    return code != 0 ? code : 1;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const names[] = {"supervisor", "server", "installer", "egress"};
     enum role                role    = role_of(argc > 1 ? argv[1] : NULL);
     struct config            config;
     struct err               err = {0};
-    int                      loaded;
+    int                      loaded, code;
 
     if (footing_settle(&err) < 0)
         return complain(&err);
-    if (argc == 3 && strcmp(argv[1], "key") == 0)
-        return tenants_print_key(argv[2], &err) < 0 ? complain(&err) : 0;
-    if (argc > 1 && strcmp(argv[1], "doctor") == 0)
-        return command_doctor(argc - 1, argv + 1);
-    if (argc > 1 && strcmp(argv[1], "private") == 0)
-        return command_private(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "run") == 0)
-        return command_run(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "drain") == 0)
-        return command_drain(argc - 2, argv + 2);
-    if (argc > 1 && strcmp(argv[1], "mcp") == 0)
-        return command_mcp(argc - 2, argv + 2);
+    code = command(argc, argv);
+    if (code >= 0)
+        return end_command(code);
     if (role != ROLE_SUPERVISOR) {
         memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof *argv);
         argc--;
     }
     loaded = config_load(&config, argc, argv, &err);
     if (loaded != 0)
-        return loaded < 0 ? complain(&err) : 0;
+        return loaded < 0 ? complain(&err) : end_command(0);
     log_open(config.log_level, false, names[role]);
     return run(&config, argv, role);
 }

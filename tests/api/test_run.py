@@ -307,3 +307,31 @@ def test_a_private_service_lives_as_long_as_its_standard_input():
 def test_a_private_service_that_can_t_start_says_why():
     done = subprocess.run([PROGRAM, "private", "--python=/none"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment())
     assert done.returncode == 125 and "penny-sandbox: no jail could be started" in done.stderr and done.stdout == ""
+
+
+# What it was started with
+
+
+@pytest.mark.parametrize("arguments,code", [(["run", "-"], 125), (["doctor", "--json"], None), (["--help"], 1), (["run", "--help"], 1)], ids=["run", "doctor", "help", "help of run"])
+def test_standard_output_that_is_full(server, arguments, code):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, input="print(1)", text=True, timeout=100,
+                              env=environment(SANDBOX_URL=server.url, SANDBOX_PORT="0"))
+    assert done.returncode == code or (code is None and done.returncode > 0), done
+    assert done.stderr == "penny-sandbox: standard output: No space left on device\n"
+
+
+def test_closed_descriptors_are_not_taken_by_others(tmp_path):
+    """The first socket or file that it opens would become its standard output."""
+    (tmp_path / "a.py").write_text("print('x' * 100)\nopen('a', 'w').write('x')")
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", PROGRAM, "run", "--output", "out", "a.py"], timeout=100, env=environment(), cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "out/a").read_text() == "x"
+
+
+def test_nohup_lets_it_outlive_its_terminal(server, tmp_path):
+    (tmp_path / "a.py").write_text("print('up', flush=True)\nprint(input())")
+    command = subprocess.Popen(["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM, "run", "--server", server.url, "a.py"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path)
+    assert command.stdout.readline() == "up\n"
+    command.send_signal(signal.SIGHUP)
+    assert command.communicate("on\n", timeout=60) == ("on\n", None) and command.returncode == 0
