@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "footing.h"
 
@@ -18,6 +19,8 @@ static const struct need {
     {RLIMIT_AS, "of address space (ulimit -v)", RLIM_INFINITY, 768 * MB},
     {RLIMIT_DATA, "of data (ulimit -d)", RLIM_INFINITY, 512 * MB},
     {RLIMIT_FSIZE, "of a file's size (ulimit -f)", RLIM_INFINITY, 512 * MB},
+    {RLIMIT_NOFILE, "of open files (ulimit -n)", 64, 64}, /* raised further where the number of sessions is known */
+    {RLIMIT_NPROC, "of processes (ulimit -u)", 32, 32},   /* for one session; all of the user's are counted */
     {RLIMIT_SIGPENDING, "of pending signals (ulimit -i)", RLIM_INFINITY, 256},
 };
 
@@ -29,6 +32,8 @@ static int settle(const struct need *need, struct err *err)
     struct rlimit limit;
     if (getrlimit(need->resource, &limit) < 0)
         return err_errno(err, "cannot read the limit %s", need->name);
+    if (need->resource == RLIMIT_NPROC && geteuid() == 0)
+        return 0; /* the kernel holds nobody to it who may do everything */
     if (limit.rlim_max < need->least) {
         const struct rlimit higher = {need->least, need->least};
         if (setrlimit(need->resource, &higher) == 0) /* needs CAP_SYS_RESOURCE */

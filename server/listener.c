@@ -93,7 +93,11 @@ static int open_one(const struct config *config, struct config_address *address,
         return -1;
     }
     fd = listen_on(list);
-    if (fd < 0)
+    if (fd < 0 && errno == EADDRINUSE)
+        (void)err_set(err, EADDRINUSE,
+                      "cannot listen on %s port %u: it is in use; stop what listens there, or choose another port (--port)", address->host,
+                      address->port);
+    else if (fd < 0)
         (void)err_errno(err, "cannot listen on %s port %u", address->host, address->port);
     else if (address->port == 0)
         address->port = port_of(fd);

@@ -111,7 +111,9 @@ def test_nobody_reads_what_it_prints(started, tier):
     ("RLIMIT_FSIZE", 1 << 20, 512 << 20, "of a file's size \\(ulimit -f\\) is 1024 KB: raise it to 524288 KB"),
     ("RLIMIT_AS", 1 << 27, 768 << 20, "of address space \\(ulimit -v\\) is 131072 KB: raise it to 786432 KB"),
     ("RLIMIT_SIGPENDING", 1, 256, "of pending signals \\(ulimit -i\\) is 1: raise it to 256 or more"),
-], ids=["file size", "address space", "signals"])
+    ("RLIMIT_NOFILE", 20, 64, "of open files \\(ulimit -n\\) is 20: raise it to 64 or more"),
+    ("RLIMIT_NPROC", 8, 32, "of processes \\(ulimit -u\\) is 8: raise it to 32 or more"),
+], ids=["file size", "address space", "signals", "files", "processes"])
 def test_a_limit_under_which_it_can_not_live(started, limit, value, least, said):
     tier = "user" if not tiers.tier_reason("user") else tiers.natural()
     server = started(f"resource.setrlimit(resource.{limit}, ({value}, {value}))", tier=tier)
