@@ -121,6 +121,7 @@ int jail_prepare(struct jail *jail, const struct policy *policy, struct err *err
 {
     memset(jail, 0, sizeof *jail);
     jail->policy        = policy;
+    jail->as_root       = getuid() == 0;
     jail->proc_fd       = -1;
     jail->state_fd      = -1;
     jail->egress_fd     = -1;

@@ -58,6 +58,7 @@ struct jail {
     bool                 own_network; /* every session makes its own network namespace (the shared one can't be made safe) */
     bool                 mount_proc;  /* a session mounts its own /proc */
     bool                 can_visit;   /* workers are forks of the zygote made in the session's namespaces (visit.h) */
+    bool                 as_root;     /* it was started by root; an ordinary user is root only in a user namespace of the zygote's own */
     bool                 unique_uid;  /* every session is a host user of its own */
     uid_t                map_uid;     /* id, in the zygote's user namespace, of a session when not unique_uid */
     gid_t                map_gid;

@@ -52,7 +52,7 @@ int jail_user_prepare(struct jail *jail, struct err *err)
     (void)err;
     jail->map_uid = geteuid();
     jail->map_gid = getegid();
-    if (getuid() != 0)
+    if (!jail->as_root)
         jail_inactive(jail, LAYER_HOST_UID, "the server was not started as root: all sessions are its own user on the host");
     else if (policy->uid_count == 0)
         jail_inactive(jail, LAYER_HOST_UID, "process.uidCount of resources.json is 0: all sessions are the server's own user on the host");

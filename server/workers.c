@@ -70,9 +70,31 @@ static void tell_down(void *jail, void *arg)
     jail_on_zygote(jail, false);
 }
 
+/* Less than full is said where the operator looks first, and again when another zygote has come to less, or more, than the one before it. */
+static void tell_isolation(const json_t *before, const json_t *report)
+{
+    const char   *level = json_string_value(json_object_get(report, "level")), *name, *why = NULL;
+    const json_t *layer;
+
+    if (level == NULL || (before == NULL && strcmp(level, "full") == 0) ||
+        json_equal(json_object_get(before, "level"), json_object_get(report, "level")))
+        return;
+    json_object_foreach(json_object_get(report, "layers"), name, layer)
+    {
+        if (why == NULL && json_is_false(json_object_get(layer, "active")))
+            why = json_string_value(json_object_get(layer, "reason"));
+    }
+    if (strcmp(level, "full") == 0)
+        log_info("isolation is full now");
+    else
+        log_warn("isolation is '%s' and not 'full': %s; 'penny-sandbox doctor' says what to change", level,
+                 why != NULL ? why : "see /health");
+}
+
 static void on_ready(void *arg, json_t *report)
 {
     struct workers *workers = arg;
+    tell_isolation(workers->isolation, report);
     json_decref(workers->isolation);
     workers->isolation = report;
     table_each(workers->by_serial, tell_up, NULL);

@@ -46,7 +46,16 @@ def namespaces(server, layers):
 
 
 def test_each_tier_gives_its_level(tier_server):
-    assert tier_server.client.health()["isolation"]["level"] == EXPECTED[tier_server.tier]
+    isolation = tier_server.client.health()["isolation"]
+    assert isolation["level"] == EXPECTED[tier_server.tier]
+    said = [line for line in tier_server.log().splitlines() if "isolation is" in line]
+    if isolation["level"] == "full":
+        assert not said
+    else:  # where the operator looks first, with the reason
+        missing = next(layer["reason"] for layer in isolation["layers"].values() if not layer["active"])
+        assert len(said) == 1 and f"isolation is '{isolation['level']}' and not 'full': {missing}" in said[0] and "doctor" in said[0]
+    if tier_server.tier != "root":
+        assert "not started as root" in isolation["layers"]["hostUid"]["reason"]
 
 
 def test_every_layer_is_active_or_says_why_not(tier_server):
