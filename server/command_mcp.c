@@ -89,7 +89,7 @@ static int serve(const struct options *options, int signal_fd)
     }
     if (result < 0)
         return command_line_complain(&err, options->server != NULL ? EXIT_USAGE : EXIT_FAILED);
-    code = mcp_stdio_run(&session, signal_fd) ? 0 : EXIT_FAILED;
+    code = mcp_stdio_run(&session, signal_fd, server.end_fd) ? 0 : EXIT_FAILED;
     if (options->server != NULL)
         end_session(&session);
     json_decref(session.initialize);

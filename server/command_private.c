@@ -22,22 +22,27 @@ int command_private_signals(void)
     (void)sigaddset(&set, SIGTERM);
     if (!footing_outlives_terminal())
         (void)sigaddset(&set, SIGHUP);
-    (void)sigaddset(&set, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
 /* Until standard input ends, the service does, or a signal other than SIGINT comes. Returns whether the service is alive. */
-static bool wait_for_end(int signal_fd)
+static bool wait_for_end(int signal_fd, int end_fd)
 {
     for (;;) {
-        struct pollfd           polled[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+        struct pollfd polled[] = {
+            {.fd = STDIN_FILENO, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}, {.fd = end_fd, .events = POLLIN}};
         struct signalfd_siginfo info;
         char                    ignored[256];
-        if (poll(polled, 2, -1) < 0 && errno != EINTR)
+        if (poll(polled, 3, -1) < 0) {
+            if (errno == EINTR)
+                continue;
             return true;
+        }
+        if (polled[2].revents != 0)
+            return false;
         if (polled[1].revents != 0 && read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo != SIGINT)
-            return info.ssi_signo != SIGCHLD;
+            return true;
         if (polled[0].revents != 0 && read(STDIN_FILENO, ignored, sizeof ignored) <= 0)
             return true;
     }
@@ -57,7 +62,7 @@ int command_private(int argc, char **argv)
     (void)printf("{\"url\": \"http://%s:%s\", \"key\": \"%s\", \"startMs\": %lld}\n", server.target.host, server.target.port,
                  server.target.key, (long long)server.start_ms);
     (void)fflush(stdout);
-    alive = wait_for_end(signal_fd);
+    alive = wait_for_end(signal_fd, server.end_fd);
     private_server_stop(&server);
     (void)close(signal_fd);
     return alive ? 0 : FAILED;

@@ -289,13 +289,18 @@ static bool has_signal(const struct terminal_run *run)
     return signal_caught != 0;
 }
 
+static int tell_broken(const struct terminal_run *run, struct err *err)
+{
+    return err_set(err, run->terminal->broken, "standard output: %s", strerror(run->terminal->broken));
+}
+
 static int step(struct terminal_run *run, struct err *err)
 {
     int readable = 1, result;
     if (has_signal(run))
         return on_interrupt(run, err) == 0 ? 1 : -1;
     if (run->terminal->broken != 0)
-        return err_set(err, run->terminal->broken, "standard output: %s", strerror(run->terminal->broken));
+        return tell_broken(run, err);
     if (run->wants_input && (result = answer_input(run, err)) != 0)
         return result < 0 ? -1 : 1;
     if (!http_call_is_buffered(&run->call))
@@ -334,6 +339,12 @@ json_t *command_terminal_run(struct command_terminal *terminal, const struct com
             continue;
     if (result >= 0 && run.result == NULL)
         (void)err_set(err, EPROTO, "the service ended the stream before the program had ended");
+    if (run.result != NULL && terminal->broken != 0 &&
+        terminal->broken != EPIPE) { /* what it printed is lost; a reader that left had enough */
+        (void)tell_broken(&run, err);
+        json_decref(run.result);
+        run.result = NULL;
+    }
     http_call_close(&run.call);
     bytes_done(&run.lines);
     bytes_done(&run.part);

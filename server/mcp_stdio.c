@@ -193,16 +193,17 @@ static int take_signal(int signal_fd)
     return read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo != SIGINT ? (int)info.ssi_signo : 0;
 }
 
-/* One turn: waits for something, and takes it. Returns the signal that ends it, or 0. */
-static int turn(struct bridge *bridge, int signal_fd)
+/* One turn: waits for something, and takes it. Returns the signal that ends it (SIGCHLD: the service has ended), or 0. */
+static int turn(struct bridge *bridge, int signal_fd, int end_fd)
 {
-    struct pollfd polled[MCP_STDIO_CALLS_MAX + 4];
+    struct pollfd polled[MCP_STDIO_CALLS_MAX + 5];
     bool          reads = !bridge->has_ended && has_room(bridge), waits = true;
-    size_t        count  = 2;
+    size_t        count  = 3;
     int           number = 0;
 
     polled[0] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
     polled[1] = (struct pollfd){.fd = reads ? STDIN_FILENO : -1, .events = POLLIN};
+    polled[2] = (struct pollfd){.fd = end_fd, .events = POLLIN};
     for (struct mcp_stdio_call *call = bridge->calls; call != NULL && count < sizeof polled / sizeof *polled; call = call->next) {
         polled[count++] = (struct pollfd){.fd = call->http.fd, .events = POLLIN};
         waits           = waits && !http_call_is_buffered(&call->http);
@@ -211,7 +212,9 @@ static int turn(struct bridge *bridge, int signal_fd)
         return 0;
     if (polled[0].revents != 0)
         number = take_signal(signal_fd);
-    read_calls(bridge, polled + 2, count - 2);
+    if (polled[2].revents != 0)
+        number = SIGCHLD;
+    read_calls(bridge, polled + 3, count - 3);
     keep_session(bridge);
     if (polled[1].revents != 0)
         read_input(bridge);
@@ -221,13 +224,13 @@ static int turn(struct bridge *bridge, int signal_fd)
     return number;
 }
 
-bool mcp_stdio_run(struct mcp_stdio_session *session, int signal_fd)
+bool mcp_stdio_run(struct mcp_stdio_session *session, int signal_fd, int end_fd)
 {
     struct bridge bridge = {.session = session};
     int           number = 0;
 
     while (number == 0 && !wants_no_more(&bridge))
-        number = turn(&bridge, signal_fd);
+        number = turn(&bridge, signal_fd, end_fd);
     while (bridge.calls != NULL)
         remove_call(&bridge, &bridge.calls);
     bytes_done(&bridge.input);

@@ -12,10 +12,10 @@ enum {
 };
 
 /*
- * Until standard input has ended and all is answered, or a signal other than SIGINT can be read from signal_fd. Returns false when
- * that was SIGCHLD: the service has ended.
+ * Until standard input has ended and all is answered, or a signal other than SIGINT can be read from signal_fd. Returns false when the
+ * service has ended: then end_fd can be read (-1: it is nobody's to watch).
  */
-bool mcp_stdio_run(struct mcp_stdio_session *session, int signal_fd);
+bool mcp_stdio_run(struct mcp_stdio_session *session, int signal_fd, int end_fd);
 
 /*
  * Takes the first line out of `text`, where there is a whole one, and gives it without its end; it is valid until the next call.

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -140,14 +141,16 @@ int private_server_start(struct private_server *server, char *const options[], s
     if (server->pid == 0)
         run(options, count, key, ends[1], server->log_fd, parent);
     (void)close(ends[1]);
-    if (server->pid < 0) {
-        server->pid = 0;
+    server->end_fd = server->pid > 0 ? (int)syscall(SYS_pidfd_open, server->pid, 0) : -1; /* closed by exec, as all are */
+    if (server->end_fd < 0)
         (void)err_errno(err, "cannot start a jail");
-    } else if (wait_until_ready(server, err) == 0) {
+    else if (wait_until_ready(server, err) == 0) {
         (void)snprintf(server->target.key, sizeof server->target.key, "%s", key);
         server->start_ms = child_now_ms() - started;
         return 0;
     }
+    if (server->pid < 0)
+        server->pid = 0;
     private_server_stop(server);
     return -1;
 }
@@ -167,4 +170,5 @@ void private_server_stop(struct private_server *server)
     server->pid = 0;
     fdio_close(&server->ready_fd);
     fdio_close(&server->log_fd);
+    fdio_close(&server->end_fd);
 }

@@ -14,13 +14,14 @@
 struct private_server {
     pid_t                   pid; /* 0: none */
     int                     ready_fd, log_fd;
+    int                     end_fd;   /* can be read when it has ended: a SIGCHLD may be of a child that was there before us. -1: none */
     int64_t                 start_ms; /* how long it took */
     struct http_call_target target;
 };
 
 #define PRIVATE_SERVER_INIT                                                                                                                \
     {                                                                                                                                      \
-        .ready_fd = -1, .log_fd = -1                                                                                                       \
+        .ready_fd = -1, .log_fd = -1, .end_fd = -1                                                                                         \
     }
 
 /* `options` are options of the service, `count` of them, that go before those which make it private. Returns 0, or -1 with err and nothing left. */

@@ -99,7 +99,8 @@ static void reap(struct supervisor *s)
             child_on_exit(&s->egress, false);
         else if (reap_installer(s, pid))
             continue;
-        /* else the init of a session whose zygote is gone */
+        else
+            orphans_on_exit(pid); /* the init of a session whose zygote is gone, or one that was there before us */
     }
 }
 
@@ -351,6 +352,7 @@ static int prepare(struct supervisor *s, struct err *err)
 {
     struct policy policy;
     (void)signal(SIGPIPE, SIG_IGN); /* who reads what we print may leave */
+    orphans_spare();
     if (footing_limits(err) < 0)
         return -1;
     raise_descriptor_limit(s);
