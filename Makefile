@@ -44,6 +44,9 @@ UNLISTED := $(filter-out $(patsubst %,server/%.c,$(SERVER_WALK)) $(patsubst %,ru
 ABSENT  := $(filter-out $(SERVER) $(SHARED) $(RUNTIME),$(patsubst %,server/%.c,$(SERVER_WALK)) \
               $(patsubst %,runtime/shared/%.c,$(SHARED_WALK)) $(patsubst %,runtime/%.c,$(RUNTIME_WALK)))
 
+# An interpreter's settings of the shell's: pip would take for installed what lies there, and a build would import it.
+unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP CDPATH
+
 # ---- What is needed --------------------------------------------------------------------------------------------------
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 20

@@ -127,6 +127,8 @@ fuzz() {
 }
 
 umask 022 # see readable
+# What pip would take for installed, or where it would install, and where cd would go: a shell's own business, not that of what is made here.
+unset PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONUSERBASE PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_DRY_RUN CDPATH
 mkdir -p build
 step=$1
 shift

@@ -163,15 +163,17 @@ def test_a_checkout_of_root_that_is_closed_to_others(make_server, workplace):
 
 def test_what_the_set_up_makes_is_open_to_others(tmp_path):
     def set_up(*step):
-        subprocess.run([ROOT / "deploy/setup.sh", *step], cwd=tmp_path, umask=0o077, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([ROOT / "deploy/setup.sh", *step], cwd=tmp_path, umask=0o077, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **odd})
 
+    odd = {"PYTHONPATH": "/odd", "PYTHONHOME": "/odd", "PIP_USER": "/odd", "PIP_TARGET": "/odd", "CDPATH": "/odd"}  # pip took for installed what lies there
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\n[ "$2" != venv ] || { mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; }\n')
+    python.write_text(f'#!/bin/sh\nenv >>{tmp_path}/environment\n' + '[ "$2" != venv ] || { mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; }\n')
     python.chmod(0o755)
     (tmp_path / "requirements.txt").write_text("numpy\n")
     set_up("venv", "made", "requirements.txt", python)
     modes = [(tmp_path / "made" / part).stat().st_mode & 0o777 for part in ("", "bin", "bin/python")]
     assert modes == [0o755] * 3
+    assert "PATH=" in (tmp_path / "environment").read_text() and "/odd" not in (tmp_path / "environment").read_text()
     (tmp_path / "made").chmod(0o700)
     (tmp_path / "requirements.txt").chmod(0o600)
     set_up("readable", "made", "requirements.txt")
