@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from . import guard, import_hook
+from . import artifacts, guard, import_hook
 
 PROFILES = ("standard", "open")
 
@@ -48,8 +48,16 @@ def enter(directory):
     """Once for each directory: from then on the program goes where it likes."""
     global _entered
     if directory != _entered:
-        os.chdir(directory)
+        os.chdir(_place(directory))
         _entered = directory
+
+
+def _place(directory):
+    """Clients know the workspace by these names; without a root of the session's own it lies elsewhere."""
+    for name in ("/workspace", "/home/user"):
+        if (directory == name or directory.startswith(name + "/")) and not os.path.isdir(name):
+            return os.path.normpath(artifacts.home() + directory[len(name) :])
+    return directory
 
 
 def profile():

@@ -130,3 +130,14 @@ def test_they_outlive_the_server_process(make_server):
     assert contexts(client, sandbox)[1:] == [one] and value(client, sandbox, "x", one) == "5"
     kill(client, sandbox)
     until(lambda: client.get(f"/api/v1/sessions/{one['id']}").status == 410, "it ends with its sandbox")
+
+
+def test_in_every_tier_it_is_where_it_was_wanted(tier_server):
+    """Also where the workspace lies elsewhere."""
+    client = tier_server.client
+    sandbox = create(client)
+    run(client, sandbox, "import os\nos.mkdir('folder')\nopen('f', 'w').close()")
+    for directory, found in (("/workspace", "['f', 'folder']"), ("/home/user", "['f', 'folder']"), ("/workspace/folder", "[]"), ("/home/user/folder/", "[]"), ("/tmp", "elsewhere")):
+        context = add(client, sandbox, cwd=directory)
+        assert value(client, sandbox, "import os\nsorted(os.listdir()) if os.getcwd() != '/tmp' else 'elsewhere'", context) == found, directory
+    client.delete(f"/e2b/sandboxes/{sandbox}")
