@@ -1,9 +1,11 @@
 #include "command_line.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *command_line_value(char **argv, int argc, int *at, const char *name)
 {
@@ -44,4 +46,19 @@ int command_line_complain(const struct err *err, int code)
 {
     (void)fprintf(stderr, "penny-sandbox: %s\n", err->message);
     return code;
+}
+
+int command_line_write(int fd, const char *data, size_t length)
+{
+    while (length > 0) {
+        struct pollfd polled = {.fd = fd, .events = POLLOUT};
+        ssize_t       n      = write(fd, data, length);
+        if (n < 0 && errno == EAGAIN)
+            (void)poll(&polled, 1, -1);
+        else if (n < 0 && errno != EINTR)
+            return -1;
+        data += n > 0 ? n : 0;
+        length -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
 }

@@ -3,6 +3,7 @@
 #define PENNY_COMMAND_LINE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "err.h"
 
@@ -21,5 +22,8 @@ const char *command_line_key(const char *variable);
 
 /* Says it on standard error. Returns `code`. */
 int command_line_complain(const struct err *err, int code);
+
+/* Writes all of it. Who shares the descriptor, as node.js does, may have made it non-blocking: then we wait ourselves. Returns 0, or -1 with errno. */
+int command_line_write(int fd, const char *data, size_t length);
 
 #endif

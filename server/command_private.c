@@ -43,8 +43,11 @@ static bool wait_for_end(int signal_fd, int end_fd)
             return false;
         if (polled[1].revents != 0 && read(signal_fd, &info, sizeof info) == (ssize_t)sizeof info && info.ssi_signo != SIGINT)
             return true;
-        if (polled[0].revents != 0 && read(STDIN_FILENO, ignored, sizeof ignored) <= 0)
-            return true;
+        if (polled[0].revents != 0) {
+            ssize_t n = read(STDIN_FILENO, ignored, sizeof ignored);
+            if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+                return true;
+        }
     }
 }
 

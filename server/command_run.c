@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,16 @@ static int complain(const struct err *err, int code)
     return command_line_complain(err, code);
 }
 
+/* Who shares standard input may have made it non-blocking. */
+static ssize_t read_some(int fd, char *to)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    ssize_t       n;
+    while ((n = read(fd, to, READ_BYTES)) < 0 && errno == EAGAIN)
+        (void)poll(&polled, 1, -1);
+    return n;
+}
+
 static int read_program(const char *path, struct bytes *out, struct err *err)
 {
     int     fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
@@ -38,7 +49,7 @@ static int read_program(const char *path, struct bytes *out, struct err *err)
         return err_errno(err, "%.150s", path);
     do {
         char *to = bytes_reserve(out, READ_BYTES);
-        n        = to != NULL ? read(fd, to, READ_BYTES) : -1;
+        n        = to != NULL ? read_some(fd, to) : -1;
         if (n > 0)
             out->length += (size_t)n;
     } while (n > 0 && out->length <= PROGRAM_MAX);

@@ -9,6 +9,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "footing.h"
 #include "text.h"
 
@@ -57,25 +58,9 @@ int command_terminal_signal(void)
 
 /* ---- out ---- */
 
-/* Whoever shares the descriptor may have made it non-blocking: then we wait ourselves. Returns 0, or -1. */
-static int write_out(int fd, const char *data, size_t length)
-{
-    while (length > 0) {
-        struct pollfd polled = {.fd = fd, .events = POLLOUT};
-        ssize_t       n      = write(fd, data, length);
-        if (n < 0 && errno == EAGAIN)
-            (void)poll(&polled, 1, -1);
-        else if (n < 0 && errno != EINTR)
-            return -1;
-        data += n > 0 ? n : 0;
-        length -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 static void show(struct terminal_run *run, int fd, const json_t *text)
 {
-    if (json_is_string(text) && write_out(fd, json_string_value(text), json_string_length(text)) < 0 && fd == STDOUT_FILENO)
+    if (json_is_string(text) && command_line_write(fd, json_string_value(text), json_string_length(text)) < 0 && fd == STDOUT_FILENO)
         run->terminal->broken = errno;
 }
 
@@ -85,7 +70,7 @@ static void show_result(struct terminal_run *run, const json_t *bundle)
     if (!run->terminal->shows_values && json_is_true(json_object_get(bundle, "isMainResult")))
         return;
     show(run, STDOUT_FILENO, text);
-    if (text != NULL && write_out(STDOUT_FILENO, "\n", 1) < 0)
+    if (text != NULL && command_line_write(STDOUT_FILENO, "\n", 1) < 0)
         run->terminal->broken = errno;
 }
 
@@ -223,7 +208,7 @@ static void read_input(struct terminal_run *run)
     ssize_t n  = to != NULL ? read(STDIN_FILENO, to, INPUT_BYTES) : 0;
     if (n > 0)
         run->terminal->input.length += (size_t)n;
-    else if (n == 0 || errno != EINTR)
+    else if (n == 0 || (errno != EINTR && errno != EAGAIN))
         run->terminal->input_ended = true;
 }
 

@@ -134,7 +134,7 @@ static void read_input(struct bridge *bridge)
     char   *to = bytes_reserve(&bridge->input, READ_BYTES);
     ssize_t n  = to != NULL ? read(STDIN_FILENO, to, READ_BYTES) : -1;
 
-    if (n < 0 && errno == EINTR)
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
     if (n > 0)
         bridge->input.length += (size_t)n;

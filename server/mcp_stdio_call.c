@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base64.h"
-#include "fdio.h"
+#include "command_line.h"
 
 enum { TRIES_MAX = 5, HEADERS_BYTES = 1024, NAME_BYTES = 512, ANSWER_MAX = 64 * 1024 * 1024 };
 
@@ -23,7 +23,7 @@ void mcp_stdio_write(struct mcp_stdio_session *session, json_t *json)
     if (text == NULL)
         return;
     text[length] = '\n'; /* where the NUL was: a line is one write */
-    if (fdio_write_all(STDOUT_FILENO, text, length + 1) < 0)
+    if (command_line_write(STDOUT_FILENO, text, length + 1) < 0)
         session->is_broken = true;
     free(text);
 }

@@ -1,8 +1,10 @@
 """`penny-sandbox run FILE`: the command, with jails of its own and with a server that runs already."""
 
+import fcntl
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 
@@ -335,3 +337,43 @@ def test_nohup_lets_it_outlive_its_terminal(server, tmp_path):
     assert command.stdout.readline() == "up\n"
     command.send_signal(signal.SIGHUP)
     assert command.communicate("on\n", timeout=60) == ("on\n", None) and command.returncode == 0
+
+
+def unblocked(source, sink):
+    """A pipe whose one page is soon full and whose descriptors do not wait, as node.js leaves those that it shares."""
+    os.set_blocking(source, False)
+    fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(sink, False)
+
+
+def start_unblocked(arguments, **options):
+    """The process, what writes to it and what reads from it."""
+    (theirs, ours), (source, sink) = os.pipe(), os.pipe()
+    unblocked(theirs, sink)
+    process = subprocess.Popen([PROGRAM, *arguments], stdin=theirs, stdout=sink, env=environment(), **options)
+    os.close(theirs)
+    os.close(sink)
+    os.set_blocking(source, True)
+    return process, os.fdopen(ours, "wb", buffering=0), os.fdopen(source, "rb")
+
+
+def test_descriptors_that_do_not_wait(server):
+    process, ours, theirs = start_unblocked(["run", "--server", server.url, "-"])
+    until(lambda: processes.state(process.pid) == "S", "it waits for its program")
+    ours.write(b"print('x' * 100000)")
+    ours.close()
+    assert theirs.read() == b"x" * 100000 + b"\n" and process.wait(60) == 0
+    theirs.close()
+
+
+def test_mcp_on_descriptors_that_do_not_wait(server):
+    process, ours, theirs = start_unblocked(["mcp", "--server", server.url])
+    ours.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": {},
+                                                                                     "clientInfo": {"name": "x", "version": "1"}}}).encode() + b"\n")
+    assert "result" in json.loads(theirs.readline())
+    ours.write(b'{"jsonrpc": "2.0", "id": 2, "method": "tools/list"}\n')
+    until(lambda: select.select([theirs], [], [], 0)[0] and processes.state(process.pid) == "S", "it waits until somebody reads")
+    assert len(json.loads(theirs.readline())["result"]["tools"]) > 3
+    ours.close()
+    assert process.wait(60) == 0
+    theirs.close()
