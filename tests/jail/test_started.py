@@ -68,7 +68,7 @@ def started(make_server, workplace):
     def make(before, **options):
         server = make_server(**options)
         script = server.directory / "start"
-        script.write_text(START.format(python=sys.executable, before=before, program=str(server.executable)))
+        script.write_text(START.format(python=os.path.realpath(sys.executable), before=before, program=str(server.executable)))
         script.chmod(0o755)
         server.directory.chmod(0o755)
         server.executable = script
@@ -117,7 +117,9 @@ def test_nobody_reads_what_it_prints(started, tier):
     ("RLIMIT_NPROC", 8, 32, "of processes \\(ulimit -u\\) is 8: raise it to 32 or more"),
 ], ids=["file size", "address space", "signals", "files", "processes"])
 def test_a_limit_under_which_it_can_not_live(started, limit, value, least, said):
-    tier = "user" if not tiers.tier_reason("user") else tiers.natural()
+    tier = next((tier for tier in ("user", "process") if not tiers.tier_reason(tier)), None)
+    if tier is None:
+        pytest.skip("only root can be here, who may raise them")
     server = started(f"resource.setrlimit(resource.{limit}, ({value}, {value}))", tier=tier)
     with pytest.raises(ServerFailed, match=said) as failure:
         server.start()
