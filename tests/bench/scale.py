@@ -7,9 +7,11 @@ from pathlib import Path
 
 from measure import CONNECTIONS, SAMPLE, Refused, Spent, load, memory_bytes, run, say, summary
 
-from service import at_limit, at_pool, at_rest, at_rest_of_copies, at_shed, copies, end_wholly, execute, increments, resident, server
+from service import at_limit, at_pool, at_rest, at_rest_of_copies, at_shed, copies, end_wholly, execute, increments, resident, server, wait_for_copies
 
 CHUNK = 500
+ALMOST_ALL = 0.98  # of the copies that are awaited: one that is refused is not awaited for ever
+COPIES_SECONDS = 60
 FORKS = Path(__file__).resolve().parent / "forks.py"
 
 
@@ -57,17 +59,18 @@ def _at_rest(service, spent):
 def _all_of_them(service, count, nothing, spent):
     """Not a sample: as many once more, and a few cells in each. What a cell takes by turns in all of them, also of processor time with the copy that follows
     (the client's is in it, what is spent at rest is not), what they take in all, how long their end takes."""
-    have = []
+    have, copied = [], copies(service)
     _add(service, have, count, lambda: True)
     for cell in ("x = 0", "x += 1"):
         load(service.port, [execute(cell, s) for s in have], len(have), 4)
+    wait_for_copies(service, copied + len(have), COPIES_SECONDS)
     at_rest_of_copies(service)
     whole, copied, rest = memory_bytes() - nothing, copies(service), _at_rest(service, spent)
     took, start = spent.us(), time.monotonic()
     times, _, _, refused = load(service.port, [execute("x += 1", s) for s in have], len(have), 1)
     if refused:
         raise Refused(refused)
-    at_rest_of_copies(service)
+    wait_for_copies(service, copied + ALMOST_ALL * len(have), COPIES_SECONDS)
     took, copied = (spent.us() - took - rest * (time.monotonic() - start)) / len(have), (copies(service) - copied) / len(have)
     seconds, gone = end_wholly(service, have)
     return {"sessions": len(have), "increment": summary(times), "all_bytes": whole, "cpu_us": took, "copies": copied, "deleted_seconds": seconds, "gone_seconds": gone}

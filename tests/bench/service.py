@@ -336,6 +336,13 @@ def copies(service):
     return float(re.search(r"^penny_checkpoint_duration_seconds_count (.+)$", service.client.get("/metrics").body.decode(), re.M)[1])
 
 
+def wait_for_copies(service, count, seconds):
+    """Waits until so many have been made. They stand in line for the machine's part in copying, and have to save up for it: what was not their turn by then is not counted."""
+    end = time.monotonic() + seconds
+    while copies(service) < count and time.monotonic() < end:
+        time.sleep(0.1)
+
+
 def at_rest_of_copies(service):
     """Waits until no session's state is being copied any more."""
     _settles(lambda: copies(service), "no more copies are made")
