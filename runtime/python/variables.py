@@ -1,8 +1,8 @@
 """The session's variables as VariableData, and the requests of REQUEST_INSPECT about them."""
 
 import keyword
-import time
 import unicodedata
+from time import monotonic, thread_time
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 import _penny
@@ -20,6 +20,7 @@ PREPARE_MS = 250  # for user code that is run to describe one variable
 LIST_MS = 1000
 EXPORT_MS = 10_000
 REPLY_BYTES = 15_000_000
+CLOCK_SHARE = 0.25  # of the clock's time: see Meter
 
 _main = None
 
@@ -77,29 +78,43 @@ class Deadline(BaseException):
     """User code that we have called runs for too long. Not an Exception: it must get through a careless handler."""
 
 
-_armed = False
+class Meter:
+    """What code has taken: processor time, and of what waits a part of the clock's. So it is not blamed for a machine that is busy or stands still."""
+
+    def __init__(self):
+        self.spent, self.passed = thread_time(), monotonic()
+
+    def milliseconds(self):
+        return 1000 * max(thread_time() - self.spent, CLOCK_SHARE * (monotonic() - self.passed))
+
+
+_armed = None
 
 
 class deadline:
-    """A with-statement whose body is ended by Deadline after so many ms."""
+    """A with-statement whose body is ended by Deadline after so many ms; up to LIST_MS they are a Meter's, above the clock's."""
 
     def __init__(self, milliseconds):
         self.milliseconds = milliseconds
 
     def __enter__(self):
         global _armed
-        _armed = True
+        self.meter = Meter() if self.milliseconds <= LIST_MS else None
+        _armed = self
         _penny.deadline(self.milliseconds)
 
     def __exit__(self, *unused):
         global _armed
-        _armed = False
+        _armed = None
         _penny.deadline(0)
+
+    def is_over(self):
+        return self.meter is None or self.meter.milliseconds() >= self.milliseconds
 
 
 def on_deadline(number, frame):
     """Handler of the deadline's signal. It comes again and again until the body has ended."""
-    if _armed:
+    if _armed is not None and _armed.is_over():
         raise Deadline
 
 
@@ -147,12 +162,12 @@ def _listed():
 
 def _list(request):
     found, used, truncated = {}, 0, False
-    end = time.monotonic() + LIST_MS / 1000
+    meter = Meter()
     for name, value in _listed():
         if len(found) >= LIST_LIMIT or used > LIST_BYTES:
             truncated = True
             break
-        left = int((end - time.monotonic()) * 1000)
+        left = int(LIST_MS - meter.milliseconds())
         text = payload.dumps(data_of(name, value, request.get("detail", False), min(PREPARE_MS, left), False))
         used += len(text)
         found[name] = _Ready(text)

@@ -105,6 +105,24 @@ def test_odd_frames(worker):
         assert "error" not in data, (code, data)
 
 
+def test_a_machine_that_stands_still_is_no_fault_of_the_code_that_is_called(worker):
+    """A process that is stopped for longer than it may take, as a test can have it; it has used no processor time."""
+    data = worker.run("""
+import os, signal, time
+class Stopped:
+    def __repr__(self):
+        pid = os.getpid()
+        if os.fork() == 0:
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGCONT)
+            os._exit(0)
+        os.kill(pid, signal.SIGSTOP)
+        os.wait()
+        return 'fine'
+x = Stopped()""").variables["x"]
+    assert data.get("repr") == "fine", data
+
+
 @pytest.mark.parametrize(
     "body",
     [
