@@ -247,6 +247,6 @@ def test_root_in_a_chroot(make_server, workplace):
     server.start()
     health = server.client.health()["isolation"]
     layers = {name: layer["active"] for name, layer in health["layers"].items()}
-    assert health["level"] == "process" and layers["hostUid"] and not layers["userNamespace"], health
+    assert health["level"] == ("process" if layers["landlock"] else "none") and layers["hostUid"] and not layers["userNamespace"], health
     assert server.client.stdout("import numpy, os\nprint(numpy.arange(3).sum(), os.getuid() > 65535)", server.client.session()) == "3 True\n"
     server.stop()
