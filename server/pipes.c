@@ -2,6 +2,7 @@
 #include "pipes.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -164,14 +165,22 @@ static size_t waiting_bytes(int fd)
     return ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? (size_t)n : 0;
 }
 
+/* Without a read: what came meanwhile would be torn from what is behind it. */
+static bool has_ended(int fd)
+{
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return poll(&polled, 1, 0) == 1 && (polled.revents & POLLIN) == 0;
+}
+
 static void on_raw_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct pipes     *pipes      = arg;
     unsigned          generation = pipes->generation;
     enum pipes_stream stream     = fd == pipes->raw_fds[PIPES_STDERR] ? PIPES_STDERR : PIPES_STDOUT;
-    size_t            waiting    = waiting_bytes(fd);
-    uint64_t          until      = pipes->raw_read[stream] + (waiting > 0 ? waiting : 1); /* 1: to see the end of the pipe */
-    enum frame_read   result     = read_frames(pipes);
+    /* 1: a portion of the inbox, which is given whole, or the end of the pipe. Nothing: it was read with a frame since we were woken */
+    size_t          waiting = intake_is_replaying(&pipes->intake) ? 1 : waiting_bytes(fd);
+    uint64_t        until   = pipes->raw_read[stream] + (waiting == 0 && has_ended(fd) ? 1 : waiting);
+    enum frame_read result  = read_frames(pipes);
 
     (void)what;
     if (result == FRAME_READ_EMPTY && until > pipes->raw_read[stream] && read_raw(pipes, stream, (size_t)(until - pipes->raw_read[stream])))

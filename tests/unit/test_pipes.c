@@ -25,6 +25,7 @@ static int                     ends[PIPE_COUNT][2];
 static struct bytes            heard; /* what came, in order */
 static const struct frame_rule RULES[256] = {[EVENT_STDOUT] = {FRAME_PAYLOAD_MAX, true}, [EVENT_DISPLAY] = {FRAME_PAYLOAD_MAX, false}};
 static void (*after_frame)(void);
+static unsigned raw_pieces;
 
 static bool on_frame(const struct frame *frame, void *arg)
 {
@@ -38,6 +39,7 @@ static bool on_frame(const struct frame *frame, void *arg)
 static void on_raw(enum pipes_stream stream, const char *data, size_t length, void *arg)
 {
     (void)arg;
+    raw_pieces++;
     assert_true(bytes_append(&heard, stream == PIPES_STDERR ? "!" : "", stream == PIPES_STDERR ? 1 : 0));
     assert_true(bytes_append(&heard, data, length));
 }
@@ -69,6 +71,7 @@ static int set_up(void **state)
         assert_int_equal(pipe2(ends[i], O_NONBLOCK | O_CLOEXEC), 0);
     heard       = (struct bytes){0};
     after_frame = NULL;
+    raw_pieces  = 0;
     start();
     return 0;
 }
@@ -134,6 +137,23 @@ static void what_was_written_while_nobody_read_keeps_its_order(void **state)
     text("line 5\n");
     raw(OUT, "raw 3\n");
     expect("line 1\nliraw 1\nne 2\nline 3\nline 4\nraw 2\n!error 1\nline 5\nraw 3\n");
+}
+
+static void write_late(void)
+{
+    after_frame = NULL;
+    raw(OUT, "raw 1\n");
+}
+
+/* We are woken for bytes that a frame has made us read since: what is written just then must not be torn. */
+static void a_late_wake_up_takes_no_single_byte(void **state)
+{
+    (void)state;
+    after_frame = write_late;
+    text("line 1\n");
+    event_active(&pipes.raw_readable[PIPES_STDOUT], EV_READ, 0);
+    expect("line 1\nraw 1\n");
+    assert_int_equal(raw_pieces, 1);
 }
 
 static void speak_again(void)
@@ -203,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_was_written_while_nobody_read_keeps_its_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_late_wake_up_takes_no_single_byte, set_up, tear_down),
         cmocka_unit_test_setup_teardown(raw_bytes_that_come_meanwhile_wait_for_their_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_frame_in_parts_comes_after_what_its_last_part_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(more_than_can_be_counted_is_read_whole, set_up, tear_down),
