@@ -68,8 +68,8 @@ def _people(machine, used):
     """Those who run a cell every ten seconds: each finds its session in no cache, and is followed by a copy of the state, where there was time for it."""
     size, count = used["all_bytes"] / used["sessions"], 10e6 / used["cpu_us"]
     by_memory, by_cores = machine["memory_bytes"] / size, count * machine["cores"]
-    return (f"A person's cell costs more: among {used['sessions']:,} that have all run cells it finds its session in no cache, and a copy of the state follows {used['copies']:.0%} of them: {duration(used['cpu_us'])} of processor time "
-            f"with the client's, so a core carries {count:,.0f} people who run one every ten seconds; and with a copy a session takes {table.megabytes(size)}, so a GB holds {2**30 / size:,.0f}. "
+    return (f"A person's cell costs more: among {used['sessions']:,} that have all run cells it finds its session in no cache: {duration(used['cpu_us'])} of processor time with the client's "
+            f"(a copy of the state, which follows when the machine's part in copying allows, was made after {used['copies']:.0%} of them in this time), so a core carries {count:,.0f} people who run one every ten seconds; and with a copy a session takes {table.megabytes(size)}, so a GB holds {2**30 / size:,.0f}. "
             f"Here, memory would do for {by_memory:,.0f} such people and the cores for {by_cores:,.0f}: {'memory' if by_memory < by_cores else 'processor time'} is used up first. ")
 
 
